@@ -1,0 +1,2 @@
+//! The command `jeton`.
+fn main() {}

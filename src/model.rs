@@ -1,0 +1,13 @@
+//! Words of the product: types and pure decisions, no I/O, no framework.
+
+pub mod app;
+pub mod client;
+pub mod connection;
+pub mod connector;
+pub mod entropy;
+pub mod event;
+pub mod principal;
+pub mod scope;
+pub mod secret;
+pub mod time;
+pub mod token_set;

@@ -1,0 +1,203 @@
+//! Our OAuth clients: who may ask for tokens here, and where a confined one may use them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::app::AppId;
+use super::connector::ConnectorId;
+use super::scope::Scopes;
+
+/// A client id: 1 to 64 characters `A-Za-z0-9_-`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Reads an id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("must be 1 to 64 characters A-Za-z0-9_-")
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKind {
+    /// A job or service: `client_credentials`.
+    Service,
+    /// A person's script: device flow or loopback code.
+    Programmatic,
+    /// A service provider registered at our identity provider.
+    Provider,
+}
+
+impl ClientKind {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Programmatic => "programmatic",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// The one role there is beyond memberships.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Unconfined: administers the instance. Confined by `allow`: receives tokens of its locations.
+    Superadmin,
+}
+
+/// One entry of `allow`: `app/connector`, with `*` for a whole segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Location {
+    app: Option<AppId>,
+    connector: Option<ConnectorId>,
+}
+
+impl Location {
+    /// Reads an entry.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (app, connector) = text.split_once('/')?;
+        Some(Self {
+            app: if app == "*" { None } else { Some(AppId::parse(app).ok()?) },
+            connector: if connector == "*" { None } else { Some(ConnectorId::parse(connector).ok()?) },
+        })
+    }
+
+    /// Whether it covers this app's connector.
+    pub fn matches(&self, app: &AppId, connector: &ConnectorId) -> bool {
+        self.app.as_ref().is_none_or(|own| own == app)
+            && self.connector.as_ref().is_none_or(|own| own == connector)
+    }
+
+    /// Whether everything `other` covers is covered here.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.app.is_none() || self.app == other.app)
+            && (self.connector.is_none() || self.connector == other.connector)
+    }
+}
+
+impl TryFrom<String> for Location {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("must be app/connector, app/*, */connector or */*")
+    }
+}
+
+impl From<Location> for String {
+    fn from(location: Location) -> Self {
+        location.to_string()
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let app = self.app.as_ref().map_or("*", AppId::as_str);
+        let connector = self.connector.as_ref().map_or("*", ConnectorId::as_str);
+        write!(f, "{app}/{connector}")
+    }
+}
+
+/// Where a principal may receive tokens: everywhere (not confined), or in these locations only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow(pub Option<Vec<Location>>);
+
+impl Allow {
+    /// Whether this app's connector is covered.
+    pub fn matches(&self, app: &AppId, connector: &ConnectorId) -> bool {
+        self.0.as_ref().is_none_or(|locations| locations.iter().any(|l| l.matches(app, connector)))
+    }
+
+    /// Whether the principal is confined at all.
+    pub fn is_confined(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// A client as its row is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Public id.
+    pub client_id: ClientId,
+    /// What people call it; unique.
+    pub identifier: String,
+    /// What it is for.
+    pub kind: ClientKind,
+    /// Superadmin or nothing.
+    pub role: Option<Role>,
+    /// The broker's scopes it may ask for.
+    pub scopes: Scopes,
+    /// Where it may receive tokens.
+    pub allow: Allow,
+    /// Seconds an access token of it lives; null: the instance's default.
+    pub token_lifetime_s: Option<u32>,
+    /// Disabled clients get and use nothing.
+    pub disabled: bool,
+    /// Tokens issued before are refused (a secret was deleted).
+    pub not_before: Option<OffsetDateTime>,
+    /// Counts changes; the `ETag`.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_match_whole_segments() {
+        let acme = AppId::parse("acme").unwrap();
+        let github = ConnectorId::parse("github").unwrap();
+        for (entry, yes) in [
+            ("acme/github", true),
+            ("acme/*", true),
+            ("*/github", true),
+            ("*/*", true),
+            ("acm/github", false),
+        ] {
+            assert_eq!(Location::parse(entry).unwrap().matches(&acme, &github), yes, "{entry}");
+        }
+        for bad in ["acme", "acme/gi*", "a*/github", "acme/github/x", ""] {
+            assert_eq!(Location::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_covers_and_is_not_covered() {
+        let wide = Location::parse("acme/*").unwrap();
+        let narrow = Location::parse("acme/github").unwrap();
+        assert!(wide.covers(&narrow) && !narrow.covers(&wide));
+    }
+}
