@@ -1,1 +1,26 @@
-//! migration
+//! Schema of the broker, forward only; one change a file. The same statements run on SQLite and PostgreSQL.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::{MigrationTrait, async_trait};
+
+mod m0001_instance_and_keys;
+mod m0002_apps_and_people;
+mod m0003_connectors_and_connections;
+mod m0004_clients_and_signing_keys;
+mod m0005_audit;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_instance_and_keys::Migration),
+            Box::new(m0002_apps_and_people::Migration),
+            Box::new(m0003_connectors_and_connections::Migration),
+            Box::new(m0004_clients_and_signing_keys::Migration),
+            Box::new(m0005_audit::Migration),
+        ]
+    }
+}

@@ -1,0 +1,241 @@
+//! Connectors, credentials, connections, token sets, signups.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::*;
+
+/// Connectors, credentials, connections, token sets, signups.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        connector(manager).await?;
+        connector_credentials(manager).await?;
+        connection(manager).await?;
+        token_set(manager).await?;
+        signup(manager).await?;
+        Ok(())
+    }
+}
+
+async fn connector(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("connector")
+                .col(text("id"))
+                .col(json_binary("definition"))
+                .col(text("origin"))
+                .col(big_integer("version"))
+                .col(big_integer("created_at"))
+                .col(big_integer("updated_at"))
+                .col(big_integer_null("deleted_at"))
+                .primary_key(Index::create().col("id"))
+                .to_owned(),
+        )
+        .await?;
+    Ok(())
+}
+
+async fn connector_credentials(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("connector_credentials")
+                .col(uuid("id"))
+                .col(text("connector"))
+                .col(text("app"))
+                .col(text("client_id"))
+                .col(blob_null("sealed_secret"))
+                .col(blob_null("sealed_previous"))
+                .col(uuid("key_id"))
+                .col(json_binary_null("scopes"))
+                .col(json_binary("params"))
+                .col(text("origin"))
+                .col(big_integer("version"))
+                .col(boolean("current"))
+                .col(big_integer("created_at"))
+                .col(big_integer("updated_at"))
+                .primary_key(Index::create().col("id"))
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("connector_credentials_connector_app")
+                .table("connector_credentials")
+                .col("connector")
+                .col("app")
+                .to_owned(),
+        )
+        .await?;
+    Ok(())
+}
+
+async fn connection(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("connection")
+                .col(uuid("id"))
+                .col(text("app"))
+                .col(text("connector"))
+                .col(text("flow"))
+                .col(text("state"))
+                .col(text_null("reason"))
+                .col(big_integer("state_since"))
+                .col(uuid_null("token_set_id"))
+                .col(big_integer("generation"))
+                .col(text_null("owner"))
+                .col(text_null("owner_label"))
+                .col(boolean("shared"))
+                .col(blob_null("account_fingerprint"))
+                .col(text_null("account_label"))
+                .col(json_binary("variables"))
+                .col(text_null("granted_scope"))
+                .col(boolean("scope_narrowed"))
+                .col(big_integer_null("access_expires_at"))
+                .col(big_integer_null("refresh_expires_at"))
+                .col(big_integer_null("refresh_due_at"))
+                .col(big_integer_null("lifetime_us"))
+                .col(boolean_null("rotates"))
+                .col(big_integer_null("last_refresh_at"))
+                .col(text_null("last_error_code"))
+                .col(big_integer_null("last_error_at"))
+                .col(integer("failures"))
+                .col(big_integer_null("retry_at"))
+                .col(uuid_null("lease_id"))
+                .col(big_integer_null("lease_until"))
+                .col(integer("sends"))
+                .col(big_integer_null("resend_after"))
+                .col(boolean("after_resend"))
+                .col(integer("rejected_count"))
+                .col(big_integer_null("rejected_since"))
+                .col(uuid_null("credentials_id"))
+                .col(big_integer_null("credentials_version"))
+                .col(big_integer("created_at"))
+                .primary_key(Index::create().col("id"))
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("connection_app_connector_flow")
+                .table("connection")
+                .col("app")
+                .col("connector")
+                .col("flow")
+                .unique()
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("connection_connector_state")
+                .table("connection")
+                .col("connector")
+                .col("state")
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("connection_refresh_due_at")
+                .table("connection")
+                .col("refresh_due_at")
+                .to_owned(),
+        )
+        .await?;
+    Ok(())
+}
+
+async fn token_set(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("token_set")
+                .col(uuid("id"))
+                .col(uuid("connection_id"))
+                .col(big_integer("generation"))
+                .col(blob_null("sealed_access"))
+                .col(blob_null("sealed_refresh"))
+                .col(blob_null("sealed_extra"))
+                .col(uuid("key_id"))
+                .col(text("origin"))
+                .col(blob_null("refresh_fingerprint"))
+                .col(blob_null("access_fingerprint"))
+                .col(big_integer_null("expires_at"))
+                .col(big_integer_null("initial_life_us"))
+                .col(text_null("scope"))
+                .col(big_integer("created_at"))
+                .col(boolean("current"))
+                .col(boolean("spent"))
+                .col(big_integer_null("superseded_at"))
+                .col(boolean("revoke_pending"))
+                .primary_key(Index::create().col("id"))
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("token_set_connection_id")
+                .table("token_set")
+                .col("connection_id")
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("token_set_refresh_fingerprint")
+                .table("token_set")
+                .col("refresh_fingerprint")
+                .to_owned(),
+        )
+        .await?;
+    Ok(())
+}
+
+async fn signup(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("signup")
+                .col(uuid("id"))
+                .col(blob("state_hash"))
+                .col(uuid("session_id"))
+                .col(uuid("user_id"))
+                .col(text("app"))
+                .col(text("connector"))
+                .col(text("flow"))
+                .col(text("redirect_uri"))
+                .col(uuid("credentials_id"))
+                .col(big_integer("credentials_version"))
+                .col(blob("sealed_verifier"))
+                .col(uuid("key_id"))
+                .col(json_binary("variables"))
+                .col(text_null("return_to"))
+                .col(text("stage"))
+                .col(blob_null("sealed_grant"))
+                .col(text_null("account_id"))
+                .col(text_null("account_label"))
+                .col(big_integer("created_at"))
+                .col(big_integer("expires_at"))
+                .primary_key(Index::create().col("id"))
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(Index::create().name("signup_session_id").table("signup").col("session_id").to_owned())
+        .await?;
+    manager
+        .create_index(Index::create().name("signup_expires_at").table("signup").col("expires_at").to_owned())
+        .await?;
+    Ok(())
+}

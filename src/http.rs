@@ -1,0 +1,3 @@
+//! The web: the URL table. Alone (with the sandbox) names actix_web.
+
+pub mod problem;

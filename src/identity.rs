@@ -1,0 +1,269 @@
+//! Who is calling, and what that person or machine may do.
+//!
+//! Permission is a value: [`Superadmin`], [`AppAdmin`], [`Member`] and [`MayReceive`] have private fields and are
+//! made here alone; a service that needs one takes it as its first argument and names it in the audit line.
+//! A token says who; what it may do is the intersection with the client's or user's row as it is now.
+
+use crate::model::app::AppId;
+use crate::model::client::{Allow, Client, Role};
+use crate::model::connector::ConnectorId;
+use crate::model::event::Origin;
+use crate::model::principal::{Actor, Membership, UserId};
+use crate::model::scope::{Scope, Scopes};
+
+/// Why a permission was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// Neither role nor scope nor location is enough; nothing was looked up.
+    #[error("this identity may not do that")]
+    Forbidden,
+}
+
+/// Who calls, proved by a token or a session, with the rights its row gives now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    actor: Actor,
+    role: Option<Role>,
+    scopes: Scopes,
+    allow: Allow,
+    memberships: Vec<(AppId, Membership)>,
+    origin: Origin,
+}
+
+impl Principal {
+    /// A client: the scopes of its token cut down to those of its row; role and locations of the row, and
+    /// only where the token carries the role.
+    pub(in crate::identity) fn of_client(
+        client: &Client,
+        token_scopes: &Scopes,
+        token_role: Option<Role>,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            actor: Actor::Client(client.client_id.clone()),
+            role: client.role.filter(|role| token_role == Some(*role)),
+            scopes: token_scopes.intersection(&client.scopes),
+            allow: client.allow.clone(),
+            memberships: Vec::new(),
+            origin,
+        }
+    }
+
+    /// A person with a session.
+    pub(in crate::identity) fn of_user(
+        id: UserId,
+        role: Option<Role>,
+        memberships: Vec<(AppId, Membership)>,
+        origin: Origin,
+    ) -> Self {
+        let scopes = if role.is_some() { Scope::ALL.into_iter().collect() } else { Scopes::default() };
+        Self { actor: Actor::User(id), role, scopes, allow: Allow::default(), memberships, origin }
+    }
+
+    /// For audit records and "connected by".
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Where the request came from.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The person, where it is one.
+    pub fn user(&self) -> Option<UserId> {
+        match self.actor {
+            Actor::User(id) => Some(id),
+            Actor::Client(_) | Actor::System => None,
+        }
+    }
+
+    /// Unconfined superadmin with `scope`: administers the instance.
+    pub fn superadmin(&self, scope: Scope) -> Result<Superadmin, Denied> {
+        let may =
+            self.role == Some(Role::Superadmin) && !self.allow.is_confined() && self.scopes.grants(scope);
+        if may { Ok(Superadmin { principal: self.clone() }) } else { Err(Denied::Forbidden) }
+    }
+
+    /// Superadmin with `binb:read` for this location: receives tokens and reads their status.
+    pub fn may_receive(&self, app: &AppId, connector: &ConnectorId) -> Result<MayReceive, Denied> {
+        let may = self.role == Some(Role::Superadmin)
+            && self.scopes.grants(Scope::BinbRead)
+            && self.allow.matches(app, connector);
+        if !may {
+            return Err(Denied::Forbidden);
+        }
+        Ok(MayReceive { principal: self.clone(), app: app.clone(), connector: connector.clone() })
+    }
+
+    /// May connect accounts of `app`: a member, an admin of the app, or a superadmin.
+    pub fn member(&self, app: &AppId) -> Result<Member, Denied> {
+        let role = self.membership(app);
+        let superadmin = self.role == Some(Role::Superadmin) && !self.allow.is_confined();
+        if role.is_none() && !superadmin {
+            return Err(Denied::Forbidden);
+        }
+        let admin = superadmin || role == Some(Membership::AppAdmin);
+        Ok(Member { principal: self.clone(), app: app.clone(), admin })
+    }
+
+    /// Decides over other people's connections of `app`.
+    pub fn app_admin(&self, app: &AppId) -> Result<AppAdmin, Denied> {
+        let member = self.member(app)?;
+        if member.admin { Ok(AppAdmin { member }) } else { Err(Denied::Forbidden) }
+    }
+
+    fn membership(&self, app: &AppId) -> Option<Membership> {
+        self.memberships.iter().find(|(own, _)| own == app).map(|(_, role)| *role)
+    }
+}
+
+/// Administers the instance.
+#[derive(Clone, Debug)]
+pub struct Superadmin {
+    principal: Principal,
+}
+
+impl Superadmin {
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether somebody with these rights has no more than this superadmin: nobody makes, widens or gives a
+    /// secret to a client or user whose rights exceed his own.
+    pub fn covers(&self, scopes: &Scopes) -> bool {
+        self.principal.scopes.covers(scopes)
+    }
+}
+
+/// Receives tokens of one app's connector.
+#[derive(Clone, Debug)]
+pub struct MayReceive {
+    principal: Principal,
+    app: AppId,
+    connector: ConnectorId,
+}
+
+impl MayReceive {
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Of which app.
+    pub fn app(&self) -> &AppId {
+        &self.app
+    }
+
+    /// Of which connector.
+    pub fn connector(&self) -> &ConnectorId {
+        &self.connector
+    }
+}
+
+/// Connects accounts of one app.
+#[derive(Clone, Debug)]
+pub struct Member {
+    principal: Principal,
+    app: AppId,
+    admin: bool,
+}
+
+impl Member {
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Of which app.
+    pub fn app(&self) -> &AppId {
+        &self.app
+    }
+
+    /// Whether also an admin of the app.
+    pub fn is_admin(&self) -> bool {
+        self.admin
+    }
+}
+
+/// Decides over other people's connections of one app.
+#[derive(Clone, Debug)]
+pub struct AppAdmin {
+    member: Member,
+}
+
+impl AppAdmin {
+    /// As a member.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::client::{ClientId, ClientKind};
+
+    fn client(scopes: &str, allow: Option<&str>) -> Client {
+        Client {
+            client_id: ClientId::parse("c1").unwrap(),
+            identifier: "job".into(),
+            kind: ClientKind::Service,
+            role: Some(Role::Superadmin),
+            scopes: Scopes::parse(scopes).unwrap(),
+            allow: Allow(allow.map(|text| vec![text.to_owned().try_into().unwrap()])),
+            token_lifetime_s: None,
+            disabled: false,
+            not_before: None,
+            version: 1,
+            created_at: time::OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn principal(client: &Client, token: &str) -> Principal {
+        Principal::of_client(
+            client,
+            &Scopes::parse(token).unwrap(),
+            Some(Role::Superadmin),
+            Origin::default(),
+        )
+    }
+
+    #[test]
+    fn a_confined_superadmin_receives_in_its_locations_and_does_nothing_else() {
+        let confined = principal(&client("superadmin", Some("acme/github")), "superadmin");
+        let (acme, globex) = (AppId::parse("acme").unwrap(), AppId::parse("globex").unwrap());
+        let github = ConnectorId::parse("github").unwrap();
+        assert!(confined.may_receive(&acme, &github).is_ok());
+        assert!(confined.may_receive(&globex, &github).is_err());
+        assert!(confined.superadmin(Scope::AppsRead).is_err());
+        assert!(confined.member(&acme).is_err());
+    }
+
+    #[test]
+    fn a_token_out_before_its_client_was_narrowed_gives_what_is_left() {
+        let narrowed = principal(&client("apps:read", None), "superadmin");
+        assert!(narrowed.superadmin(Scope::AppsRead).is_ok());
+        assert!(narrowed.superadmin(Scope::AppsWrite).is_err());
+    }
+
+    #[test]
+    fn the_role_must_be_in_the_token_too() {
+        let client = client("superadmin", None);
+        let token = Scopes::parse("binb:read").unwrap();
+        let principal = Principal::of_client(&client, &token, None, Origin::default());
+        let github = ConnectorId::parse("github").unwrap();
+        assert!(principal.may_receive(&AppId::parse("acme").unwrap(), &github).is_err());
+    }
+
+    #[test]
+    fn members_connect_only_in_their_app() {
+        let acme = AppId::parse("acme").unwrap();
+        let user = UserId(uuid::Uuid::from_u128(1));
+        let person =
+            Principal::of_user(user, None, vec![(acme.clone(), Membership::Member)], Origin::default());
+        assert!(person.member(&acme).is_ok() && person.app_admin(&acme).is_err());
+        assert!(person.member(&AppId::parse("globex").unwrap()).is_err());
+    }
+}

@@ -1,0 +1,268 @@
+//! The database: SQLite (embedded) or PostgreSQL (many replicas), through one set of statements.
+//!
+//! Reads go through [`Store::conn`], writes through a short named transaction ([`Store::begin`] …
+//! [`Tx::commit`]); rows of a tenant are reached only through [`Conn::app`]. Times are stored as microseconds
+//! since 1970, so that both databases compare them alike whatever the time zone. No query holds state on the
+//! connection, so transaction-mode poolers work.
+
+pub mod audit;
+pub mod entity;
+pub mod instance;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    DbBackend, DbErr, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::model::app::AppId;
+use crate::model::time::{Clock, to_micros};
+
+/// Where the database is and how many connections may be open.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…`.
+    pub url: String,
+    /// Upper bound of the pool.
+    pub max_connections: u32,
+    /// How long a caller waits for a connection before [`Error::Unavailable`].
+    pub acquire_timeout: Duration,
+}
+
+/// Why the database gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not reachable, read only, overloaded, or it refused the statement.
+    #[error("the database did not do it")]
+    Unavailable(#[source] DbErr),
+    /// A unique index has this value already.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// A row holds what this program never writes.
+    #[error("column `{column}` of table `{table}` holds an unknown value")]
+    Corrupt {
+        /// Table.
+        table: &'static str,
+        /// Column.
+        column: &'static str,
+    },
+    /// Another process has the SQLite database open.
+    #[error("another process uses the data directory ({})", .0.display())]
+    Locked(PathBuf),
+    /// The SQLite file or its lock could not be opened.
+    #[error("cannot open {}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Self::AlreadyExists,
+            _ => Self::Unavailable(error),
+        }
+    }
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    db: DatabaseConnection,
+    clock: Arc<dyn Clock>,
+    /// SQLite has one writer: waiting here is fair, its own busy handler is not.
+    writer: Option<Arc<Mutex<()>>>,
+    _lock: Option<Arc<std::fs::File>>,
+}
+
+impl Store {
+    /// Opens the database; changes nothing in it.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] where another process has the SQLite file.
+    pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let mut options = ConnectOptions::new(&settings.url);
+        options
+            .sqlx_logging(false)
+            .acquire_timeout(settings.acquire_timeout)
+            .connect_timeout(settings.acquire_timeout);
+        options.record_stmt_in_spans(false);
+        let sqlite = settings.url.starts_with("sqlite:");
+        let memory = settings.url.contains(":memory:");
+        options.max_connections(if memory { 1 } else { settings.max_connections });
+        if memory {
+            options.idle_timeout(None).max_lifetime(None);
+        }
+        let lock = if sqlite && !memory { Some(Arc::new(lock_file(&settings.url)?)) } else { None };
+        if sqlite {
+            options.map_sqlx_sqlite_opts(sqlite_options);
+        }
+        let db = Database::connect(options).await?;
+        Ok(Self { db, clock, writer: sqlite.then(Arc::default), _lock: lock })
+    }
+
+    /// Brings the schema up to this release, under a lock that ends with the transaction.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        use jeton_migration::MigratorTrait;
+        let tx = self.begin().await?;
+        if tx.conn().is_postgres() {
+            tx.inner.execute_unprepared("SELECT pg_advisory_xact_lock(7236837)").await?;
+        }
+        jeton_migration::Migrator::up(&tx.inner, None).await?;
+        tx.commit().await
+    }
+
+    /// For reads.
+    pub fn conn(&self) -> Conn<'_> {
+        Conn { executor: Source::Pool(&self.db), clock: &*self.clock }
+    }
+
+    /// Begins a write transaction. On PostgreSQL its commit is synchronous whatever the server's default, a lock
+    /// is waited for 2 s at most, and an idle transaction ends after 5 s.
+    pub async fn begin(&self) -> Result<Tx<'_>, Error> {
+        let gate = match &self.writer {
+            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
+            None => None,
+        };
+        let options = TransactionOptions {
+            sqlite_transaction_mode: gate.is_some().then_some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let inner = self.db.begin_with_options(options).await?;
+        if gate.is_none() {
+            inner
+                .execute_unprepared(
+                    "SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; \
+                     SET LOCAL idle_in_transaction_session_timeout = '5s'",
+                )
+                .await?;
+        }
+        Ok(Tx { inner, clock: &*self.clock, _gate: gate })
+    }
+}
+
+/// A write transaction; dropped without [`Tx::commit`] it changes nothing.
+pub struct Tx<'s> {
+    inner: DatabaseTransaction,
+    clock: &'s dyn Clock,
+    _gate: Option<OwnedMutexGuard<()>>,
+}
+
+impl Tx<'_> {
+    /// For statements inside the transaction.
+    pub fn conn(&self) -> Conn<'_> {
+        Conn { executor: Source::Tx(&self.inner), clock: self.clock }
+    }
+
+    /// Makes it last.
+    pub async fn commit(self) -> Result<(), Error> {
+        Ok(self.inner.commit().await?)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Source<'c> {
+    Pool(&'c DatabaseConnection),
+    Tx(&'c DatabaseTransaction),
+}
+
+/// A way to the database, inside or outside of a transaction.
+#[derive(Clone, Copy)]
+pub struct Conn<'c> {
+    executor: Source<'c>,
+    clock: &'c dyn Clock,
+}
+
+impl<'c> Conn<'c> {
+    /// One tenant's rows.
+    pub fn app<'a>(self, app: &'a AppId) -> AppRows<'a>
+    where
+        'c: 'a,
+    {
+        AppRows { conn: self, app }
+    }
+
+    /// What sea-orm's queries take.
+    pub(in crate::store) fn db(&self) -> DatabaseExecutor<'c> {
+        match self.executor {
+            Source::Pool(db) => DatabaseExecutor::from(db),
+            Source::Tx(tx) => DatabaseExecutor::from(tx),
+        }
+    }
+
+    pub(in crate::store) fn backend(&self) -> DbBackend {
+        match self.executor {
+            Source::Pool(db) => db.get_database_backend(),
+            Source::Tx(tx) => tx.get_database_backend(),
+        }
+    }
+
+    pub(in crate::store) fn is_postgres(&self) -> bool {
+        self.backend() == DbBackend::Postgres
+    }
+
+    /// This process's clock, in microseconds: for columns that no other replica compares with its own.
+    pub(in crate::store) fn now_us(&self) -> i64 {
+        to_micros(self.clock.now())
+    }
+
+    /// The database's clock as SQL over the parameter `$n`, and the value of that parameter. PostgreSQL asks
+    /// `clock_timestamp()` (which moves while a row lock is awaited) plus the process clock's shift.
+    pub(in crate::store) fn clock_sql(&self, n: usize) -> (String, sea_orm::Value) {
+        if self.is_postgres() {
+            let shift = i64::try_from(self.clock.shift().whole_microseconds()).unwrap_or_default();
+            (format!("((extract(epoch from clock_timestamp()) * 1000000)::bigint + ${n})"), shift.into())
+        } else {
+            (format!("${n}"), self.now_us().into())
+        }
+    }
+}
+
+/// One tenant's rows: no query about a tenant takes a naked app id.
+#[derive(Clone, Copy)]
+pub struct AppRows<'a> {
+    pub(in crate::store) conn: Conn<'a>,
+    pub(in crate::store) app: &'a AppId,
+}
+
+impl AppRows<'_> {
+    /// Which tenant.
+    pub fn id(&self) -> &AppId {
+        self.app
+    }
+}
+
+fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteConnectOptions {
+    use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+    options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON")
+}
+
+/// Makes the file with mode 0600 before SQLite would, and takes its lock.
+fn lock_file(url: &str) -> Result<std::fs::File, Error> {
+    let path = PathBuf::from(url.trim_start_matches("sqlite:").trim_start_matches("//"));
+    let lock_path = path.with_extension("lock");
+    let open = |path: &PathBuf| {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    };
+    let file = |path: PathBuf| move |source| Error::File { path, source };
+    let lock = open(&lock_path).map_err(file(lock_path.clone()))?;
+    lock.try_lock().map_err(|_| Error::Locked(lock_path))?;
+    open(&path).map_err(file(path))?;
+    Ok(lock)
+}

@@ -1,0 +1,25 @@
+//! Table `membership`: who may do what in which app.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `membership`.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "membership")]
+pub struct Model {
+    /// Tenant.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub app: String,
+    /// Person.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: Uuid,
+    /// `member` or `app_admin`.
+    pub role: String,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+}
+
+/// None: rows are joined by hand where they are.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,32 @@
+//! Table `signing_key`: keys that sign our tokens.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `signing_key`.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "signing_key")]
+pub struct Model {
+    /// Key id in the JWKS.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub kid: String,
+    /// JWS algorithm.
+    pub algorithm: String,
+    /// PKCS#8, sealed.
+    pub sealed_private: Vec<u8>,
+    /// Data key that sealed it.
+    pub key_id: Uuid,
+    /// Public members.
+    pub public_jwk: Json,
+    /// `pending`, `active` or `retired`.
+    pub state: String,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+    /// Since when it signs no more.
+    pub retired_at: Option<i64>,
+}
+
+/// None: rows are joined by hand where they are.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,56 @@
+//! Table `signup`: consents under way.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `signup`.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "signup")]
+pub struct Model {
+    /// UUIDv7; first half of the state.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Keyed hash of the second half.
+    pub state_hash: Vec<u8>,
+    /// The browser that started it.
+    pub session_id: Uuid,
+    /// The person who did.
+    pub user_id: Uuid,
+    /// Tenant.
+    pub app: String,
+    /// Kind of API.
+    pub connector: String,
+    /// Which connection.
+    pub flow: String,
+    /// As sent.
+    pub redirect_uri: String,
+    /// As used.
+    pub credentials_id: Uuid,
+    /// As used.
+    pub credentials_version: i64,
+    /// Proof key.
+    pub sealed_verifier: Vec<u8>,
+    /// Data key of the sealed columns.
+    pub key_id: Uuid,
+    /// URL variables.
+    pub variables: Json,
+    /// Where to go afterwards.
+    pub return_to: Option<String>,
+    /// `started`, `taken` (callback came), `exchanged` (awaits confirmation), `done` or `failed`.
+    pub stage: String,
+    /// The exchanged set awaiting confirmation.
+    pub sealed_grant: Option<Vec<u8>>,
+    /// Account of that set: keyed hash, hex.
+    pub account_id: Option<String>,
+    /// What people call it.
+    pub account_label: Option<String>,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+    /// Microseconds since 1970.
+    pub expires_at: i64,
+}
+
+/// None: rows are joined by hand where they are.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
