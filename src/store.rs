@@ -6,10 +6,14 @@
 //! connection, so transaction-mode poolers work.
 
 pub mod audit;
+pub mod connections;
+pub mod credentials;
 pub mod entity;
 pub mod instance;
+pub mod leases;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod token_sets;
 
 use std::path::PathBuf;
 use std::sync::Arc;
