@@ -8,5 +8,6 @@ pub mod connectors;
 pub mod http;
 pub mod identity;
 pub mod model;
+pub mod outbound;
 pub mod store;
 pub mod vault;
