@@ -10,6 +10,8 @@ pub mod audit;
 pub mod connectors;
 pub mod entity;
 pub mod instance;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
