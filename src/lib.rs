@@ -9,5 +9,6 @@ pub mod http;
 pub mod identity;
 pub mod model;
 pub mod outbound;
+pub mod registry;
 pub mod store;
 pub mod vault;

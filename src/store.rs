@@ -5,9 +5,11 @@
 //! since 1970, so that both databases compare them alike whatever the time zone. No query holds state on the
 //! connection, so transaction-mode poolers work.
 
+pub mod apps;
 pub mod audit;
 pub mod connections;
 pub mod credentials;
+pub mod connectors;
 pub mod entity;
 pub mod instance;
 pub mod leases;
