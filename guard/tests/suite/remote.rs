@@ -202,9 +202,12 @@ async fn a_withdrawn_key_goes_within_the_hour_without_anyone_waiting() {
     let guard = issuer.guard();
     let (token, unknown) = (draft().at("exp", 9_000).by(&ES), draft().header("kid", "unknown").sign(&ES));
     assert_eq!(guard.verify(&token, NOW).await.map(drop), Ok(()));
+    issuer.state.arrived.notified().await;
     issuer.serve("/jwks", &jwks(&[&ES_OTHER]));
     let later = NOW + seconds(3_600);
     assert_eq!(guard.verify(&token, later).await.map(drop), Ok(()), "answered from memory, asking meanwhile");
+    let asked = tokio::time::timeout(seconds(10), issuer.state.arrived.notified()).await;
+    assert!(asked.is_ok(), "the issuer is asked again");
     assert_eq!(guard.verify(&unknown, later).await.map(drop), Err(Error::UnknownKey), "waits for the answer");
     assert_eq!(guard.verify(&token, later).await.map(drop), Err(Error::UnknownKey));
     assert_eq!(issuer.count("/jwks"), 2);
