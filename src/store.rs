@@ -10,6 +10,7 @@ pub mod audit;
 pub mod connectors;
 pub mod entity;
 pub mod instance;
+pub mod signups;
 #[cfg(test)]
 pub(crate) mod testing;
 
