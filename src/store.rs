@@ -13,6 +13,7 @@ pub mod connectors;
 pub mod entity;
 pub mod instance;
 pub mod leases;
+pub mod signups;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
