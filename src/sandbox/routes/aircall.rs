@@ -36,7 +36,7 @@ impl Caller {
 pub(super) async fn integration(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     let caller = match admit(&state, &request) {
         Ok(caller) => caller,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     caller.respond(StatusCode::OK).json(json!({"integration": {
         "id": number(&format!("integration of {}", caller.company)),
@@ -53,7 +53,7 @@ pub(super) async fn integration(state: web::Data<State>, request: HttpRequest) -
 pub(super) async fn ping(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     match admit(&state, &request) {
         Ok(caller) => caller.respond(StatusCode::OK).json(json!({"ping": "pong"})),
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn ping(state: web::Data<State>, request: HttpRequest) -> HttpR
 pub(super) async fn calls(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     let caller = match admit(&state, &request) {
         Ok(caller) => caller,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let params = Params::parse(request.query_string().as_bytes()).unwrap_or_default();
     let bound = |name: &str, default: i64| params.text(name).map_or(Ok(default), str::parse);
@@ -93,9 +93,10 @@ pub(super) async fn calls(state: web::Data<State>, request: HttpRequest) -> Http
 }
 
 /// Lets a live token in and counts it against its company's minute.
-fn admit(state: &State, request: &HttpRequest) -> Result<Caller, HttpResponse> {
+fn admit(state: &State, request: &HttpRequest) -> Result<Caller, Box<HttpResponse>> {
     let unauthorized = json!({"error": "Unauthorized", "troubleshoot": "the token is not valid"});
-    let holder = holder(state, request).ok_or_else(|| HttpResponse::Unauthorized().json(unauthorized))?;
+    let holder =
+        holder(state, request).ok_or_else(|| Box::new(HttpResponse::Unauthorized().json(unauthorized)))?;
     let settings = match state.client(&holder.client_id).map(|client| &client.profile) {
         Some(Profile::Aircall(settings)) => settings.clone(),
         _ => Aircall::default(),
@@ -112,7 +113,7 @@ fn admit(state: &State, request: &HttpRequest) -> Result<Caller, HttpResponse> {
     let caller = Caller { company, user: holder.user, settings, limits };
     if window.used > limit {
         let error = json!({"error": "Too Many Requests", "troubleshoot": "wait until X-AircallApi-Reset"});
-        return Err(caller.respond(StatusCode::TOO_MANY_REQUESTS).json(error));
+        return Err(Box::new(caller.respond(StatusCode::TOO_MANY_REQUESTS).json(error)));
     }
     Ok(caller)
 }

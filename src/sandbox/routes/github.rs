@@ -64,7 +64,7 @@ pub(super) async fn check(
 ) -> HttpResponse {
     let token = match asked(&state, &request, &path, &body) {
         Ok(token) => token,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let found = state.lock().book.find_access(&token, state.clock.now());
     match found.filter(|holder| holder.live && holder.client_id == *path) {
@@ -100,7 +100,7 @@ pub(super) async fn delete_grant(
 fn delete(state: &State, request: &HttpRequest, client_id: &str, body: &[u8], grant: bool) -> HttpResponse {
     let token = match asked(state, request, client_id, body) {
         Ok(token) => token,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let fault = state.faults(client_id).revocation_status;
     let mut changing = state.lock();
@@ -116,14 +116,20 @@ fn delete(state: &State, request: &HttpRequest, client_id: &str, body: &[u8], gr
 }
 
 /// The token an app asks about, once it has shown by Basic that it is that app.
-fn asked(state: &State, request: &HttpRequest, client_id: &str, body: &[u8]) -> Result<String, HttpResponse> {
+fn asked(
+    state: &State,
+    request: &HttpRequest,
+    client_id: &str,
+    body: &[u8],
+) -> Result<String, Box<HttpResponse>> {
     let client = client_auth::authenticate(state, request, &Params::default());
     if !client.is_ok_and(|client| client.client_id == client_id) {
-        return Err(not_found());
+        return Err(Box::new(not_found()));
     }
     let body: Result<TokenBody, _> = serde_json::from_slice(body);
     let invalid = json!({"message": "Validation Failed", "errors": [{"field": "access_token"}]});
-    body.map(|body| body.access_token).map_err(|_| HttpResponse::UnprocessableEntity().json(invalid))
+    body.map(|body| body.access_token)
+        .map_err(|_| Box::new(HttpResponse::UnprocessableEntity().json(invalid)))
 }
 
 /// Every third repository is private, and seen only with the scope `repo` (a GitHub App sees all).

@@ -26,8 +26,11 @@ async fn refresh_under(driver: &Driver, tokens: &Tokens, faults: Faults) -> Seen
     }
 }
 
-/// A fault's name, the fault, and what the caller must see: status, beginning of the content type, a readable JSON.
-fn on_the_wire() -> Vec<(Trouble, Option<(u16, &'static str, bool)>)> {
+/// Status, beginning of the content type, whether the body is readable JSON.
+type Look = (u16, &'static str, bool);
+
+/// Each trouble, and what the caller must see of it; none: a broken connection.
+fn on_the_wire() -> Vec<(Trouble, Option<Look>)> {
     vec![
         (Trouble::Reset, None),
         (Trouble::RateLimited { retry_after_s: 7 }, Some((429, "application/json", true))),
