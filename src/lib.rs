@@ -1,6 +1,7 @@
 //! jeton: a multi-tenant, per-connector OAuth token broker.
 //!
 //! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`connectors`], adapters that
+//! Tier 0: [`model`], words without I/O. Tier 1: [`vault`], [`store`], [`sandbox`], [`connectors`], adapters that
 //! import the model alone. Tier 2: [`identity`], [`audit`], services. Tier 3: [`http`], the web.
 
 pub mod audit;
@@ -10,5 +11,6 @@ pub mod identity;
 pub mod model;
 pub mod outbound;
 pub mod registry;
+pub mod sandbox;
 pub mod store;
 pub mod vault;
