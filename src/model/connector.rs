@@ -232,6 +232,21 @@ impl Definition {
         origin_of(&self.token_url)
     }
 
+    /// Every address the connector calls or sends people to, to be moved elsewhere; `docs_url` stays.
+    pub fn addresses_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let optional = [
+            &mut self.introspection_url,
+            &mut self.issuer,
+            &mut self.revocation_url,
+            &mut self.probe_url,
+            &mut self.api_base_url,
+        ];
+        [&mut self.authorization_url, &mut self.token_url]
+            .into_iter()
+            .chain(optional.into_iter().flatten())
+            .chain(self.identity.as_mut().map(|identity| &mut identity.url))
+    }
+
     /// Whether `name` calls this connector, by id or alias, without regard to case.
     pub fn is_called(&self, name: &str) -> bool {
         self.id.as_str().eq_ignore_ascii_case(name)

@@ -174,7 +174,9 @@ impl Definition {
         for (index, code) in self.reauthorize_errors.iter().enumerate() {
             found.text(&format!("/reauthorize_errors/{index}"), code, 64);
         }
-        for (pointer, text) in self.identity.iter().flat_map(|i| [("/identity/id", &i.id), ("/identity/label", &i.label)]) {
+        for (pointer, text) in
+            self.identity.iter().flat_map(|i| [("/identity/id", &i.id), ("/identity/label", &i.label)])
+        {
             found.text(pointer, text, 200);
             if !text.starts_with('/') {
                 found.add(pointer, "must be a JSON pointer (RFC 6901), for example /sub");
@@ -245,7 +247,11 @@ impl Definition {
             if !is_variable_name(name) {
                 found.add(pointer.clone(), "must have 1 to 40 characters a-z, 0-9 and _");
             }
-            if pattern.len() > 200 || !pattern.starts_with('^') || !pattern.ends_with('$') || pattern.ends_with("\\$") {
+            if pattern.len() > 200
+                || !pattern.starts_with('^')
+                || !pattern.ends_with('$')
+                || pattern.ends_with("\\$")
+            {
                 found.add(pointer, "must be anchored with ^ and $ and at most 200 bytes");
             } else if compile(pattern).is_none() {
                 found.add(pointer, "is no regular expression");
@@ -263,7 +269,10 @@ impl Definition {
         if self.refresh.grace_s > 86_400 {
             found.add("/refresh/grace_s", "must be at most a day");
         }
-        let days = [("/refresh/idle_days", self.refresh.idle_days), ("/refresh/absolute_days", self.refresh.absolute_days)];
+        let days = [
+            ("/refresh/idle_days", self.refresh.idle_days),
+            ("/refresh/absolute_days", self.refresh.absolute_days),
+        ];
         for (pointer, _) in days.iter().filter(|(_, days)| days.is_some_and(|d| d == 0 || d > 3650)) {
             found.add(*pointer, "must be 1 to 3650 days");
         }
@@ -324,7 +333,8 @@ fn check_url(url: &Url, rules: Rules, pointer: &str, found: &mut Findings) {
     if url.fragment().is_some() {
         found.add(pointer, "must not hold a fragment");
     }
-    let protocol = url.query_pairs().any(|(name, _)| PROTOCOL_PARAMS.contains(&name.to_ascii_lowercase().as_str()));
+    let protocol =
+        url.query_pairs().any(|(name, _)| PROTOCOL_PARAMS.contains(&name.to_ascii_lowercase().as_str()));
     if protocol {
         found.add(pointer, "holds a parameter of the protocol");
     }
@@ -332,7 +342,9 @@ fn check_url(url: &Url, rules: Rules, pointer: &str, found: &mut Findings) {
 
 fn is_variable_name(name: &str) -> bool {
     (1..=40).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// The pattern bound to the whole value, whatever alternatives it has. It must compile by itself too, lest
