@@ -1,5 +1,7 @@
 //! How does a definition become a connector? One that speaks plain OAuth needs no code of its own.
 
+mod client_auth;
+mod reading;
 mod token;
 
 use std::collections::BTreeMap;
@@ -7,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::STANDARD};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::Value;
+use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
-use url::{Url, form_urlencoded};
+use url::Url;
 
+pub(super) use self::client_auth::{basic, open};
 use super::{Authorize, Connector, Error, Exchange, Probe, Revocation, Tokens, answer};
 use crate::model::connector::{Account, Credentials, Definition, Grant, Identity, TokenAuth, fill};
 use crate::model::secret::Secret;
@@ -23,8 +24,6 @@ use crate::outbound::{self, Outbound, Trust};
 const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// A second call within one method is made only when it can still be answered in the method's time.
 const WORTH_SENDING: Duration = Duration::from_secs(1);
-/// Longest account id or label that is kept.
-const ACCOUNT_LIMIT: usize = 256;
 
 /// A connector made of its definition alone.
 #[derive(Debug)]
@@ -76,7 +75,10 @@ impl Declarative {
 
     /// A GET with the access token as bearer (RFC 6750 §2.1).
     async fn ask(&self, url: Url, access_token: &Secret) -> Result<outbound::Response, Error> {
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization("Bearer", open(access_token))?)]);
+        let headers = HeaderMap::from_iter([(
+            AUTHORIZATION,
+            client_auth::authorization("Bearer", open(access_token))?,
+        )]);
         self.call(Method::GET, url, headers, Vec::new(), self.timeout()).await
     }
 
@@ -90,30 +92,9 @@ impl Declarative {
         timeout: Duration,
     ) -> Result<outbound::Response, Error> {
         let url = self.address(template, credentials)?;
-        let (headers, body) = self.authenticated_form(&credentials.client_id, secret, fields)?;
+        let (headers, body) =
+            client_auth::form(self.definition.token_auth, &credentials.client_id, secret, fields)?;
         self.call(Method::POST, url, headers, body, timeout).await
-    }
-
-    fn authenticated_form(
-        &self,
-        client_id: &str,
-        secret: Option<&Secret>,
-        fields: &[(&str, &str)],
-    ) -> Result<(HeaderMap, Vec<u8>), Error> {
-        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
-        match (self.definition.token_auth, secret.map(open)) {
-            (TokenAuth::Basic, Some(secret)) => headers.extend([basic(client_id, secret)?]),
-            (TokenAuth::Post, Some(secret)) => {
-                form.append_pair("client_id", client_id).append_pair("client_secret", secret);
-            }
-            (TokenAuth::None, _) | (_, None) => {
-                form.append_pair("client_id", client_id);
-            }
-        }
-        Ok((headers, form.finish().into_bytes()))
     }
 
     /// The previous secret and the time left for it, after a definite refusal of the current one.
@@ -161,7 +142,7 @@ impl Declarative {
             let fields = [("token", open(&grant.access_token)), ("token_type_hint", "access_token")];
             let timeout = left.min(INTROSPECTION_TIMEOUT);
             let asked = self.post_form(url, credentials, secret, &fields, timeout).await;
-            grant.expires_in = asked.ok().and_then(|response| remaining_life(&response));
+            grant.expires_in = asked.ok().and_then(|response| reading::remaining_life(&response));
         }
         grant
     }
@@ -178,7 +159,7 @@ impl Declarative {
         let response = self.ask(self.address(template, credentials)?, access_token).await?;
         let retry_after = answer::retry_after(&response.headers);
         match response.status {
-            200..=299 => account(&response, names).ok_or_else(|| Error::Ambiguous {
+            200..=299 => reading::account(&response, names).ok_or_else(|| Error::Ambiguous {
                 detail: "the answer names no account".to_owned(),
                 retry_after: None,
             }),
@@ -293,69 +274,10 @@ impl From<outbound::Error> for Error {
     }
 }
 
-/// Basic client authentication, both parts form-urlencoded first (RFC 6749 §2.3.1).
-pub(super) fn basic(client_id: &str, secret: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)));
-    Ok((AUTHORIZATION, authorization("Basic", &pair)?))
-}
-
-/// A value that no layer below prints.
-fn authorization(scheme: &str, value: &str) -> Result<HeaderValue, Error> {
-    let mut header = HeaderValue::try_from(format!("{scheme} {value}"))
-        .map_err(|_| Error::Definition("the token cannot stand in a header".to_owned()))?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "goes to the provider it belongs to, in a body or an Authorization header"
-)]
-pub(super) fn open(secret: &Secret) -> &str {
-    secret.expose_secret()
-}
-
 /// A 403 may speak of the caller's rate and not of the token (GitHub).
 fn is_rate_limit(response: &outbound::Response) -> bool {
     response.headers.contains_key(RETRY_AFTER)
         || response.headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0")
-}
-
-fn account(response: &outbound::Response, names: &[(&str, &str)]) -> Option<Account> {
-    let body = Value::Object(answer::read_object(&response.headers, &response.body)?);
-    let at = |pointer: &str| body.pointer(pointer).and_then(text);
-    let whole = names.iter().find_map(|(id, label)| Some(Account { id: at(id)?, label: at(label)? }));
-    let with_id = || names.iter().find_map(|(id, _)| at(id)).map(|id| Account { label: id.clone(), id });
-    whole.or_else(with_id)
-}
-
-/// Text or a whole number as text; anything else could make two accounts one.
-fn text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
-        _ => return None,
-    };
-    (!text.is_empty() && text.len() <= ACCOUNT_LIMIT && !text.chars().any(char::is_control)).then_some(text)
-}
-
-/// `exp` against the provider's own clock: its `Date`, else when it says it issued the token just now.
-fn remaining_life(response: &outbound::Response) -> Option<i64> {
-    if !(200..300).contains(&response.status) {
-        return None;
-    }
-    let fields = answer::read_object(&response.headers, &response.body)?;
-    if fields.get("active") != Some(&Value::Bool(true)) {
-        return None;
-    }
-    let number = |name: &str| {
-        fields.get(name).and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
-    };
-    let now = answer::date(&response.headers)
-        .map(time::OffsetDateTime::unix_timestamp)
-        .or_else(|| number("iat"))?;
-    answer::seconds(Some(&Value::from(number("exp")?.checked_sub(now)?)))
 }
 
 #[cfg(test)]

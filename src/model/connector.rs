@@ -11,6 +11,7 @@ use super::app::{SlugError, check_slug};
 
 mod template;
 mod validate;
+mod variables;
 
 pub use self::validate::{Rules, Violation, is_token_field};
 

@@ -1,11 +1,12 @@
-//! May this definition be kept, and these variable values be used?
+//! May this definition be kept?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use url::{Host, Url};
 
-use super::template::{Placement, Template};
-use super::{ConnectorId, Definition, fill, origin_of};
+use super::template::Template;
+use super::variables::compile;
+use super::{ConnectorId, Definition, origin_of};
 use crate::model::address::is_public;
 
 /// Parameters of the protocol: ours to set, never a definition's.
@@ -90,38 +91,6 @@ impl Definition {
         self.check_patterns(&mut found);
         self.check_numbers(&mut found);
         found.into_result()
-    }
-
-    /// Checks values for the variables: each is declared, matches its pattern, and moves no host. Values not
-    /// given yet are no violation.
-    ///
-    /// # Errors
-    /// At least one violation, its pointer `/{variable}`.
-    pub fn check_variables(&self, values: &BTreeMap<String, String>) -> Result<(), Vec<Violation>> {
-        let mut found = Findings::default();
-        for (name, value) in values {
-            match self.url_variables.get(name) {
-                None => found.add(format!("/{name}"), "the connector has no such variable"),
-                Some(pattern) if !matches(pattern, value) => {
-                    found.add(format!("/{name}"), format!("must match {pattern}"));
-                }
-                Some(_) if value.len() > 128 => found.add(format!("/{name}"), "is longer than 128 bytes"),
-                Some(_) => {}
-            }
-        }
-        for (_, template) in self.urls() {
-            self.check_filled(template, values, &mut found);
-        }
-        found.into_result()
-    }
-
-    /// Whether a variable can lead to hosts of anybody's choice: then instance credentials would be sent
-    /// wherever a person says, so each app brings its own.
-    pub fn needs_app_credentials(&self) -> bool {
-        self.urls().iter().any(|(_, url)| {
-            Template::parse(url)
-                .is_ok_and(|parsed| parsed.variables().iter().any(|(_, at)| *at == Placement::AnyHost))
-        })
     }
 
     /// Every origin the definition names, as written; a change here parks connections.
@@ -277,30 +246,6 @@ impl Definition {
             found.add(*pointer, "must be 1 to 3650 days");
         }
     }
-
-    /// Checks one filled URL, as far as its variables have values: it parses to the very host that was
-    /// written.
-    fn check_filled(&self, template: &str, values: &BTreeMap<String, String>, found: &mut Findings) {
-        let Ok(parsed) = Template::parse(template) else { return };
-        let variables = parsed.variables();
-        for (name, placement) in &variables {
-            if let Some(value) = values.get(*name)
-                && !placement.admits(value)
-            {
-                found.add(format!("/{name}"), format!("must be {}", placement.wants()));
-                return;
-            }
-        }
-        if variables.is_empty() || variables.iter().any(|(name, _)| !values.contains_key(*name)) {
-            return;
-        }
-        let written = parsed.host_filled(values);
-        let stays = fill(template, values).is_ok_and(|url| url.host_str() == Some(written.as_str()));
-        if !stays {
-            let names = variables.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            found.add(format!("/{names}"), format!("gives no address under the host of `{template}`"));
-        }
-    }
 }
 
 /// Whether a field of a token answer must never be handed out as `extra`.
@@ -347,22 +292,12 @@ fn is_variable_name(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// The pattern bound to the whole value, whatever alternatives it has. It must compile by itself too, lest
-/// it close our group.
-fn compile(pattern: &str) -> Option<regex_lite::Regex> {
-    regex_lite::Regex::new(pattern).ok()?;
-    regex_lite::RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(1 << 20).build().ok()
-}
-
-fn matches(pattern: &str, value: &str) -> bool {
-    compile(pattern).is_some_and(|regex| regex.is_match(value))
-}
-
+/// What is wrong so far.
 #[derive(Default)]
-struct Findings(Vec<Violation>);
+pub(super) struct Findings(Vec<Violation>);
 
 impl Findings {
-    fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+    pub(super) fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         self.0.push(Violation { pointer: pointer.into(), detail: detail.into() });
     }
 
@@ -381,7 +316,7 @@ impl Findings {
         }
     }
 
-    fn into_result(self) -> Result<(), Vec<Violation>> {
+    pub(super) fn into_result(self) -> Result<(), Vec<Violation>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }

@@ -1,5 +1,7 @@
 //! Each rule of a definition, broken once.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::model::connector::Identity;
 
