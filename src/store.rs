@@ -8,8 +8,8 @@
 pub mod apps;
 pub mod audit;
 pub mod connections;
-pub mod credentials;
 pub mod connectors;
+pub mod credentials;
 pub mod entity;
 pub mod instance;
 pub mod leases;
@@ -48,6 +48,9 @@ pub enum Error {
     /// Not reachable, read only, overloaded, or it refused the statement.
     #[error("the database did not do it")]
     Unavailable(#[source] DbErr),
+    /// It was reachable a moment ago, and what it did then is not known.
+    #[error("the database was interrupted")]
+    Interrupted,
     /// A unique index has this value already.
     #[error("it exists already")]
     AlreadyExists,

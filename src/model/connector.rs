@@ -274,7 +274,7 @@ pub fn origin_of(template: &str) -> String {
 }
 
 /// What the keeper needs to know of a definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Whether a refresh token is used where there is one.
     pub refreshes: bool,
