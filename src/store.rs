@@ -8,8 +8,8 @@
 pub mod apps;
 pub mod audit;
 pub mod connections;
-pub mod credentials;
 pub mod connectors;
+pub mod credentials;
 pub mod entity;
 pub mod instance;
 pub mod leases;
@@ -18,9 +18,11 @@ pub mod signups;
 pub(crate) mod testing;
 pub mod token_sets;
 pub mod invitations;
+pub mod leases;
 pub mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod token_sets;
 pub mod users;
 
 use std::path::PathBuf;

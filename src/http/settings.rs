@@ -5,23 +5,36 @@ use std::net::IpAddr;
 use actix_web::http::header::HeaderMap;
 use url::Url;
 
+use crate::model::public_url::PublicUrl;
+
 /// Settings of the web, the same for every request: nothing here comes from one.
 #[derive(Clone, Debug)]
 pub struct WebSettings {
-    public_url: Url,
+    public_url: PublicUrl,
+    origin: url::Origin,
+    https: bool,
+    port: u16,
     prefix: String,
     trusted_proxies: Vec<(IpAddr, u8)>,
 }
 
 impl WebSettings {
     /// The public URL (its path becomes the prefix of links) and the networks of trusted proxies.
-    pub fn new(public_url: Url, trusted_proxies: Vec<(IpAddr, u8)>) -> Self {
-        let prefix = public_url.path().trim_end_matches('/').to_owned();
-        Self { public_url, prefix, trusted_proxies }
+    #[expect(clippy::expect_used, reason = "a public URL was parsed as a URL")]
+    pub fn new(public_url: PublicUrl, trusted_proxies: Vec<(IpAddr, u8)>) -> Self {
+        let url = Url::parse(public_url.as_str()).expect("a public URL is a URL");
+        Self {
+            origin: url.origin(),
+            https: url.scheme() == "https",
+            port: url.port_or_known_default().unwrap_or_default(),
+            prefix: url.path().trim_end_matches('/').to_owned(),
+            public_url,
+            trusted_proxies,
+        }
     }
 
     /// The public URL.
-    pub fn public_url(&self) -> &Url {
+    pub fn public_url(&self) -> &PublicUrl {
         &self.public_url
     }
 
@@ -37,7 +50,7 @@ impl WebSettings {
 
     /// An absolute URL: `/login` becomes `https://api.example.com/laputa/login`.
     pub fn absolute(&self, path: &str) -> String {
-        format!("{}{}", self.public_url.as_str().trim_end_matches('/'), path)
+        self.public_url.join(path)
     }
 
     /// A path and query without the prefix: the inverse of [`WebSettings::link`]; `None` where it has none.
@@ -48,7 +61,7 @@ impl WebSettings {
 
     /// Whether browsers reach us over TLS.
     pub fn is_https(&self) -> bool {
-        self.public_url.scheme() == "https"
+        self.https
     }
 
     /// Name of the session cookie.
@@ -65,14 +78,15 @@ impl WebSettings {
         if self.is_https() {
             return format!("__Host-jeton{suffix}");
         }
-        format!("jeton_{}{suffix}", self.public_url.port_or_known_default().unwrap_or_default())
+        format!("jeton_{}{suffix}", self.port)
     }
 
     /// Whether `host` (with or without port) is the public URL's.
     pub fn is_own_host(&self, host: &str) -> bool {
-        let Ok(url) = Url::parse(&format!("{}://{host}/", self.public_url.scheme())) else { return false };
+        let scheme = if self.https { "https" } else { "http" };
+        let Ok(url) = Url::parse(&format!("{scheme}://{host}/")) else { return false };
         let plain = url.username().is_empty() && url.password().is_none() && url.path() == "/";
-        plain && url.origin() == self.public_url.origin()
+        plain && url.origin() == self.origin
     }
 
     /// Who called: the peer, or what trusted proxies say of it (the right-most address none of them owns).
@@ -120,7 +134,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> WebSettings {
-        WebSettings::new(Url::parse(url).unwrap(), vec![("10.0.0.0".parse().unwrap(), 8)])
+        WebSettings::new(PublicUrl::parse(url).unwrap(), vec![("10.0.0.0".parse().unwrap(), 8)])
     }
 
     fn address(peer: &str, forwarded: &[&str]) -> String {

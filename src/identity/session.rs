@@ -94,7 +94,6 @@ impl Sessions {
             return Ok(None);
         };
         let memberships = conn.memberships_of(user.id).await?;
-        let memberships = memberships.into_iter().map(|(app, role)| (app.id, role)).collect();
         Ok(Some(SignedIn {
             principal: Principal::of_user(user.id, user.role, memberships, origin),
             form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),

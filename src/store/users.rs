@@ -5,12 +5,12 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ExprTrait, QueryOrder, QuerySelect};
 
-use crate::model::app::{App, AppId, AppState};
+use crate::model::app::AppId;
 use crate::model::client::Role;
 use crate::model::person::{AppMember, Email, User};
 use crate::model::principal::{Membership, UserId};
 use crate::model::time::from_micros;
-use crate::store::entity::{app, membership, password_link, session, user};
+use crate::store::entity::{membership, password_link, session, user};
 use crate::store::{AppRows, Conn, Error};
 
 /// What of a person can be changed.
@@ -112,45 +112,23 @@ impl Conn<'_> {
         Ok(user::Entity::delete_by_id(id.0).exec(&db).await?.rows_affected == 1)
     }
 
-    /// The apps a person belongs to, deleted ones left out.
-    pub async fn memberships_of(&self, id: UserId) -> Result<Vec<(App, Membership)>, Error> {
-        let own = membership::Entity::find()
+    /// The apps a person belongs to.
+    pub async fn memberships_of(&self, id: UserId) -> Result<Vec<(AppId, Membership)>, Error> {
+        let rows = membership::Entity::find()
             .filter(membership::Column::UserId.eq(id.0))
             .order_by_asc(membership::Column::App)
             .all(&self.db())
             .await?;
-        if own.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = own.iter().map(|row| row.app.clone());
-        let apps = live_apps().filter(app::Column::Id.is_in(ids)).all(&self.db()).await?;
-        let mut found = Vec::with_capacity(own.len());
-        for row in apps {
-            let app = read_app(row)?;
-            if let Some(own) = own.iter().find(|own| own.app == app.id.as_str()) {
-                found.push((app, read_membership(&own.role)?));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Every app that is not deleted, by name of its id, at most `limit`: the start page of a superadmin.
-    pub async fn apps_for_superadmin(&self, limit: u64) -> Result<Vec<App>, Error> {
-        live_apps().limit(limit).all(&self.db()).await?.into_iter().map(read_app).collect()
+        let corrupt = || Error::Corrupt { table: "membership", column: "app" };
+        let read = |row: membership::Model| {
+            let app = AppId::parse(&row.app).map_err(|_| corrupt())?;
+            Ok((app, read_membership(&row.role)?))
+        };
+        rows.into_iter().map(read).collect()
     }
 }
 
 impl AppRows<'_> {
-    /// Whether the tenant exists; `None` where it was never made or is deleted.
-    pub async fn find_for_people(&self) -> Result<Option<App>, Error> {
-        live_apps()
-            .filter(app::Column::Id.eq(self.app.as_str()))
-            .one(&self.conn.db())
-            .await?
-            .map(read_app)
-            .transpose()
-    }
-
     /// Makes or changes a membership.
     pub async fn put_member(&self, user: UserId, role: Membership) -> Result<(), Error> {
         let row = membership::ActiveModel {
@@ -201,21 +179,6 @@ impl AppRows<'_> {
         }
         Ok(members)
     }
-}
-
-fn live_apps() -> Select<app::Entity> {
-    app::Entity::find().filter(app::Column::State.ne("deleted")).order_by_asc(app::Column::Id)
-}
-
-fn read_app(row: app::Model) -> Result<App, Error> {
-    let corrupt = |column| Error::Corrupt { table: "app", column };
-    let state = match row.state.as_str() {
-        "active" => AppState::Active,
-        "disabled" => AppState::Disabled,
-        _ => return Err(corrupt("state")),
-    };
-    let id = AppId::parse(&row.id).map_err(|_| corrupt("id"))?;
-    Ok(App { id, name: row.name, state, created_at: from_micros(row.created_at) })
 }
 
 fn read_membership(text: &str) -> Result<Membership, Error> {
