@@ -1,3 +1,7 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
+pub mod layer;
+pub mod page;
+pub mod person;
 pub mod problem;
+pub mod settings;

@@ -4,6 +4,12 @@
 //! made here alone; a service that needs one takes it as its first argument and names it in the audit line.
 //! A token says who; what it may do is the intersection with the client's or user's row as it is now.
 
+pub mod login;
+pub mod password;
+pub mod people;
+pub mod session;
+pub mod tools;
+
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Client, Role};
 use crate::model::connector::ConnectorId;

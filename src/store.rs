@@ -17,6 +17,13 @@ pub mod signups;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
+pub mod invitations;
+pub mod leases;
+pub mod sessions;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod token_sets;
+pub mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 //! This file and its children alone give statuses. A problem carries what the caller can act on and never a
 //! cause; `internal` says nothing but its trace id.
 
+mod people;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Map, Value, json};
