@@ -11,3 +11,4 @@ pub mod scope;
 pub mod secret;
 pub mod time;
 pub mod token_set;
+pub mod uri;

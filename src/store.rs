@@ -6,8 +6,10 @@
 //! connection, so transaction-mode poolers work.
 
 pub mod audit;
+pub mod clients;
 pub mod entity;
 pub mod instance;
+pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 
