@@ -16,3 +16,4 @@ pub mod secret;
 pub mod ticket;
 pub mod time;
 pub mod token_set;
+pub mod uri;

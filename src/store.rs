@@ -7,19 +7,17 @@
 
 pub mod apps;
 pub mod audit;
+pub mod clients;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
 pub mod entity;
 pub mod instance;
-pub mod leases;
-pub mod signups;
-#[cfg(test)]
-pub(crate) mod testing;
-pub mod token_sets;
 pub mod invitations;
 pub mod leases;
 pub mod sessions;
+pub mod signing_keys;
+pub mod signups;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;

@@ -3,6 +3,7 @@
 //! This file and its children alone give statuses. A problem carries what the caller can act on and never a
 //! cause; `internal` says nothing but its trace id.
 
+mod identity;
 mod people;
 
 use actix_web::http::{StatusCode, header};
@@ -232,14 +233,5 @@ impl std::fmt::Display for Chain<'_> {
             source = error.source();
         }
         Ok(())
-    }
-}
-
-impl From<crate::identity::Denied> for Problem {
-    fn from(denied: crate::identity::Denied) -> Self {
-        match denied {
-            crate::identity::Denied::Forbidden => Self::new(Code::Forbidden)
-                .challenge("Bearer realm=\"jeton\", error=\"insufficient_scope\"".to_owned()),
-        }
     }
 }
