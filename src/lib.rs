@@ -2,5 +2,6 @@
 //!
 //! Tier 0: [`model`], words without I/O.
 
+pub mod cli;
 pub mod connectors;
 pub mod model;
