@@ -18,7 +18,7 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-/// Status, further header lines, body. Status 0 hangs up.
+/// Status, further header lines (`HOST` becomes the server's URL), body. Status 0 hangs up.
 pub(crate) type Scripted = (u16, &'static str, String);
 
 type Script = dyn Fn(&Seen, usize) -> Scripted + Send + Sync;
@@ -71,6 +71,8 @@ async fn answer(mut stream: TcpStream, seen: Arc<Mutex<Vec<Seen>>>, script: Arc<
     if status == 0 {
         return;
     }
+    let local = format!("http://{}", stream.local_addr().unwrap());
+    let headers = headers.replace("HOST", &local);
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n",
         body.len()

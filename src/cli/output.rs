@@ -50,7 +50,7 @@ fn plain() -> Table {
 
 fn print(out: &mut impl Write, table: &Table) -> io::Result<()> {
     for line in table.lines() {
-        writeln!(out, "{}", line.trim())?;
+        writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
     }
     Ok(())
 }
@@ -86,9 +86,9 @@ mod tests {
         insta::assert_snapshot!(
             printed(|out| table(out, &items, &["id", "name", "state", "scopes"])),
             @r"
-        ID           STATE   SCOPES
-        acme         active  a b
-        globex [2J   -
+        ID          STATE   SCOPES
+        acme        active  a b
+        globex [2J  -
         "
         );
         assert_eq!(printed(|out| table(out, &[], &["id"])), "none\n");
@@ -97,7 +97,11 @@ mod tests {
     #[test]
     fn a_record_has_a_line_for_each_field() {
         let value = json!({"client_id": "c1", "warnings": ["unconfined"], "role": null});
-        insta::assert_snapshot!(printed(|out| record(out, &value)), @"");
+        insta::assert_snapshot!(printed(|out| record(out, &value)), @r"
+        client_id  c1
+        role       -
+        warnings   unconfined
+        ");
         assert_eq!(printed(|out| record(out, &Value::Null)), "");
     }
 }

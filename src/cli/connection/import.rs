@@ -145,7 +145,7 @@ fn record(value: Value, replace: bool) -> Result<Record, &'static str> {
         return Err("has a field that an import does not take");
     }
     let is_text = |name: &str| body.get(name).is_none_or(|value| value.is_null() || value.is_string());
-    if !body.get("access_token").is_some_and(|token| token.as_str().is_some_and(|text| !text.is_empty())) {
+    if body.get("access_token").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err("needs an `access_token`");
     }
     if !["refresh_token", "expires_at", "scope", "flow"].into_iter().all(is_text) {
