@@ -5,6 +5,7 @@
 //! Tier 3: [`http`], the web.
 
 pub mod audit;
+pub mod cli;
 pub mod connectors;
 pub mod http;
 pub mod identity;
