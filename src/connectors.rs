@@ -4,6 +4,8 @@
 //! It promises one provider call per method call (`refresh` with two live client secrets excepted, and then
 //! only after a definite `invalid_client`), and an [`Error`] that tells whether a refresh token may be spent.
 
+pub mod answer;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -8,5 +8,7 @@ pub mod connectors;
 pub mod http;
 pub mod identity;
 pub mod model;
+pub mod outbound;
+pub mod registry;
 pub mod store;
 pub mod vault;

@@ -1,5 +1,6 @@
 //! Words of the product: types and pure decisions, no I/O, no framework.
 
+pub mod address;
 pub mod app;
 pub mod client;
 pub mod connection;

@@ -7,11 +7,15 @@
 
 pub mod apps;
 pub mod audit;
+pub mod connections;
+pub mod credentials;
 pub mod connectors;
 pub mod entity;
 pub mod instance;
+pub mod leases;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod token_sets;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,1 +1,23 @@
-//! guard
+//! Is an access token good, and what does it say?
+//!
+#![doc = include_str!("../README.md")]
+
+mod algorithm;
+mod bearer;
+mod cache;
+mod challenge;
+mod claims;
+mod error;
+mod guard;
+mod keys;
+mod source;
+mod token;
+
+pub use algorithm::Algorithm;
+pub use bearer::{HeaderError, bearer};
+pub use challenge::{BearerError, Challenge};
+pub use claims::{AuthorizationDetail, Claims};
+pub use error::Error;
+pub use guard::{BuildError, Builder, Guard, MAX_LEEWAY, MAX_TOKEN_BYTES};
+pub use keys::{KeySet, KeySetError};
+pub use source::{GivenKeys, KeySource, RemoteKeys, UrlError};

@@ -1,64 +1,240 @@
 //! A connection: one account's grant for an app, a connector and a flow.
-pub use self::key::{ConnectionKey, Flow};
-mod key {
-    use std::fmt;
 
-    use serde::{Deserialize, Serialize};
+mod freshness;
+mod key;
+mod rejection;
 
-    use crate::model::app::AppId;
-    use crate::model::connector::ConnectorId;
+use std::collections::BTreeMap;
 
-    /// Tells several connections of one connector apart: 1 to 64 characters `A-Za-z0-9._-`.
-    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-    #[serde(try_from = "String", into = "String")]
-    pub struct Flow(String);
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
-    impl Flow {
-        /// Reads a name.
-        pub fn parse(text: &str) -> Option<Self> {
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-            ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
-        }
+use super::app::AppId;
+use super::connector::{ConnectorId, Policy};
+use super::token_set::{Generation, TokenSet};
 
-        /// The name as text.
-        pub fn as_str(&self) -> &str {
-            &self.0
-        }
-    }
+pub use self::freshness::{Degraded, DegradedCode, Freshness, Refusal, Request};
+pub use self::key::Flow;
+pub use self::rejection::Rejections;
 
-    impl Default for Flow {
-        fn default() -> Self {
-            Self("default".to_owned())
-        }
-    }
+/// Why a new consent is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The provider refused the grant.
+    Revoked,
+    /// The refresh token is past its life, or there is none and the access token is.
+    Expired,
+    /// The provider may have rotated and its answer was lost.
+    LostRotation,
+    /// The API refuses the token and it cannot be refreshed.
+    Rejected,
+    /// The grant now belongs to another account.
+    AccountChanged,
+}
 
-    impl TryFrom<String> for Flow {
-        type Error = &'static str;
-        fn try_from(text: String) -> Result<Self, Self::Error> {
-            Self::parse(&text).ok_or("must be 1 to 64 characters A-Za-z0-9._-")
-        }
-    }
+impl Reason {
+    const ALL: [Self; 5] =
+        [Self::Revoked, Self::Expired, Self::LostRotation, Self::Rejected, Self::AccountChanged];
 
-    impl From<Flow> for String {
-        fn from(flow: Flow) -> Self {
-            flow.0
-        }
-    }
-
-    impl fmt::Display for Flow {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&self.0)
+    /// As stored and answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::LostRotation => "lost_rotation",
+            Self::Rejected => "rejected",
+            Self::AccountChanged => "account_changed",
         }
     }
 
-    /// Names a connection to a caller; without a flow: the one named `default`, else the only one.
-    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    pub struct ConnectionKey {
-        /// Tenant.
-        pub app: AppId,
-        /// Kind of API.
-        pub connector: ConnectorId,
-        /// Which of several.
-        pub flow: Option<Flow>,
+    /// Reads a stored value.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// Whether a token that still lives may be served.
+    fn leaves_token_alive(self) -> bool {
+        matches!(self, Self::Revoked | Self::Expired | Self::LostRotation)
+    }
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Served and refreshed.
+    Active,
+    /// Parked until its credentials change.
+    Misconfigured,
+    /// Parked until somebody consents again.
+    ReauthorizationRequired(Reason),
+    /// Deleted by an admin.
+    Revoked,
+}
+
+impl State {
+    /// As stored and answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Misconfigured => "misconfigured",
+            Self::ReauthorizationRequired(_) => "reauthorization_required",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Reads a stored value.
+    pub fn parse(state: &str, reason: Option<&str>) -> Option<Self> {
+        match state {
+            "active" => Some(Self::Active),
+            "misconfigured" => Some(Self::Misconfigured),
+            "reauthorization_required" => Some(Self::ReauthorizationRequired(Reason::parse(reason?)?)),
+            "revoked" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+
+    /// Why, where a reason belongs to the state.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::ReauthorizationRequired(reason) => Some(reason),
+            Self::Active | Self::Misconfigured | Self::Revoked => None,
+        }
+    }
+}
+
+/// The last failure, as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// A stable code of ours, or the provider's OAuth error code.
+    pub code: String,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// A refresh under way, or one whose outcome is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sending {
+    /// Until when somebody refreshes.
+    pub lease_until: Option<OffsetDateTime>,
+    /// Sends of the current refresh token without a definite answer.
+    pub sends: i32,
+    /// No resend before.
+    pub resend_after: Option<OffsetDateTime>,
+}
+
+/// A connection as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Row id.
+    pub id: Uuid,
+    /// Tenant.
+    pub app: AppId,
+    /// Kind of API.
+    pub connector: ConnectorId,
+    /// Which of several.
+    pub flow: Flow,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// Counts token sets.
+    pub generation: Generation,
+    /// The current token set.
+    pub token_set: Option<TokenSet>,
+    /// Who connected it: an actor, as stored.
+    pub owner: Option<String>,
+    /// What people call the owner.
+    pub owner_label: Option<String>,
+    /// Whether app members may exchange for it.
+    pub shared: bool,
+    /// Keyed hash of the account's id at the provider.
+    pub account_fingerprint: Option<Vec<u8>>,
+    /// What people call the account.
+    pub account_label: Option<String>,
+    /// URL variables.
+    pub variables: BTreeMap<String, String>,
+    /// As granted last.
+    pub granted_scope: Option<String>,
+    /// Whether the last answer granted less than the one before.
+    pub scope_narrowed: bool,
+    /// Longest lifetime an answer of the provider gave.
+    pub lifetime: Option<Duration>,
+    /// Learnt: `Some(false)` once a refresh answer brought no new refresh token.
+    pub rotates: Option<bool>,
+    /// When the refresh token dies, where known.
+    pub refresh_expires_at: Option<OffsetDateTime>,
+    /// When it is to be refreshed in the background.
+    pub refresh_due_at: Option<OffsetDateTime>,
+    /// When a refresh succeeded last.
+    pub last_refresh_at: Option<OffsetDateTime>,
+    /// The last failure since.
+    pub last_error: Option<LastError>,
+    /// Consecutive failures.
+    pub failures: i32,
+    /// No refresh before (back-off).
+    pub retry_at: Option<OffsetDateTime>,
+    /// A refresh under way.
+    pub sending: Sending,
+    /// Refreshes caused by `rejected`.
+    pub rejections: Rejections,
+    /// Credentials row and version it was made with.
+    pub credentials: Option<(Uuid, i64)>,
+}
+
+impl Connection {
+    /// Whether a refresh spends the refresh token, as far as is known ("strict").
+    pub fn is_strict(&self, policy: &Policy) -> bool {
+        policy.rotates.unwrap_or(self.rotates != Some(false))
+    }
+
+    /// Whether a refresh can be tried at all.
+    pub fn can_refresh(&self, policy: &Policy) -> bool {
+        policy.refreshes && self.token_set.as_ref().is_some_and(|set| set.refreshable)
+    }
+
+    /// The state as told: a grant without refresh whose token is over needs a new consent, with no write.
+    pub fn state_at(&self, policy: &Policy, now: OffsetDateTime) -> State {
+        let over = self.expires_at().is_some_and(|at| at <= now);
+        if self.state == State::Active && over && !self.can_refresh(policy) {
+            return State::ReauthorizationRequired(Reason::Expired);
+        }
+        self.state
+    }
+
+    /// When the access token dies, where known.
+    pub fn expires_at(&self) -> Option<OffsetDateTime> {
+        self.token_set.as_ref().and_then(|set| set.expires_at)
+    }
+
+    /// Until when the access token surely works for the caller (api.md §1): a little before it dies, and
+    /// before a refresh that kills it may begin.
+    pub fn guaranteed_until(&self, policy: &Policy) -> Option<OffsetDateTime> {
+        let expires_at = self.expires_at()?;
+        let life = self.life_for_margins(policy);
+        let margin = Duration::seconds(30).min(life / 20);
+        let kill_zone = if policy.kills_access_token { life / 5 } else { Duration::ZERO };
+        Some(expires_at - margin.max(kill_zone))
+    }
+
+    /// The lifetime by definition, else as learnt from the provider's own answers; never from an import.
+    pub fn known_lifetime(&self, policy: &Policy) -> Option<Duration> {
+        policy.lifetime.or(self.lifetime)
+    }
+
+    /// The longest `min_ttl` a new token could meet.
+    pub fn max_ttl(&self, policy: &Policy) -> Option<Duration> {
+        let lifetime = self.known_lifetime(policy)?;
+        let usable = if policy.kills_access_token {
+            lifetime * 4 / 5 - Duration::minutes(1)
+        } else {
+            lifetime - Duration::minutes(1).max(lifetime / 10)
+        };
+        Some(usable.max(Duration::ZERO))
+    }
+
+    /// A known lifetime, else the life that was left when the token was stored.
+    fn life_for_margins(&self, policy: &Policy) -> Duration {
+        let initial = self.token_set.as_ref().and_then(|set| set.initial_life);
+        self.known_lifetime(policy).or(initial).unwrap_or(Duration::ZERO)
     }
 }

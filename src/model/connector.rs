@@ -9,6 +9,11 @@ use url::Url;
 
 use super::app::{SlugError, check_slug};
 
+mod template;
+mod validate;
+
+pub use self::validate::{Rules, Violation, is_token_field};
+
 /// A connector's id: a slug of at most 40 bytes, matched without regard to case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

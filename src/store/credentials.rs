@@ -1,0 +1,189 @@
+//! Client ids and secrets at providers, owned by the instance or by one app.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::model::app::AppId;
+use crate::model::connector::ConnectorId;
+use crate::model::secret::{Sealed, WrappedKey};
+use crate::model::time::from_micros;
+use crate::store::entity::connector_credentials::{ActiveModel, Column, Entity, Model};
+use crate::store::{Conn, Error};
+
+/// The table's name, for the places of its ciphertexts.
+pub const TABLE: &str = "connector_credentials";
+
+/// Credentials as stored, with the data key of their sealed columns.
+#[derive(Clone, Debug)]
+pub struct StoredCredentials {
+    /// Row id.
+    pub id: Uuid,
+    /// Of which connector.
+    pub connector: ConnectorId,
+    /// Owner; `None`: the instance.
+    pub app: Option<AppId>,
+    /// Our client id there.
+    pub client_id: String,
+    /// The secret; `None` for public clients.
+    pub sealed_secret: Option<Sealed>,
+    /// A second live secret of the same client id.
+    pub sealed_previous: Option<Sealed>,
+    /// Data key of the sealed columns.
+    pub key: WrappedKey,
+    /// Asked for instead of the definition's.
+    pub scopes: Option<Vec<String>>,
+    /// URL variables these credentials fix.
+    pub params: BTreeMap<String, String>,
+    /// Token endpoint's origin the secrets are bound to.
+    pub origin: String,
+    /// Counts changes.
+    pub version: i64,
+    /// Whether new consents use it.
+    pub current: bool,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it was changed last.
+    pub updated_at: OffsetDateTime,
+}
+
+impl Conn<'_> {
+    /// The current credentials of exactly this owner.
+    pub async fn find_own_credentials(
+        &self,
+        app: Option<&AppId>,
+        connector: &ConnectorId,
+    ) -> Result<Option<StoredCredentials>, Error> {
+        let row = Entity::find()
+            .filter(Column::Connector.eq(connector.as_str()))
+            .filter(Column::App.eq(owner(app)))
+            .filter(Column::Current.eq(true))
+            .one(&self.db())
+            .await?;
+        self.with_key(row).await
+    }
+
+    /// What a consent for this app uses: the app's own credentials, else the instance's.
+    pub async fn find_credentials_for(
+        &self,
+        app: &AppId,
+        connector: &ConnectorId,
+    ) -> Result<Option<StoredCredentials>, Error> {
+        match self.find_own_credentials(Some(app), connector).await? {
+            Some(own) => Ok(Some(own)),
+            None => self.find_own_credentials(None, connector).await,
+        }
+    }
+
+    /// By row id, current or replaced: what a connection was made with.
+    pub async fn find_credentials(&self, id: Uuid) -> Result<Option<StoredCredentials>, Error> {
+        let row = Entity::find_by_id(id).one(&self.db()).await?;
+        self.with_key(row).await
+    }
+
+    /// Connectors that have credentials of the instance or of this app.
+    pub async fn list_connectors_with_credentials(&self, app: &AppId) -> Result<Vec<ConnectorId>, Error> {
+        let rows = Entity::find()
+            .filter(Column::Current.eq(true))
+            .filter(Column::App.is_in([owner(None), owner(Some(app))]))
+            .all(&self.db())
+            .await?;
+        let mut ids = rows.iter().map(connector_of).collect::<Result<Vec<_>, _>>()?;
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// Inserts a row, or replaces the row of the same id.
+    pub async fn put_credentials(&self, credentials: &StoredCredentials) -> Result<(), Error> {
+        let exists = Entity::find_by_id(credentials.id).one(&self.db()).await?.is_some();
+        let row = to_row(credentials, self.now_us());
+        if exists {
+            Entity::update(row).exec(&self.db()).await?;
+        } else {
+            Entity::insert(row).exec_without_returning(&self.db()).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes credentials out of use for new consents; connections made with them keep refreshing.
+    pub async fn retire_credentials(&self, id: Uuid) -> Result<(), Error> {
+        Entity::update_many()
+            .col_expr(Column::Current, Expr::value(false))
+            .filter(Column::Id.eq(id))
+            .exec(&self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets the secrets of a connector's rows (all owners) or of one row.
+    pub async fn delete_credentials(&self, connector: &ConnectorId, id: Option<Uuid>) -> Result<u64, Error> {
+        let mut delete = Entity::delete_many().filter(Column::Connector.eq(connector.as_str()));
+        if let Some(id) = id {
+            delete = delete.filter(Column::Id.eq(id));
+        }
+        Ok(delete.exec(&self.db()).await?.rows_affected)
+    }
+
+    async fn with_key(&self, row: Option<Model>) -> Result<Option<StoredCredentials>, Error> {
+        let Some(row) = row else { return Ok(None) };
+        let missing = Error::Corrupt { table: TABLE, column: "key_id" };
+        let key = self.find_data_key(row.key_id).await?.ok_or(missing)?;
+        from_row(row, key).map(Some)
+    }
+}
+
+fn owner(app: Option<&AppId>) -> &str {
+    app.map_or("", AppId::as_str)
+}
+
+fn connector_of(row: &Model) -> Result<ConnectorId, Error> {
+    ConnectorId::parse(&row.connector).map_err(|_| Error::Corrupt { table: TABLE, column: "connector" })
+}
+
+fn from_row(row: Model, key: WrappedKey) -> Result<StoredCredentials, Error> {
+    let corrupt = |column| Error::Corrupt { table: TABLE, column };
+    let sealed = |bytes: Vec<u8>| Sealed { key_id: key.id, bytes };
+    let app =
+        if row.app.is_empty() { None } else { Some(AppId::parse(&row.app).map_err(|_| corrupt("app"))?) };
+    let scopes = row.scopes.clone().map(serde_json::from_value).transpose().map_err(|_| corrupt("scopes"))?;
+    Ok(StoredCredentials {
+        id: row.id,
+        connector: connector_of(&row)?,
+        app,
+        client_id: row.client_id,
+        sealed_secret: row.sealed_secret.map(sealed),
+        sealed_previous: row.sealed_previous.map(sealed),
+        scopes,
+        params: serde_json::from_value(row.params).map_err(|_| corrupt("params"))?,
+        origin: row.origin,
+        version: row.version,
+        current: row.current,
+        created_at: from_micros(row.created_at),
+        updated_at: from_micros(row.updated_at),
+        key,
+    })
+}
+
+fn to_row(credentials: &StoredCredentials, now_us: i64) -> ActiveModel {
+    ActiveModel {
+        id: Set(credentials.id),
+        connector: Set(credentials.connector.to_string()),
+        app: Set(owner(credentials.app.as_ref()).to_owned()),
+        client_id: Set(credentials.client_id.clone()),
+        sealed_secret: Set(credentials.sealed_secret.clone().map(|sealed| sealed.bytes)),
+        sealed_previous: Set(credentials.sealed_previous.clone().map(|sealed| sealed.bytes)),
+        key_id: Set(credentials.key.id),
+        scopes: Set(credentials.scopes.as_ref().map(|scopes| serde_json::json!(scopes))),
+        params: Set(serde_json::json!(credentials.params)),
+        origin: Set(credentials.origin.clone()),
+        version: Set(credentials.version),
+        current: Set(credentials.current),
+        created_at: Set(crate::model::time::to_micros(credentials.created_at)),
+        updated_at: Set(now_us),
+    }
+}

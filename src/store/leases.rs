@@ -1,0 +1,198 @@
+//! At most one spend: the claim before a refresh token is sent, and what is recorded of the outcome.
+//!
+//! Each statement's WHERE is part of the protocol. The clock is the database's own.
+
+use sea_orm::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::model::connection::Rejections;
+use crate::model::secret::{Sealed, WrappedKey};
+use crate::model::time::{from_micros, to_micros};
+use crate::model::token_set::TokenSetId;
+use crate::store::{AppRows, Error};
+
+/// Hold-off of the first send of a rotating refresh token, doubled with each further one, up to an hour.
+const HOLD_OFF_US: i64 = 120_000_000;
+const HOLD_OFF_MAX_US: i64 = 3_600_000_000;
+
+/// Names one attempt: which connection, which token set was seen, under which lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// The connection.
+    pub connection: Uuid,
+    /// The token set whose refresh token is to be sent.
+    pub seen: TokenSetId,
+    /// Drawn for this attempt.
+    pub lease: Uuid,
+}
+
+/// A claim that was won; once its transaction is committed the refresh token may be sent.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The database's clock at the claim: expiry counts from here.
+    pub at: OffsetDateTime,
+    /// The refresh token, sealed, with its data key and the origin it is bound to.
+    pub refresh: Sealed,
+    /// Data key of the set.
+    pub key: WrappedKey,
+    /// The token endpoint's origin.
+    pub origin: String,
+}
+
+/// What is recorded of a failed attempt whose outcome is definite or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// The provider did not take the refresh token: `sends` goes back by one.
+    No,
+    /// Nobody knows: `sends` stays, and the hold-off bars the resend.
+    Unknown,
+}
+
+impl AppRows<'_> {
+    /// Claims the right to send the refresh token of `attempt.seen` once, or `None` where somebody else has it,
+    /// the set is no longer current, the connection is parked, or the hold-off lasts.
+    pub async fn claim(&self, attempt: Attempt, lease_us: i64, strict: bool) -> Result<Option<Claim>, Error> {
+        let (clock, clock_value) = self.conn.clock_sql(1);
+        let hold_off = if strict {
+            format!(
+                "CASE WHEN sends >= 5 THEN {HOLD_OFF_MAX_US} \
+                 ELSE (CAST({HOLD_OFF_US} AS BIGINT) << CAST(sends AS INTEGER)) END"
+            )
+        } else {
+            "0".to_owned()
+        };
+        let sql = format!(
+            "UPDATE connection SET lease_id = $2, lease_until = {clock} + $3, sends = sends + 1, \
+             resend_after = {clock} + {hold_off} \
+             WHERE id = $4 AND app = $5 AND token_set_id = $6 AND state = 'active' \
+             AND (lease_until IS NULL OR lease_until <= {clock} OR lease_until > {clock} + 60000000) \
+             AND (resend_after IS NULL OR resend_after <= {clock} OR resend_after > {clock} + 7200000000) \
+             RETURNING {clock} AS now"
+        );
+        let values: Vec<Value> = vec![
+            clock_value,
+            attempt.lease.into(),
+            lease_us.into(),
+            attempt.connection.into(),
+            self.app.as_str().into(),
+            attempt.seen.0.into(),
+        ];
+        let Some(won) = self.conn.one(sql, values).await? else { return Ok(None) };
+        let sql = "SELECT t.sealed_refresh, t.origin, k.id, k.kek_id, k.wrapped FROM token_set t \
+                   JOIN data_key k ON k.id = t.key_id WHERE t.id = $1 AND t.sealed_refresh IS NOT NULL";
+        let missing = Error::Corrupt { table: "token_set", column: "sealed_refresh" };
+        let row = self.conn.one(sql.to_owned(), vec![attempt.seen.0.into()]).await?.ok_or(missing)?;
+        let key = WrappedKey {
+            id: row.try_get("", "id")?,
+            kek_id: row.try_get("", "kek_id")?,
+            bytes: row.try_get("", "wrapped")?,
+        };
+        Ok(Some(Claim {
+            at: from_micros(won.try_get("", "now")?),
+            refresh: Sealed { key_id: key.id, bytes: row.try_get("", "sealed_refresh")? },
+            origin: row.try_get("", "origin")?,
+            key,
+        }))
+    }
+
+    /// Records a failure that leaves the connection active, backing off until `retry_at`. Does nothing where
+    /// the lease is no longer ours.
+    pub async fn record_failure(
+        &self,
+        attempt: Attempt,
+        spent: Spent,
+        code: &str,
+        retry_at: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let (clock, clock_value) = self.conn.clock_sql(1);
+        let sends = match spent {
+            Spent::No => {
+                "sends = sends - 1, resend_after = CASE WHEN sends <= 1 THEN NULL ELSE resend_after END,"
+            }
+            Spent::Unknown => "",
+        };
+        let sql = format!(
+            "UPDATE connection SET {sends} lease_id = NULL, lease_until = NULL, failures = failures + 1, \
+             retry_at = $2, last_error_code = $3, last_error_at = {clock} \
+             WHERE id = $4 AND app = $5 AND token_set_id = $6 AND lease_id = $7"
+        );
+        let mut values: Vec<Value> = vec![clock_value, to_micros(retry_at).into(), code.into()];
+        values.extend(self.ours(attempt));
+        Ok(self.conn.run(sql, values).await? == 1)
+    }
+
+    /// Parks the connection: the provider refused the grant. `lost_rotation` where an earlier answer may have
+    /// been lost, else `reason`.
+    pub async fn record_refusal(&self, attempt: Attempt, reason: &str, code: &str) -> Result<bool, Error> {
+        let (clock, clock_value) = self.conn.clock_sql(1);
+        let sql = format!(
+            "UPDATE connection SET state = 'reauthorization_required', \
+             reason = CASE WHEN sends > 1 OR after_resend THEN 'lost_rotation' ELSE $2 END, \
+             state_since = {clock}, lease_id = NULL, lease_until = NULL, refresh_due_at = NULL, \
+             last_error_code = $3, last_error_at = {clock} \
+             WHERE id = $4 AND app = $5 AND token_set_id = $6 AND lease_id = $7 AND state = 'active'"
+        );
+        let mut values: Vec<Value> = vec![clock_value, reason.into(), code.into()];
+        values.extend(self.ours(attempt));
+        Ok(self.conn.run(sql, values).await? == 1)
+    }
+
+    /// Parks the connection: the provider refused our client, and the credentials are still those it refused.
+    pub async fn record_misconfigured(
+        &self,
+        attempt: Attempt,
+        credentials_version: i64,
+        code: &str,
+    ) -> Result<bool, Error> {
+        let (clock, clock_value) = self.conn.clock_sql(1);
+        let sql = format!(
+            "UPDATE connection SET state = 'misconfigured', reason = NULL, state_since = {clock}, \
+             sends = sends - 1, resend_after = CASE WHEN sends <= 1 THEN NULL ELSE resend_after END, \
+             lease_id = NULL, lease_until = NULL, last_error_code = $3, last_error_at = {clock} \
+             WHERE id = $4 AND app = $5 AND token_set_id = $6 AND lease_id = $7 AND state = 'active' \
+             AND $2 = (SELECT version FROM connector_credentials x WHERE x.id = connection.credentials_id)"
+        );
+        let mut values: Vec<Value> = vec![clock_value, credentials_version.into(), code.into()];
+        values.extend(self.ours(attempt));
+        Ok(self.conn.run(sql, values).await? == 1)
+    }
+
+    /// Gives a claim back under which nothing was sent.
+    pub async fn release(&self, attempt: Attempt) -> Result<bool, Error> {
+        let sql = "UPDATE connection SET lease_id = NULL, lease_until = NULL, sends = sends - 1, \
+                   resend_after = CASE WHEN sends <= 1 THEN NULL ELSE resend_after END \
+                   WHERE id = $1 AND app = $2 AND token_set_id = $3 AND lease_id = $4";
+        Ok(self.conn.run(sql.to_owned(), self.ours(attempt)).await? == 1)
+    }
+
+    /// Counts one more `rejected`, unless somebody counted meanwhile.
+    pub async fn count_rejection(&self, id: Uuid, seen: Rejections, next: Rejections) -> Result<bool, Error> {
+        let sql = "UPDATE connection SET rejected_count = $3, rejected_since = $4 \
+                   WHERE id = $1 AND app = $2 AND rejected_count = $5";
+        let values: Vec<Value> = vec![
+            id.into(),
+            self.app.as_str().into(),
+            next.count.into(),
+            next.since.map(to_micros).into(),
+            seen.count.into(),
+        ];
+        Ok(self.conn.run(sql.to_owned(), values).await? == 1)
+    }
+
+    /// Parks a grant that cannot be refreshed and whose token the API refuses.
+    pub async fn park_rejected(&self, id: Uuid, seen: TokenSetId) -> Result<bool, Error> {
+        let (clock, clock_value) = self.conn.clock_sql(4);
+        let sql = format!(
+            "UPDATE connection SET state = 'reauthorization_required', reason = 'rejected', \
+             state_since = {clock}, refresh_due_at = NULL \
+             WHERE id = $1 AND app = $2 AND token_set_id = $3 AND state = 'active'"
+        );
+        let values = vec![id.into(), self.app.as_str().into(), seen.0.into(), clock_value];
+        Ok(self.conn.run(sql, values).await? == 1)
+    }
+
+    fn ours(&self, attempt: Attempt) -> Vec<Value> {
+        vec![attempt.connection.into(), self.app.as_str().into(), attempt.seen.0.into(), attempt.lease.into()]
+    }
+}

@@ -1,0 +1,354 @@
+//! Token sets: stored by compare-and-set on the set that was seen, never on the lease.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, Value};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use crate::model::connection::Flow;
+use crate::model::connector::ConnectorId;
+use crate::model::secret::{KeyedHash, Sealed, WrappedKey};
+use crate::model::time::to_micros;
+use crate::model::token_set::{Generation, TokenSetId};
+use crate::store::entity::{connection, token_set};
+use crate::store::{AppRows, Conn, Error};
+
+/// The table's name, for the places of its ciphertexts.
+pub const TABLE: &str = "token_set";
+
+/// A token set, sealed and ready to store.
+#[derive(Clone, Debug)]
+pub struct NewTokenSet {
+    /// Drawn before the first attempt to store.
+    pub id: TokenSetId,
+    /// Of which connection.
+    pub connection: Uuid,
+    /// The access token.
+    pub access: Sealed,
+    /// The refresh token, where there is one.
+    pub refresh: Option<Sealed>,
+    /// Extra fields as JSON.
+    pub extra: Option<Sealed>,
+    /// Data key of all three.
+    pub key_id: Uuid,
+    /// The token endpoint's origin the refresh token is bound to.
+    pub origin: String,
+    /// Keyed hash of the refresh token.
+    pub refresh_fingerprint: Option<KeyedHash>,
+    /// Keyed hash of the access token.
+    pub access_fingerprint: KeyedHash,
+    /// When the access token dies.
+    pub expires_at: Option<OffsetDateTime>,
+    /// Life left now.
+    pub initial_life: Option<Duration>,
+    /// As granted.
+    pub scope: Option<String>,
+    /// When the background refreshes it.
+    pub refresh_due_at: Option<OffsetDateTime>,
+    /// When the refresh token dies.
+    pub refresh_expires_at: Option<OffsetDateTime>,
+}
+
+/// What a refresh learnt beside the tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Learnt {
+    /// A lifetime the provider named.
+    pub lifetime: Option<Duration>,
+    /// Whether the provider rotates refresh tokens.
+    pub rotates: Option<bool>,
+    /// Whether less scope was granted than before.
+    pub scope_narrowed: bool,
+}
+
+/// How storing a refreshed set went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is current.
+    Current,
+    /// It was current already: our own commit had landed.
+    Already,
+    /// Somebody re-consented, imported or deleted meanwhile; it is kept, superseded.
+    Superseded,
+}
+
+/// The connection a consent or an import makes current.
+#[derive(Clone, Debug)]
+pub struct NewConnection {
+    /// Row id: the existing one's, or a new one.
+    pub id: Uuid,
+    /// Kind of API.
+    pub connector: ConnectorId,
+    /// Which of several.
+    pub flow: Flow,
+    /// Who connected it: an actor.
+    pub owner: String,
+    /// What people call that one.
+    pub owner_label: Option<String>,
+    /// Keyed hash of the account's id; `None`: not known.
+    pub account_fingerprint: Option<KeyedHash>,
+    /// What people call the account.
+    pub account_label: Option<String>,
+    /// URL variables.
+    pub variables: BTreeMap<String, String>,
+    /// Credentials row and version.
+    pub credentials: Option<(Uuid, i64)>,
+    /// A lifetime the provider named (never from an import).
+    pub lifetime: Option<Duration>,
+}
+
+/// A set that has to be revoked at the provider.
+#[derive(Clone, Debug)]
+pub struct PendingRevocation {
+    /// Which.
+    pub id: TokenSetId,
+    /// Sealed access token.
+    pub access: Option<Sealed>,
+    /// Sealed refresh token.
+    pub refresh: Option<Sealed>,
+    /// Their data key; `None` once destroyed.
+    pub key: Option<WrappedKey>,
+    /// Origin the refresh token is bound to.
+    pub origin: String,
+}
+
+/// A stored set with the fingerprint that was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Of which connection.
+    pub connection: Uuid,
+    /// Whether it is that connection's current set.
+    pub current: bool,
+    /// Whether it must be revoked.
+    pub revoke_pending: bool,
+}
+
+impl AppRows<'_> {
+    /// Makes a refreshed set current by compare-and-set on the set seen.
+    pub async fn store_refreshed(
+        &self,
+        seen: TokenSetId,
+        set: &NewTokenSet,
+        learnt: Learnt,
+    ) -> Result<Stored, Error> {
+        let (clock, clock_value) = self.conn.clock_sql(1);
+        let sql = format!(
+            "UPDATE connection SET token_set_id = $2, generation = generation + 1, access_expires_at = $3, \
+             refresh_expires_at = $4, refresh_due_at = $5, granted_scope = $6, scope_narrowed = $7, \
+             lifetime_us = CASE WHEN $8 IS NULL THEN lifetime_us WHEN lifetime_us IS NULL OR lifetime_us < $8 \
+             THEN $8 ELSE lifetime_us END, rotates = COALESCE($9, rotates), last_refresh_at = {clock}, \
+             after_resend = (sends > 1 OR COALESCE(reason = 'lost_rotation', FALSE)), \
+             state_since = CASE WHEN state = 'active' THEN state_since ELSE {clock} END, state = 'active', reason = NULL, \
+             last_error_code = NULL, last_error_at = NULL, failures = 0, retry_at = NULL, lease_id = NULL, \
+             lease_until = NULL, sends = 0, resend_after = NULL \
+             WHERE id = $10 AND app = $11 AND token_set_id = $12 AND state <> 'revoked' RETURNING generation"
+        );
+        let values: Vec<Value> = vec![
+            clock_value,
+            set.id.0.into(),
+            set.expires_at.map(to_micros).into(),
+            set.refresh_expires_at.map(to_micros).into(),
+            set.refresh_due_at.map(to_micros).into(),
+            set.scope.clone().into(),
+            learnt.scope_narrowed.into(),
+            learnt.lifetime.map(micros).into(),
+            learnt.rotates.into(),
+            set.connection.into(),
+            self.app.as_str().into(),
+            seen.0.into(),
+        ];
+        if let Some(row) = self.conn.one(self.typed(sql), values).await? {
+            let generation = Generation(row.try_get("", "generation")?);
+            self.retire(seen, true).await?;
+            self.insert(set, generation, true, false).await?;
+            return Ok(Stored::Current);
+        }
+        if token_set::Entity::find_by_id(set.id.0).one(&self.conn.db()).await?.is_some() {
+            return Ok(Stored::Already);
+        }
+        let seen_row = token_set::Entity::find_by_id(seen.0).one(&self.conn.db()).await?;
+        let deleted = seen_row.is_none_or(|row| row.revoke_pending);
+        self.insert(set, Generation(0), false, deleted).await?;
+        Ok(Stored::Superseded)
+    }
+
+    /// Makes a set current whatever was there: a consent or an import. Marks the superseded set spent where its
+    /// refresh token was sent, and starts lease, counters and back-off afresh.
+    pub async fn adopt(&self, new: &NewConnection, set: &NewTokenSet) -> Result<Generation, Error> {
+        let sql = "UPDATE token_set SET spent = (spent OR (SELECT sends > 0 FROM connection WHERE id = $1)) \
+                   WHERE connection_id = $1 AND current = TRUE";
+        self.conn.run(sql.to_owned(), vec![new.id.into()]).await?;
+        let previous = connection::Entity::find_by_id(new.id).one(&self.conn.db()).await?;
+        let generation = previous.as_ref().map_or(Generation(1), |row| Generation(row.generation).next());
+        if let Some(seen) = previous.as_ref().and_then(|row| row.token_set_id) {
+            self.retire(TokenSetId(seen), false).await?;
+        }
+        let row = self.adopted(new, set, generation, previous.as_ref());
+        if previous.is_some() {
+            connection::Entity::update(row).exec(&self.conn.db()).await?;
+        } else {
+            connection::Entity::insert(row).exec_without_returning(&self.conn.db()).await?;
+        }
+        self.insert(set, generation, true, false).await?;
+        Ok(generation)
+    }
+
+    /// Waits until nobody else changes this connection's row, for the length of the transaction.
+    pub async fn lock_connection(&self, id: Uuid) -> Result<(), Error> {
+        let sql = "UPDATE connection SET flow = flow WHERE id = $1 AND app = $2";
+        self.conn.run(sql.to_owned(), vec![id.into(), self.app.as_str().into()]).await?;
+        Ok(())
+    }
+
+    /// Sets of a connection that must be revoked at the provider, newest first.
+    pub async fn list_revoke_pending(&self, connection: Uuid) -> Result<Vec<PendingRevocation>, Error> {
+        let rows = token_set::Entity::find()
+            .filter(token_set::Column::ConnectionId.eq(connection))
+            .filter(token_set::Column::RevokePending.eq(true))
+            .order_by_desc(token_set::Column::Id)
+            .all(&self.conn.db())
+            .await?;
+        let mut pending = Vec::with_capacity(rows.len());
+        for row in rows {
+            let sealed = |bytes: Vec<u8>| Sealed { key_id: row.key_id, bytes };
+            pending.push(PendingRevocation {
+                id: TokenSetId(row.id),
+                access: row.sealed_access.map(sealed),
+                refresh: row.sealed_refresh.map(sealed),
+                key: self.conn.find_data_key(row.key_id).await?,
+                origin: row.origin,
+            });
+        }
+        Ok(pending)
+    }
+
+    /// Clears the mark after the provider call.
+    pub async fn clear_revoke_pending(&self, set: TokenSetId) -> Result<(), Error> {
+        let sql = "UPDATE token_set SET revoke_pending = FALSE, spent = TRUE WHERE id = $1";
+        self.conn.run(sql.to_owned(), vec![set.0.into()]).await?;
+        Ok(())
+    }
+
+    async fn retire(&self, set: TokenSetId, spent: bool) -> Result<(), Error> {
+        let (clock, clock_value) = self.conn.clock_sql(2);
+        let mark = if spent { ", spent = TRUE" } else { "" };
+        let sql =
+            format!("UPDATE token_set SET current = FALSE, superseded_at = {clock}{mark} WHERE id = $1");
+        self.conn.run(sql, vec![set.0.into(), clock_value]).await?;
+        Ok(())
+    }
+
+    async fn insert(
+        &self,
+        set: &NewTokenSet,
+        generation: Generation,
+        current: bool,
+        revoke_pending: bool,
+    ) -> Result<(), Error> {
+        let now = self.conn.now_us();
+        let row = token_set::ActiveModel {
+            id: Set(set.id.0),
+            connection_id: Set(set.connection),
+            generation: Set(generation.0),
+            sealed_access: Set(Some(set.access.bytes.clone())),
+            sealed_refresh: Set(set.refresh.as_ref().map(|sealed| sealed.bytes.clone())),
+            sealed_extra: Set(set.extra.as_ref().map(|sealed| sealed.bytes.clone())),
+            key_id: Set(set.key_id),
+            origin: Set(set.origin.clone()),
+            refresh_fingerprint: Set(set.refresh_fingerprint.map(KeyedHash::to_vec)),
+            access_fingerprint: Set(Some(set.access_fingerprint.to_vec())),
+            expires_at: Set(set.expires_at.map(to_micros)),
+            initial_life_us: Set(set.initial_life.map(micros)),
+            scope: Set(set.scope.clone()),
+            created_at: Set(now),
+            current: Set(current),
+            spent: Set(false),
+            superseded_at: Set((!current).then_some(now)),
+            revoke_pending: Set(revoke_pending),
+        };
+        token_set::Entity::insert(row).exec_without_returning(&self.conn.db()).await?;
+        Ok(())
+    }
+
+    fn adopted(
+        &self,
+        new: &NewConnection,
+        set: &NewTokenSet,
+        generation: Generation,
+        previous: Option<&connection::Model>,
+    ) -> connection::ActiveModel {
+        let now = self.conn.now_us();
+        connection::ActiveModel {
+            id: Set(new.id),
+            app: Set(self.app.to_string()),
+            connector: Set(new.connector.to_string()),
+            flow: Set(new.flow.to_string()),
+            state: Set("active".to_owned()),
+            reason: Set(None),
+            state_since: Set(now),
+            token_set_id: Set(Some(set.id.0)),
+            generation: Set(generation.0),
+            owner: Set(Some(new.owner.clone())),
+            owner_label: Set(new.owner_label.clone()),
+            shared: Set(previous.is_some_and(|row| row.shared)),
+            account_fingerprint: Set(new.account_fingerprint.map(KeyedHash::to_vec)),
+            account_label: Set(new.account_label.clone()),
+            variables: Set(serde_json::json!(new.variables)),
+            granted_scope: Set(set.scope.clone()),
+            scope_narrowed: Set(false),
+            access_expires_at: Set(set.expires_at.map(to_micros)),
+            refresh_expires_at: Set(set.refresh_expires_at.map(to_micros)),
+            refresh_due_at: Set(set.refresh_due_at.map(to_micros)),
+            lifetime_us: Set(new.lifetime.map(micros).max(previous.and_then(|row| row.lifetime_us))),
+            rotates: Set(previous.and_then(|row| row.rotates)),
+            last_refresh_at: Set(None),
+            last_error_code: Set(None),
+            last_error_at: Set(None),
+            failures: Set(0),
+            retry_at: Set(None),
+            lease_id: Set(None),
+            lease_until: Set(None),
+            sends: Set(0),
+            resend_after: Set(None),
+            after_resend: Set(false),
+            rejected_count: Set(0),
+            rejected_since: Set(None),
+            credentials_id: Set(new.credentials.map(|(id, _)| id)),
+            credentials_version: Set(new.credentials.map(|(_, version)| version)),
+            created_at: Set(previous.map_or(now, |row| row.created_at)),
+        }
+    }
+
+    /// PostgreSQL cannot tell the type of a parameter that is only compared with NULL.
+    fn typed(&self, sql: String) -> String {
+        if self.conn.is_postgres() {
+            sql.replace("$8", "$8::bigint").replace("$9", "$9::boolean")
+        } else {
+            sql
+        }
+    }
+}
+
+impl Conn<'_> {
+    /// Sets anywhere in the instance whose refresh token has this fingerprint.
+    pub async fn find_refresh_holders(&self, fingerprint: KeyedHash) -> Result<Vec<Holder>, Error> {
+        let rows = token_set::Entity::find()
+            .filter(token_set::Column::RefreshFingerprint.eq(fingerprint.to_vec()))
+            .all(&self.db())
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Holder {
+                connection: row.connection_id,
+                current: row.current,
+                revoke_pending: row.revoke_pending,
+            })
+            .collect())
+    }
+}
+
+fn micros(life: Duration) -> i64 {
+    i64::try_from(life.whole_microseconds()).unwrap_or(i64::MAX)
+}
