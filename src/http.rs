@@ -1,3 +1,4 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
+pub mod extract;
 pub mod problem;

@@ -4,6 +4,8 @@
 //! made here alone; a service that needs one takes it as its first argument and names it in the audit line.
 //! A token says who; what it may do is the intersection with the client's or user's row as it is now.
 
+pub mod bearer;
+
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Client, Role};
 use crate::model::connector::ConnectorId;
@@ -19,6 +21,14 @@ pub enum Denied {
     Forbidden,
 }
 
+/// What a token says its bearer may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::identity) struct TokenRights {
+    scopes: Scopes,
+    role: Option<Role>,
+    allow: Allow,
+}
+
 /// Who calls, proved by a token or a session, with the rights its row gives now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -31,19 +41,13 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// A client: the scopes of its token cut down to those of its row; role and locations of the row, and
-    /// only where the token carries the role.
-    pub(in crate::identity) fn of_client(
-        client: &Client,
-        token_scopes: &Scopes,
-        token_role: Option<Role>,
-        origin: Origin,
-    ) -> Self {
+    /// A client: what both its token and its row grant.
+    pub(in crate::identity) fn of_client(client: &Client, token: &TokenRights, origin: Origin) -> Self {
         Self {
             actor: Actor::Client(client.client_id.clone()),
-            role: client.role.filter(|role| token_role == Some(*role)),
-            scopes: token_scopes.intersection(&client.scopes),
-            allow: client.allow.clone(),
+            role: client.role.filter(|role| token.role == Some(*role)),
+            scopes: token.scopes.intersection(&client.scopes),
+            allow: token.allow.intersection(&client.allow),
             memberships: Vec::new(),
             origin,
         }
@@ -213,6 +217,10 @@ mod tests {
             role: Some(Role::Superadmin),
             scopes: Scopes::parse(scopes).unwrap(),
             allow: Allow(allow.map(|text| vec![text.to_owned().try_into().unwrap()])),
+            resources: Vec::new(),
+            redirect_uris: Vec::new(),
+            jwks: None,
+            refresh_tokens: false,
             token_lifetime_s: None,
             disabled: false,
             not_before: None,
@@ -221,13 +229,12 @@ mod tests {
         }
     }
 
+    fn rights(scopes: &str, role: Option<Role>) -> TokenRights {
+        TokenRights { scopes: Scopes::parse(scopes).unwrap(), role, allow: Allow::default() }
+    }
+
     fn principal(client: &Client, token: &str) -> Principal {
-        Principal::of_client(
-            client,
-            &Scopes::parse(token).unwrap(),
-            Some(Role::Superadmin),
-            Origin::default(),
-        )
+        Principal::of_client(client, &rights(token, Some(Role::Superadmin)), Origin::default())
     }
 
     #[test]
@@ -249,10 +256,20 @@ mod tests {
     }
 
     #[test]
+    fn a_token_out_before_its_client_was_widened_stays_as_narrow_as_it_was() {
+        let mut token = rights("superadmin", Some(Role::Superadmin));
+        token.allow = Allow(Some(vec!["acme/github".to_owned().try_into().unwrap()]));
+        let principal = Principal::of_client(&client("superadmin", None), &token, Origin::default());
+        let github = ConnectorId::parse("github").unwrap();
+        assert!(principal.may_receive(&AppId::parse("acme").unwrap(), &github).is_ok());
+        assert!(principal.may_receive(&AppId::parse("globex").unwrap(), &github).is_err());
+        assert!(principal.superadmin(Scope::AppsRead).is_err());
+    }
+
+    #[test]
     fn the_role_must_be_in_the_token_too() {
         let client = client("superadmin", None);
-        let token = Scopes::parse("binb:read").unwrap();
-        let principal = Principal::of_client(&client, &token, None, Origin::default());
+        let principal = Principal::of_client(&client, &rights("binb:read", None), Origin::default());
         let github = ConnectorId::parse("github").unwrap();
         assert!(principal.may_receive(&AppId::parse("acme").unwrap(), &github).is_err());
     }

@@ -14,3 +14,4 @@ pub mod scope;
 pub mod secret;
 pub mod time;
 pub mod token_set;
+pub mod uri;

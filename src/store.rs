@@ -13,6 +13,10 @@ pub mod connectors;
 pub mod entity;
 pub mod instance;
 pub mod leases;
+pub mod clients;
+pub mod entity;
+pub mod instance;
+pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;

@@ -3,6 +3,8 @@
 //! This file and its children alone give statuses. A problem carries what the caller can act on and never a
 //! cause; `internal` says nothing but its trace id.
 
+mod identity;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Map, Value, json};
@@ -230,14 +232,5 @@ impl std::fmt::Display for Chain<'_> {
             source = error.source();
         }
         Ok(())
-    }
-}
-
-impl From<crate::identity::Denied> for Problem {
-    fn from(denied: crate::identity::Denied) -> Self {
-        match denied {
-            crate::identity::Denied::Forbidden => Self::new(Code::Forbidden)
-                .challenge("Bearer realm=\"jeton\", error=\"insufficient_scope\"".to_owned()),
-        }
     }
 }

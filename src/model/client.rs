@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::app::AppId;
 use super::connector::ConnectorId;
 use super::scope::Scopes;
+use super::uri::{RedirectUri, ResourceUri};
 
 /// A client id: 1 to 64 characters `A-Za-z0-9_-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -67,6 +68,11 @@ impl ClientKind {
             Self::Provider => "provider",
         }
     }
+
+    /// Reads a stored value.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Service, Self::Programmatic, Self::Provider].into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 /// The one role there is beyond memberships.
@@ -75,6 +81,20 @@ impl ClientKind {
 pub enum Role {
     /// Unconfined: administers the instance. Confined by `allow`: receives tokens of its locations.
     Superadmin,
+}
+
+impl Role {
+    /// As stored and as a claim.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Superadmin => "superadmin",
+        }
+    }
+
+    /// Reads a stored value or a claim.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == Self::Superadmin.as_str()).then_some(Self::Superadmin)
+    }
 }
 
 /// One entry of `allow`: `app/connector`, with `*` for a whole segment.
@@ -101,10 +121,27 @@ impl Location {
             && self.connector.as_ref().is_none_or(|own| own == connector)
     }
 
+    /// What both cover.
+    fn meet(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            app: narrower(self.app.as_ref(), other.app.as_ref())?,
+            connector: narrower(self.connector.as_ref(), other.connector.as_ref())?,
+        })
+    }
+
     /// Whether everything `other` covers is covered here.
     pub fn covers(&self, other: &Self) -> bool {
         (self.app.is_none() || self.app == other.app)
             && (self.connector.is_none() || self.connector == other.connector)
+    }
+}
+
+/// Of two segments the one within the other; `None` inside means `*`.
+#[expect(clippy::option_option, reason = "outside: is there one at all; inside: is it `*`")]
+fn narrower<T: Clone + PartialEq>(a: Option<&T>, b: Option<&T>) -> Option<Option<T>> {
+    match (a, b) {
+        (Some(a), Some(b)) => (a == b).then(|| Some(a.clone())),
+        (one, other) => Some(one.or(other).cloned()),
     }
 }
 
@@ -139,6 +176,18 @@ impl Allow {
         self.0.as_ref().is_none_or(|locations| locations.iter().any(|l| l.matches(app, connector)))
     }
 
+    /// What both allow.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        match (&self.0, &other.0) {
+            (None, _) => other.clone(),
+            (_, None) => self.clone(),
+            (Some(ours), Some(theirs)) => {
+                Self(Some(ours.iter().flat_map(|a| theirs.iter().filter_map(|b| a.meet(b))).collect()))
+            }
+        }
+    }
+
     /// Whether the principal is confined at all.
     pub fn is_confined(&self) -> bool {
         self.0.is_some()
@@ -160,6 +209,14 @@ pub struct Client {
     pub scopes: Scopes,
     /// Where it may receive tokens.
     pub allow: Allow,
+    /// Resource servers it may ask tokens for (RFC 8707).
+    pub resources: Vec<ResourceUri>,
+    /// Where it may be sent back to, compared byte for byte.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Its public keys (RFC 7517), for private_key_jwt.
+    pub jwks: Option<serde_json::Value>,
+    /// Whether it gets refresh tokens.
+    pub refresh_tokens: bool,
     /// Seconds an access token of it lives; null: the instance's default.
     pub token_lifetime_s: Option<u32>,
     /// Disabled clients get and use nothing.
@@ -192,6 +249,16 @@ mod tests {
         for bad in ["acme", "acme/gi*", "a*/github", "acme/github/x", ""] {
             assert_eq!(Location::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn two_confinements_leave_what_both_allow() {
+        let allow = |entries: &[&str]| Allow(Some(entries.iter().map(|e| Location::parse(e).unwrap()).collect()));
+        let row = allow(&["acme/*", "globex/github"]);
+        assert_eq!(row.intersection(&allow(&["*/github"])), allow(&["acme/github", "globex/github"]));
+        assert_eq!(row.intersection(&allow(&["umbrella/*"])), allow(&[]));
+        assert_eq!(row.intersection(&Allow::default()), row);
+        assert_eq!(Allow::default().intersection(&row), row);
     }
 
     #[test]

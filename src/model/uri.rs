@@ -1,0 +1,104 @@
+//! Addresses that OAuth compares byte for byte.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// Where a client may be sent back to (RFC 6749 §3.1.2): https, http on loopback, or a private-use scheme with a
+/// dot (RFC 8252 §7); no fragment, no user name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RedirectUri(String);
+
+/// A resource server (RFC 8707 §2): an absolute URI without a fragment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceUri(String);
+
+/// The longest of either, in bytes.
+const MAX_BYTES: usize = 2_000;
+
+impl RedirectUri {
+    /// As registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ResourceUri {
+    /// As registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RedirectUri {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let good = parse(&text).is_some_and(|url| {
+            url.username().is_empty()
+                && url.password().is_none()
+                && match url.scheme() {
+                    "https" => true,
+                    "http" => is_loopback(&url),
+                    private => private.contains('.'),
+                }
+        });
+        if good { Ok(Self(text)) } else { Err("must be https, http on loopback or a private-use scheme, without fragment") }
+    }
+}
+
+impl TryFrom<String> for ResourceUri {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if parse(&text).is_some() { Ok(Self(text)) } else { Err("must be an absolute URI without fragment") }
+    }
+}
+
+impl From<RedirectUri> for String {
+    fn from(uri: RedirectUri) -> Self {
+        uri.0
+    }
+}
+
+impl From<ResourceUri> for String {
+    fn from(uri: ResourceUri) -> Self {
+        uri.0
+    }
+}
+
+impl fmt::Display for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn parse(text: &str) -> Option<Url> {
+    let plain = text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+    Url::parse(text).ok().filter(|url| plain && url.fragment().is_none())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirect_uris_are_read_strictly() {
+        for good in ["https://a.example/cb?x=1", "http://127.0.0.1/cb", "http://[::1]:1/", "com.example.app:/cb"] {
+            assert!(RedirectUri::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["http://a.example/cb", "https://a.example/#f", "https://u@a.example/", "javascript:alert(1)", "/cb", " https://a"] {
+            assert!(RedirectUri::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}

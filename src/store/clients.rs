@@ -1,0 +1,181 @@
+//! Rows of our OAuth clients and of their secrets' hashes.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
+use sea_orm::{QueryOrder, QuerySelect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+
+use crate::model::client::{Allow, Client, ClientId, ClientKind, Location, Role};
+use crate::model::scope::Scopes;
+use crate::model::time::{from_micros, to_micros};
+use crate::store::entity::{client, client_secret};
+use crate::store::{Conn, Error};
+
+/// A live secret of a client, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSecret {
+    /// Names it.
+    pub id: Uuid,
+    /// Keyed hash over the row's id.
+    pub hash: Vec<u8>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+}
+
+impl Conn<'_> {
+    /// A client by its id.
+    pub async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, Error> {
+        client::Entity::find_by_id(id.as_str()).one(&self.db()).await?.map(Client::try_from).transpose()
+    }
+
+    /// A client by what people call it.
+    pub async fn find_client_by_identifier(&self, identifier: &str) -> Result<Option<Client>, Error> {
+        let found = client::Entity::find().filter(client::Column::Identifier.eq(identifier));
+        found.one(&self.db()).await?.map(Client::try_from).transpose()
+    }
+
+    /// Clients by identifier, from the one after `after`.
+    pub async fn list_clients(&self, after: Option<&str>, limit: u64) -> Result<Vec<Client>, Error> {
+        let mut query = client::Entity::find().order_by_asc(client::Column::Identifier).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(client::Column::Identifier.gt(after));
+        }
+        query.all(&self.db()).await?.into_iter().map(Client::try_from).collect()
+    }
+
+    /// Adds a client.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] where the identifier is taken.
+    pub async fn insert_client(&self, client: &Client) -> Result<(), Error> {
+        client::Entity::insert(row(client)).exec_without_returning(&self.db()).await?;
+        Ok(())
+    }
+
+    /// Writes a client as it shall be, where its row still has the version `seen`; says whether it had.
+    pub async fn update_client(&self, client: &Client, seen: i64) -> Result<bool, Error> {
+        let done = client::Entity::update_many()
+            .set(row(client))
+            .filter(client::Column::ClientId.eq(client.client_id.as_str()))
+            .filter(client::Column::Version.eq(seen))
+            .exec(&self.db())
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Deletes a client and its secrets; says whether it was there.
+    pub async fn delete_client(&self, id: &ClientId) -> Result<bool, Error> {
+        client_secret::Entity::delete_many()
+            .filter(client_secret::Column::ClientId.eq(id.as_str()))
+            .exec(&self.db())
+            .await?;
+        Ok(client::Entity::delete_by_id(id.as_str()).exec(&self.db()).await?.rows_affected == 1)
+    }
+
+    /// Takes a client's row lock until the transaction ends; says whether it is there.
+    pub async fn lock_client(&self, id: &ClientId) -> Result<bool, Error> {
+        let done = client::Entity::update_many()
+            .col_expr(client::Column::Version, Expr::col(client::Column::Version).into())
+            .filter(client::Column::ClientId.eq(id.as_str()))
+            .exec(&self.db())
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// The live secrets of a client, oldest first.
+    pub async fn list_client_secrets(&self, id: &ClientId) -> Result<Vec<ClientSecret>, Error> {
+        let rows = client_secret::Entity::find()
+            .filter(client_secret::Column::ClientId.eq(id.as_str()))
+            .order_by_asc(client_secret::Column::CreatedAt)
+            .order_by_asc(client_secret::Column::Id)
+            .all(&self.db())
+            .await?;
+        let secret = |row: client_secret::Model| ClientSecret {
+            id: row.id,
+            hash: row.secret_hash,
+            created_at: from_micros(row.created_at),
+        };
+        Ok(rows.into_iter().map(secret).collect())
+    }
+
+    /// Adds a secret's hash.
+    pub async fn insert_client_secret(&self, id: &ClientId, secret: &ClientSecret) -> Result<(), Error> {
+        let row = client_secret::ActiveModel {
+            id: Set(secret.id),
+            client_id: Set(id.as_str().to_owned()),
+            secret_hash: Set(secret.hash.clone()),
+            created_at: Set(to_micros(secret.created_at)),
+        };
+        client_secret::Entity::insert(row).exec_without_returning(&self.db()).await?;
+        Ok(())
+    }
+
+    /// Deletes a secret of a client; says whether it was there.
+    pub async fn delete_client_secret(&self, id: &ClientId, secret: Uuid) -> Result<bool, Error> {
+        let done = client_secret::Entity::delete_many()
+            .filter(client_secret::Column::Id.eq(secret))
+            .filter(client_secret::Column::ClientId.eq(id.as_str()))
+            .exec(&self.db())
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+}
+
+fn row(client: &Client) -> client::ActiveModel {
+    client::ActiveModel {
+        client_id: Set(client.client_id.as_str().to_owned()),
+        identifier: Set(client.identifier.clone()),
+        kind: Set(client.kind.as_str().to_owned()),
+        role: Set(client.role.map(|role| role.as_str().to_owned())),
+        scopes: Set(client.scopes.to_string()),
+        allow: Set(client.allow.0.as_ref().map(json)),
+        resources: Set(json(&client.resources)),
+        redirect_uris: Set(json(&client.redirect_uris)),
+        jwks: Set(client.jwks.clone()),
+        token_lifetime_s: Set(client.token_lifetime_s.and_then(|seconds| i32::try_from(seconds).ok())),
+        refresh_tokens: Set(client.refresh_tokens),
+        disabled: Set(client.disabled),
+        not_before: Set(client.not_before.map(to_micros)),
+        version: Set(client.version),
+        created_at: Set(to_micros(client.created_at)),
+    }
+}
+
+#[expect(clippy::expect_used, reason = "lists of texts have no key that JSON cannot write")]
+fn json<T: Serialize>(value: &T) -> Json {
+    serde_json::to_value(value).expect("a list of texts is JSON")
+}
+
+impl TryFrom<client::Model> for Client {
+    type Error = Error;
+
+    fn try_from(row: client::Model) -> Result<Self, Error> {
+        let corrupt = |column| Error::Corrupt { table: "client", column };
+        let role = row.role.map(|role| Role::parse(&role).ok_or(corrupt("role"))).transpose()?;
+        let allow: Option<Vec<Location>> = row.allow.map(|allow| read(allow, "allow")).transpose()?;
+        Ok(Self {
+            client_id: ClientId::parse(&row.client_id).ok_or(corrupt("client_id"))?,
+            identifier: row.identifier,
+            kind: ClientKind::parse(&row.kind).ok_or(corrupt("kind"))?,
+            role,
+            scopes: Scopes::parse(&row.scopes).map_err(|_| corrupt("scopes"))?,
+            allow: Allow(allow),
+            resources: read(row.resources, "resources")?,
+            redirect_uris: read(row.redirect_uris, "redirect_uris")?,
+            jwks: row.jwks,
+            token_lifetime_s: row.token_lifetime_s.and_then(|seconds| u32::try_from(seconds).ok()),
+            refresh_tokens: row.refresh_tokens,
+            disabled: row.disabled,
+            not_before: row.not_before.map(from_micros),
+            version: row.version,
+            created_at: from_micros(row.created_at),
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(value: Json, column: &'static str) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|_| Error::Corrupt { table: "client", column })
+}
