@@ -7,15 +7,13 @@
 
 pub mod apps;
 pub mod audit;
+pub mod clients;
 pub mod connections;
-pub mod credentials;
 pub mod connectors;
+pub mod credentials;
 pub mod entity;
 pub mod instance;
 pub mod leases;
-pub mod clients;
-pub mod entity;
-pub mod instance;
 pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod testing;

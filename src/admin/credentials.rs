@@ -147,7 +147,7 @@ impl ProviderCredentials {
         };
         let row = self.seal(row, draft.client_secret.as_ref(), keep)?;
         write(conn, &row, earlier.as_ref()).await?;
-        conn.unpark_connections_of(row.id).await?;
+        conn.unpark_misconfigured(row.id).await?;
         self.audit(conn, by, slot, &definition, &format!("stored {}", row.client_id)).await?;
         let stored = conn.find_own_credentials(slot.owner, &definition.id).await?;
         tx.commit().await?;

@@ -13,9 +13,6 @@ use crate::model::token_set::TokenSetId;
 use crate::store::entity::{connection, connector, token_set};
 use crate::store::{Conn, Error};
 
-/// Why a connection is parked whose connector moved to an unconfirmed origin.
-pub const ORIGIN_CHANGED: &str = "origin_changed";
-
 /// A custom definition as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomConnector {
@@ -104,57 +101,6 @@ impl Conn<'_> {
             ..Default::default()
         };
         self.write_connector(id, seen, row).await
-    }
-
-    /// Whether a connection that was not deleted uses the connector.
-    pub async fn is_connector_used(&self, id: &ConnectorId) -> Result<bool, Error> {
-        let found = connection::Entity::find()
-            .filter(connection::Column::Connector.eq(id.as_str()))
-            .filter(connection::Column::State.ne("revoked"))
-            .select_only()
-            .column(connection::Column::Id)
-            .into_tuple::<Uuid>()
-            .one(&self.db())
-            .await?;
-        Ok(found.is_some())
-    }
-
-    /// Parks the connector's active connections until its new origin is confirmed.
-    pub async fn park_connections(&self, id: &ConnectorId) -> Result<(), Error> {
-        let now = self.now_us();
-        let parked = connection::ActiveModel {
-            state: Set("misconfigured".to_owned()),
-            state_since: Set(now),
-            last_error_code: Set(Some(ORIGIN_CHANGED.to_owned())),
-            last_error_at: Set(Some(now)),
-            ..Default::default()
-        };
-        connection::Entity::update_many()
-            .set(parked)
-            .filter(connection::Column::Connector.eq(id.as_str()))
-            .filter(connection::Column::State.eq("active"))
-            .exec(&self.db())
-            .await?;
-        Ok(())
-    }
-
-    /// Lets the connections go on that [`Conn::park_connections`] parked.
-    pub async fn unpark_connections(&self, id: &ConnectorId) -> Result<(), Error> {
-        let freed = connection::ActiveModel {
-            state: Set("active".to_owned()),
-            state_since: Set(self.now_us()),
-            last_error_code: Set(None),
-            last_error_at: Set(None),
-            ..Default::default()
-        };
-        connection::Entity::update_many()
-            .set(freed)
-            .filter(connection::Column::Connector.eq(id.as_str()))
-            .filter(connection::Column::State.eq("misconfigured"))
-            .filter(connection::Column::LastErrorCode.eq(ORIGIN_CHANGED))
-            .exec(&self.db())
-            .await?;
-        Ok(())
     }
 
     /// Refresh tokens of the connector that are bound to another origin than `origin`.
