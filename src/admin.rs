@@ -14,7 +14,7 @@ pub struct Page {
     /// Key of the last item of the part before.
     pub after: Option<String>,
     /// At most so many items.
-    pub limit: usize,
+    pub limit: u32,
 }
 
 /// A part of a collection.
@@ -29,13 +29,18 @@ pub struct Part<T> {
 impl Page {
     /// How many rows to ask the store for: one more than wanted tells whether more follow.
     fn rows(&self) -> u64 {
-        u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(1)
+        u64::from(self.limit).saturating_add(1)
+    }
+
+    fn length(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
 
     /// Cuts rows that were read with [`Page::rows`].
     fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> String) -> Part<T> {
-        let more = rows.len() > self.limit;
-        rows.truncate(self.limit);
+        let limit = self.length();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(key);
         Part { items: rows, next }
     }
@@ -43,7 +48,7 @@ impl Page {
     /// Cuts a list that is in memory as a whole, ordered by its key.
     pub fn slice<T>(&self, all: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Part<T> {
         let later = |item: &T| self.after.as_ref().is_none_or(|after| key(item) > *after);
-        let rows = all.into_iter().filter(later).take(self.limit.saturating_add(1)).collect();
+        let rows = all.into_iter().filter(later).take(self.length().saturating_add(1)).collect();
         self.cut(rows, key)
     }
 }
