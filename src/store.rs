@@ -18,6 +18,7 @@ pub mod leases;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;
+pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;

@@ -57,6 +57,7 @@ async fn connector_credentials(manager: &SchemaManager<'_>) -> Result<(), DbErr>
                 .col(boolean("current"))
                 .col(big_integer("created_at"))
                 .col(big_integer("updated_at"))
+                .col(big_integer_null("removed_at"))
                 .primary_key(Index::create().col("id"))
                 .to_owned(),
         )
@@ -64,10 +65,24 @@ async fn connector_credentials(manager: &SchemaManager<'_>) -> Result<(), DbErr>
     manager
         .create_index(
             Index::create()
-                .name("connector_credentials_connector_app")
+                .name("connector_credentials_connector_app_client_id")
                 .table("connector_credentials")
                 .col("connector")
                 .col("app")
+                .col("client_id")
+                .unique()
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("connector_credentials_current")
+                .table("connector_credentials")
+                .col("connector")
+                .col("app")
+                .and_where(Expr::col("current").into())
+                .unique()
                 .to_owned(),
         )
         .await?;

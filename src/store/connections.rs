@@ -16,6 +16,9 @@ use crate::store::{AppRows, Conn, Error};
 
 const TABLE: &str = "connection";
 
+/// Why a connection is parked whose connector moved to an unconfirmed origin.
+pub const ORIGIN_CHANGED: &str = "origin_changed";
+
 /// The sealed columns of a current token set, with their data key.
 #[derive(Clone, Debug)]
 pub struct SealedSet {
@@ -139,19 +142,38 @@ impl Conn<'_> {
         let (clock, clock_value) = self.clock_sql(2);
         let sql = format!(
             "UPDATE connection SET state = 'active', reason = NULL, state_since = {clock}, failures = 0, \
-             retry_at = NULL WHERE credentials_id = $1 AND state = 'misconfigured'"
+             retry_at = NULL WHERE credentials_id = $1 AND state = 'misconfigured' \
+             AND (last_error_code IS NULL OR last_error_code <> '{ORIGIN_CHANGED}')"
         );
         self.run(sql, vec![credentials.into(), clock_value]).await
     }
 
-    /// Parks every live connection of a connector whose token endpoint moved to another origin.
+    /// Parks every active connection of a connector until its new token origin is confirmed.
     pub async fn park_connections(&self, connector: &ConnectorId) -> Result<u64, Error> {
         let (clock, clock_value) = self.clock_sql(2);
         let sql = format!(
             "UPDATE connection SET state = 'misconfigured', reason = NULL, state_since = {clock}, \
+             last_error_code = '{ORIGIN_CHANGED}', last_error_at = {clock}, \
              lease_id = NULL, lease_until = NULL WHERE connector = $1 AND state = 'active'"
         );
         self.run(sql, vec![connector.as_str().into(), clock_value]).await
+    }
+
+    /// Lets the connections go on that [`Conn::park_connections`] parked.
+    pub async fn unpark_connections(&self, connector: &ConnectorId) -> Result<u64, Error> {
+        let (clock, clock_value) = self.clock_sql(2);
+        let sql = format!(
+            "UPDATE connection SET state = 'active', state_since = {clock}, last_error_code = NULL, \
+             last_error_at = NULL, failures = 0, retry_at = NULL \
+             WHERE connector = $1 AND state = 'misconfigured' AND last_error_code = '{ORIGIN_CHANGED}'"
+        );
+        self.run(sql, vec![connector.as_str().into(), clock_value]).await
+    }
+
+    /// Whether a connection that was not deleted uses the connector.
+    pub async fn is_connector_used(&self, connector: &ConnectorId) -> Result<bool, Error> {
+        let sql = "SELECT 1 AS n FROM connection WHERE connector = $1 AND state <> 'revoked' LIMIT 1";
+        Ok(self.one(sql.to_owned(), vec![connector.as_str().into()]).await?.is_some())
     }
 
     pub(in crate::store) async fn all(

@@ -1,11 +1,16 @@
 //! Which connectors were defined at run time, and which origin are their secrets bound to?
 
-use sea_orm::ActiveValue::Set;
-use sea_orm::QueryOrder;
-use sea_orm::entity::prelude::*;
+use std::collections::BTreeMap;
 
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
+
+use crate::model::app::AppId;
 use crate::model::connector::{ConnectorId, Definition};
-use crate::store::entity::connector;
+use crate::model::secret::Sealed;
+use crate::model::token_set::TokenSetId;
+use crate::store::entity::{connection, connector, token_set};
 use crate::store::{Conn, Error};
 
 /// A custom definition as stored.
@@ -18,6 +23,19 @@ pub struct CustomConnector {
     pub confirmed_origin: String,
     /// Counts changes.
     pub version: i64,
+}
+
+/// A refresh token that is bound to an origin.
+#[derive(Clone, Debug)]
+pub struct BoundToken {
+    /// Of which token set.
+    pub id: TokenSetId,
+    /// Of which tenant.
+    pub app: AppId,
+    /// As stored.
+    pub sealed: Sealed,
+    /// The origin it is bound to.
+    pub origin: String,
 }
 
 impl Conn<'_> {
@@ -85,6 +103,46 @@ impl Conn<'_> {
         self.write_connector(id, seen, row).await
     }
 
+    /// Refresh tokens of the connector that are bound to another origin than `origin`.
+    pub async fn list_tokens_bound_elsewhere(
+        &self,
+        id: &ConnectorId,
+        origin: &str,
+    ) -> Result<Vec<BoundToken>, Error> {
+        let connections: Vec<(Uuid, String)> = connection::Entity::find()
+            .filter(connection::Column::Connector.eq(id.as_str()))
+            .select_only()
+            .columns([connection::Column::Id, connection::Column::App])
+            .into_tuple()
+            .all(&self.db())
+            .await?;
+        let apps: BTreeMap<Uuid, String> = connections.into_iter().collect();
+        let mut tokens = Vec::new();
+        for (connection, app) in &apps {
+            let app = AppId::parse(app).map_err(|_| Error::Corrupt { table: "connection", column: "app" })?;
+            let sets = token_set::Entity::find()
+                .filter(token_set::Column::ConnectionId.eq(*connection))
+                .filter(token_set::Column::Origin.ne(origin))
+                .filter(token_set::Column::SealedRefresh.is_not_null())
+                .all(&self.db())
+                .await?;
+            tokens.extend(sets.into_iter().filter_map(|set| bound(set, &app)));
+        }
+        Ok(tokens)
+    }
+
+    /// Binds a refresh token, sealed anew, to `origin`.
+    pub async fn rebind_token(&self, id: TokenSetId, sealed: &Sealed, origin: &str) -> Result<(), Error> {
+        let row = token_set::ActiveModel {
+            id: Set(id.0),
+            sealed_refresh: Set(Some(sealed.bytes.clone())),
+            origin: Set(origin.to_owned()),
+            ..Default::default()
+        };
+        token_set::Entity::update(row).exec(&self.db()).await?;
+        Ok(())
+    }
+
     async fn write_connector(
         &self,
         id: &ConnectorId,
@@ -100,6 +158,15 @@ impl Conn<'_> {
             .await?;
         Ok(written.rows_affected == 1)
     }
+}
+
+fn bound(set: token_set::Model, app: &AppId) -> Option<BoundToken> {
+    Some(BoundToken {
+        id: TokenSetId(set.id),
+        app: app.clone(),
+        sealed: Sealed { key_id: set.key_id, bytes: set.sealed_refresh? },
+        origin: set.origin,
+    })
 }
 
 fn json(definition: &Definition) -> Result<Json, Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -79,9 +79,9 @@ impl Conn<'_> {
         }
     }
 
-    /// By row id, current or replaced: what a connection was made with.
+    /// By row id, current or replaced, not removed: what a connection was made with.
     pub async fn find_credentials(&self, id: Uuid) -> Result<Option<StoredCredentials>, Error> {
-        let row = Entity::find_by_id(id).one(&self.db()).await?;
+        let row = Entity::find_by_id(id).filter(Column::RemovedAt.is_null()).one(&self.db()).await?;
         self.with_key(row).await
     }
 
@@ -120,13 +120,54 @@ impl Conn<'_> {
         Ok(())
     }
 
-    /// Forgets the secrets of a connector's rows (all owners) or of one row.
-    pub async fn delete_credentials(&self, connector: &ConnectorId, id: Option<Uuid>) -> Result<u64, Error> {
-        let mut delete = Entity::delete_many().filter(Column::Connector.eq(connector.as_str()));
-        if let Some(id) = id {
-            delete = delete.filter(Column::Id.eq(id));
+    /// The row of this owner's client id, current or not, removed or not: written again, it serves the
+    /// connections that were made with it.
+    pub async fn find_credentials_of_client(
+        &self,
+        app: Option<&AppId>,
+        connector: &ConnectorId,
+        client_id: &str,
+    ) -> Result<Option<StoredCredentials>, Error> {
+        let row = Entity::find()
+            .filter(Column::Connector.eq(connector.as_str()))
+            .filter(Column::App.eq(owner(app)))
+            .filter(Column::ClientId.eq(client_id))
+            .one(&self.db())
+            .await?;
+        self.with_key(row).await
+    }
+
+    /// Writes a row anew that is still at version `seen`, and takes it back into use; says whether it was.
+    pub async fn replace_credentials(&self, credentials: &StoredCredentials, seen: i64) -> Result<bool, Error> {
+        let row = to_row(credentials, self.now_us());
+        let written = Entity::update_many()
+            .set(row)
+            .filter(Column::Id.eq(credentials.id))
+            .filter(Column::Version.eq(seen))
+            .exec(&self.db())
+            .await?;
+        Ok(written.rows_affected == 1)
+    }
+
+    /// Erases the secrets of a connector's rows, of one owner or of all. The rows stay, so that storing the same
+    /// client id again serves the connections that were made with it.
+    pub async fn remove_credentials(
+        &self,
+        connector: &ConnectorId,
+        of: Option<Option<&AppId>>,
+    ) -> Result<u64, Error> {
+        let mut removal = Entity::update_many()
+            .col_expr(Column::SealedSecret, Expr::value(None::<Vec<u8>>))
+            .col_expr(Column::SealedPrevious, Expr::value(None::<Vec<u8>>))
+            .col_expr(Column::Current, Expr::value(false))
+            .col_expr(Column::RemovedAt, Expr::value(self.now_us()))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1_i64))
+            .filter(Column::Connector.eq(connector.as_str()))
+            .filter(Column::RemovedAt.is_null());
+        if let Some(app) = of {
+            removal = removal.filter(Column::App.eq(owner(app)));
         }
-        Ok(delete.exec(&self.db()).await?.rows_affected)
+        Ok(removal.exec(&self.db()).await?.rows_affected)
     }
 
     async fn with_key(&self, row: Option<Model>) -> Result<Option<StoredCredentials>, Error> {
@@ -185,5 +226,6 @@ fn to_row(credentials: &StoredCredentials, now_us: i64) -> ActiveModel {
         current: Set(credentials.current),
         created_at: Set(crate::model::time::to_micros(credentials.created_at)),
         updated_at: Set(now_us),
+        removed_at: Set(None),
     }
 }

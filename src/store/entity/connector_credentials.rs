@@ -35,6 +35,8 @@ pub struct Model {
     pub created_at: i64,
     /// Microseconds since 1970.
     pub updated_at: i64,
+    /// Since when the secrets are erased; a row written anew is in use again.
+    pub removed_at: Option<i64>,
 }
 
 /// None: rows are joined by hand where they are.

@@ -1,0 +1,162 @@
+//! How does an app come into being, change, and go for good?
+
+use std::sync::Arc;
+
+use crate::admin::{Page, Part};
+use crate::audit::{self, Audit};
+use crate::identity::Superadmin;
+use crate::keeper::{self, ConnectionFilter, SecretsKeeper};
+use crate::model::app::{App, AppId, AppState};
+use crate::model::entropy::{Entropy, uuid};
+use crate::model::event::{Action, Event};
+use crate::model::name::DisplayName;
+use crate::model::public_url::PublicUrl;
+use crate::model::time::Clock;
+use crate::store::{self, Conn, Store};
+use crate::vault::{self, Vault};
+
+/// Why an app was not made, changed or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error("there is no app `{0}`")]
+    NotFound(AppId),
+    /// The id is in use, or was.
+    #[error("the id `{0}` is or was in use")]
+    Taken(AppId),
+    /// The public URL's path begins so.
+    #[error("the public URL's path begins with `{0}`")]
+    Reserved(AppId),
+    /// `confirm` does not repeat the id.
+    #[error("the deletion of `{0}` was not confirmed")]
+    Unconfirmed(AppId),
+    /// A connection could not be deleted.
+    #[error("a connection could not be deleted")]
+    Keeper(#[from] keeper::Error),
+    /// No data key could be made.
+    #[error("no data key could be made")]
+    Vault(#[from] vault::Error),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What may be changed of an app.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// A new name.
+    pub name: Option<DisplayName>,
+    /// Whether it is in use.
+    pub state: Option<AppState>,
+}
+
+/// Makes, lists, changes and deletes apps.
+pub struct Apps {
+    store: Store,
+    vault: Arc<Vault>,
+    audit: Arc<Audit>,
+    keeper: Arc<SecretsKeeper>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    public_url: PublicUrl,
+}
+
+impl Apps {
+    /// Over the given parts.
+    pub fn new(
+        store: Store,
+        vault: Arc<Vault>,
+        audit: Arc<Audit>,
+        keeper: Arc<SecretsKeeper>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        public_url: PublicUrl,
+    ) -> Self {
+        Self { store, vault, audit, keeper, clock, entropy, public_url }
+    }
+
+    /// A part of all apps, by id.
+    pub async fn list(&self, _by: &Superadmin, page: &Page) -> Result<Part<App>, Error> {
+        let rows = self.store.conn().list_apps(page.after.as_deref(), page.rows()).await?;
+        Ok(page.cut(rows, |app| app.id.to_string()))
+    }
+
+    /// One app.
+    pub async fn require(&self, _by: &Superadmin, id: &AppId) -> Result<App, Error> {
+        let app = self.store.conn().app(id).find_app().await?;
+        app.ok_or_else(|| Error::NotFound(id.clone()))
+    }
+
+    /// Makes an app with a data key of its own.
+    pub async fn create(&self, by: &Superadmin, id: &AppId, name: &DisplayName) -> Result<App, Error> {
+        if self.public_url.first_segment() == Some(id.as_str()) {
+            return Err(Error::Reserved(id.clone()));
+        }
+        let key = self.vault.new_data_key(uuid(&*self.clock, &*self.entropy))?;
+        let tx = self.store.begin().await?;
+        let made = tx.conn().app(id).insert_app(name.as_str(), &key).await;
+        let app = made.map_err(|error| match error {
+            store::Error::AlreadyExists => Error::Taken(id.clone()),
+            other => Error::Store(other),
+        })?;
+        self.audit(tx.conn(), by, id, "created").await?;
+        tx.commit().await?;
+        Ok(app)
+    }
+
+    /// Changes what is given.
+    pub async fn change(&self, by: &Superadmin, id: &AppId, change: &Change) -> Result<App, Error> {
+        let tx = self.store.begin().await?;
+        let name = change.name.as_ref().map(DisplayName::as_str);
+        let app = tx.conn().app(id).update_app(name, change.state).await?;
+        let app = app.ok_or_else(|| Error::NotFound(id.clone()))?;
+        let subject = change.state.map_or("renamed", AppState::as_str);
+        self.audit(tx.conn(), by, id, subject).await?;
+        tx.commit().await?;
+        Ok(app)
+    }
+
+    /// Deletes an app for good: stops hand-outs, revokes every connection at its provider, then destroys the
+    /// data key. Each step can be repeated, so that a deletion cut short is finished by asking again.
+    pub async fn delete(&self, by: &Superadmin, id: &AppId, confirm: &str) -> Result<(), Error> {
+        if confirm != id.as_str() {
+            return Err(Error::Unconfirmed(id.clone()));
+        }
+        self.change(by, id, &Change { name: None, state: Some(AppState::Disabled) }).await?;
+        self.delete_connections(by, id).await?;
+        let tx = self.store.begin().await?;
+        if !tx.conn().app(id).bury_app().await? {
+            return Err(Error::NotFound(id.clone()));
+        }
+        self.audit(tx.conn(), by, id, "deleted").await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn delete_connections(&self, by: &Superadmin, id: &AppId) -> Result<(), Error> {
+        let mut cursor = None;
+        loop {
+            let filter = ConnectionFilter { app: Some(id.clone()), cursor, limit: 200, ..Default::default() };
+            let (connections, next) = self.keeper.list(by, filter).await?;
+            for connection in connections.iter().filter(|connection| connection.state != "revoked") {
+                self.keeper.delete(by, id, &connection.connector, Some(&connection.flow)).await?;
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &AppId, what: &str) -> Result<(), Error> {
+        let principal = by.principal();
+        let event = Event {
+            app: Some(id.clone()),
+            subject: Some(what.to_owned()),
+            ..Event::new(principal.actor().clone(), Action::AppChange, principal.origin())
+        };
+        Ok(self.audit.record_in(conn, event).await?)
+    }
+}

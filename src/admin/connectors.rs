@@ -1,0 +1,190 @@
+//! Which connectors may be defined at run time, and what happens when one moves to another host?
+
+use std::sync::Arc;
+
+use crate::audit::{self, Audit};
+use crate::identity::Superadmin;
+use crate::model::connector::{ConnectorId, Definition, Rules, Violation};
+use crate::model::event::{Action, Event};
+use crate::registry::{self, Registry};
+use crate::store::connectors::CustomConnector;
+use crate::store::{self, Conn, Store};
+use crate::vault::Vault;
+
+mod rebind;
+
+/// Why a definition was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connector is called so.
+    #[error("no connector is called `{0}`")]
+    NotFound(String),
+    /// It comes with the product.
+    #[error("`{0}` is defined by the catalog")]
+    BuiltIn(ConnectorId),
+    /// Another connector is called so, or was.
+    #[error("`{0}` is or was the name of another connector")]
+    Taken(String),
+    /// The path names another connector than the definition.
+    #[error("the definition is of `{0}`")]
+    OtherId(ConnectorId),
+    /// It breaks rules.
+    #[error("the definition breaks {} rules", .0.len())]
+    Invalid(Vec<Violation>),
+    /// `confirm_origin` is not the new origin.
+    #[error("the token endpoint's origin is `{0}`")]
+    OtherOrigin(String),
+    /// Connections use it.
+    #[error("connections use `{0}`")]
+    InUse(ConnectorId),
+    /// Somebody else changed it at the same time.
+    #[error("`{0}` has changed meanwhile")]
+    Changed(ConnectorId),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Defines connectors.
+pub struct Connectors {
+    store: Store,
+    vault: Arc<Vault>,
+    audit: Arc<Audit>,
+    registry: Arc<Registry>,
+    rules: Rules,
+}
+
+impl Connectors {
+    /// Over the given parts; `rules` say what hosts definitions may name.
+    pub fn new(
+        store: Store,
+        vault: Arc<Vault>,
+        audit: Arc<Audit>,
+        registry: Arc<Registry>,
+        rules: Rules,
+    ) -> Self {
+        Self { store, vault, audit, registry, rules }
+    }
+
+    /// All definitions, by id.
+    pub async fn list(&self, _by: &Superadmin) -> Result<Vec<Arc<Definition>>, Error> {
+        let mut all = self.registry.list().await?;
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(all)
+    }
+
+    /// One definition, by id or alias.
+    pub async fn require(&self, _by: &Superadmin, name: &str) -> Result<Arc<Definition>, Error> {
+        let found = self.registry.find(name).await?;
+        found.ok_or_else(|| Error::NotFound(name.to_owned()))
+    }
+
+    /// Whether a connector comes with the product.
+    pub fn is_builtin(&self, id: &ConnectorId) -> bool {
+        self.registry.is_builtin(id)
+    }
+
+    /// Keeps a new definition.
+    pub async fn create(&self, by: &Superadmin, definition: &Definition) -> Result<(), Error> {
+        self.check(definition).await?;
+        let tx = self.store.begin().await?;
+        tx.conn().insert_connector(definition).await.map_err(|error| match error {
+            store::Error::AlreadyExists => Error::Taken(definition.id.to_string()),
+            other => Error::Store(other),
+        })?;
+        self.audit(tx.conn(), by, &definition.id, "defined").await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Replaces a definition. A new token origin removes the stored credentials and parks the connections;
+    /// `confirm_origin` repeats it, now or in a later call, and binds their refresh tokens to it.
+    pub async fn replace(
+        &self,
+        by: &Superadmin,
+        id: &ConnectorId,
+        definition: &Definition,
+        confirm_origin: Option<&str>,
+    ) -> Result<(), Error> {
+        if definition.id != *id {
+            return Err(Error::OtherId(definition.id.clone()));
+        }
+        self.check(definition).await?;
+        let origin = definition.token_origin();
+        if confirm_origin.is_some_and(|confirmed| confirmed != origin) {
+            return Err(Error::OtherOrigin(origin));
+        }
+        let tx = self.store.begin().await?;
+        let seen = require(tx.conn(), id).await?;
+        let confirmed = match confirm_origin {
+            Some(confirmed) => confirmed,
+            None => &seen.confirmed_origin,
+        };
+        if !tx.conn().update_connector(definition, confirmed, seen.version).await? {
+            return Err(Error::Changed(id.clone()));
+        }
+        if origin != seen.definition.token_origin() {
+            tx.conn().remove_credentials_of(id).await?;
+        }
+        if origin == confirmed {
+            self.rebind(tx.conn(), id, &origin).await?;
+            tx.conn().unpark_connections(id).await?;
+        } else {
+            tx.conn().park_connections(id).await?;
+        }
+        self.audit(tx.conn(), by, id, "redefined").await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Deletes a definition that no connection uses, with its credentials.
+    pub async fn delete(&self, by: &Superadmin, id: &ConnectorId) -> Result<(), Error> {
+        if self.registry.is_builtin(id) {
+            return Err(Error::BuiltIn(id.clone()));
+        }
+        let tx = self.store.begin().await?;
+        let seen = require(tx.conn(), id).await?;
+        if tx.conn().is_connector_used(id).await? {
+            return Err(Error::InUse(id.clone()));
+        }
+        tx.conn().remove_credentials_of(id).await?;
+        if !tx.conn().bury_connector(id, seen.version).await? {
+            return Err(Error::Changed(id.clone()));
+        }
+        self.audit(tx.conn(), by, id, "deleted").await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether the definition keeps the rules and takes nobody's name.
+    async fn check(&self, definition: &Definition) -> Result<(), Error> {
+        let names = std::iter::once(definition.id.as_str()).chain(definition.aliases.iter().map(String::as_str));
+        for name in names {
+            match self.registry.find(name).await? {
+                Some(other) if self.registry.is_builtin(&other.id) => {
+                    return Err(Error::BuiltIn(other.id.clone()));
+                }
+                Some(other) if other.id != definition.id => return Err(Error::Taken(name.to_owned())),
+                Some(_) | None => {}
+            }
+        }
+        definition.validate(self.rules).map_err(Error::Invalid)
+    }
+
+    async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &ConnectorId, what: &str) -> Result<(), Error> {
+        let principal = by.principal();
+        let event = Event {
+            connector: Some(id.clone()),
+            subject: Some(what.to_owned()),
+            ..Event::new(principal.actor().clone(), Action::ConnectorChange, principal.origin())
+        };
+        Ok(self.audit.record_in(conn, event).await?)
+    }
+}
+
+async fn require(conn: Conn<'_>, id: &ConnectorId) -> Result<CustomConnector, Error> {
+    conn.find_connector(id).await?.ok_or_else(|| Error::NotFound(id.to_string()))
+}

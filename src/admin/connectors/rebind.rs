@@ -1,0 +1,48 @@
+//! How do refresh tokens follow a connector to a confirmed new origin?
+
+use tracing::warn;
+
+use super::{Connectors, Error};
+use crate::model::app::AppId;
+use crate::model::connector::ConnectorId;
+use crate::model::secret::Sealed;
+use crate::model::token_set::TokenSetId;
+use crate::store::Conn;
+use crate::store::connectors::BoundToken;
+use crate::vault::Place;
+
+impl Connectors {
+    /// Seals every refresh token of the connector that is bound to another origin for `origin`. What does not
+    /// open stays as it is: it was not made here, and the keeper reports it when it is used.
+    pub(super) async fn rebind(&self, conn: Conn<'_>, id: &ConnectorId, origin: &str) -> Result<(), Error> {
+        for token in conn.list_tokens_bound_elsewhere(id, origin).await? {
+            match self.reseal(conn, id, &token, origin).await? {
+                Some(sealed) => conn.rebind_token(token.id, &sealed, origin).await?,
+                None => warn!(token_set = %token.id, "a refresh token does not open and was not rebound"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn reseal(
+        &self,
+        conn: Conn<'_>,
+        connector: &ConnectorId,
+        token: &BoundToken,
+        origin: &str,
+    ) -> Result<Option<Sealed>, Error> {
+        let Some(key) = conn.app(&token.app).find_app_key().await? else { return Ok(None) };
+        let old = place(token.id, &token.app, connector, &token.origin);
+        let new = place(token.id, &token.app, connector, origin);
+        let opened = self.vault.open(&key, &old, &token.sealed);
+        Ok(opened.and_then(|secret| self.vault.seal(&key, &new, &secret)).ok())
+    }
+}
+
+fn place<'a>(id: TokenSetId, app: &'a AppId, connector: &'a ConnectorId, origin: &'a str) -> Place<'a> {
+    Place {
+        token_set: Some(id),
+        origin: Some(origin),
+        ..Place::of("token_set", "sealed_refresh", id.0).in_app(app, connector)
+    }
+}

@@ -1,0 +1,136 @@
+//! The administration's URL table, and what its routes share: permission first, strict queries, collections.
+//!
+//! Every route names its permission in its signature ([`May`]), which is decided before query and body are read
+//! and before anything is looked up.
+
+pub(in crate::http) mod apps;
+pub(in crate::http) mod clients;
+pub(in crate::http) mod connections;
+pub(in crate::http) mod connectors;
+pub(in crate::http) mod credentials;
+pub(in crate::http) mod invitations;
+mod link;
+pub(in crate::http) mod members;
+mod may;
+mod page;
+pub(in crate::http) mod users;
+
+use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource};
+use actix_web::{Resource, web};
+
+use crate::http::problem::{Answer, Code, Problem};
+
+pub(in crate::http) use self::link::{LinkResponse, read_email};
+pub(in crate::http) use self::may::{
+    AppsRead, AppsWrite, ClientsRead, ClientsWrite, ConnectionsRead, ConnectionsWrite, ConnectorsWrite, May,
+};
+pub(in crate::http) use self::page::{Collection, CollectionParams};
+
+/// Every route of the administration.
+pub fn routes(cfg: &mut ServiceConfig) {
+    app_routes(cfg);
+    connector_routes(cfg);
+    identity_routes(cfg);
+}
+
+fn app_routes(cfg: &mut ServiceConfig) {
+    cfg.service(at("/apps").route(get().to(apps::list_apps)).route(post().to(apps::create_app)))
+        .service(
+            at("/apps/{app_id}")
+                .route(get().to(apps::read_app))
+                .route(patch().to(apps::change_app))
+                .route(delete().to(apps::delete_app)),
+        )
+        .service(
+            at("/apps/{app_id}/members")
+                .route(get().to(members::list_members))
+                .route(post().to(members::put_member)),
+        )
+        .service(at("/apps/{app_id}/members/{user_id}").route(delete().to(members::delete_member)))
+        .service(
+            at("/apps/{app_id}/invitations")
+                .route(get().to(invitations::list_invitations))
+                .route(post().to(invitations::create_invitation)),
+        )
+        .service(
+            at("/apps/{app_id}/invitations/{invitation_id}")
+                .route(delete().to(invitations::delete_invitation)),
+        )
+        .service(at("/connections").route(get().to(connections::list_connections)))
+        .service(at("/apps/{app_id}/connections").route(get().to(connections::list_app_connections)))
+        .service(
+            at("/apps/{app_id}/connections/{connector}")
+                .route(get().to(connections::read_connection))
+                .route(patch().to(connections::change_connection))
+                .route(delete().to(connections::delete_connection)),
+        )
+        .service(
+            at("/apps/{app_id}/connections/{connector}/import")
+                .route(post().to(connections::import_connection)),
+        );
+}
+
+fn connector_routes(cfg: &mut ServiceConfig) {
+    cfg.service(
+        at("/connectors")
+            .route(get().to(connectors::list_connectors))
+            .route(post().to(connectors::create_connector)),
+    )
+    .service(
+        at("/connectors/{connector}")
+            .route(get().to(connectors::read_connector))
+            .route(put().to(connectors::replace_connector))
+            .route(delete().to(connectors::delete_connector)),
+    )
+    .service(
+        at("/connectors/{connector}/credentials")
+            .route(get().to(credentials::read_credentials))
+            .route(put().to(credentials::put_credentials))
+            .route(delete().to(credentials::delete_credentials)),
+    )
+    .service(
+        at("/apps/{app_id}/connectors/{connector}/credentials")
+            .route(get().to(credentials::read_app_credentials))
+            .route(put().to(credentials::put_app_credentials))
+            .route(delete().to(credentials::delete_app_credentials)),
+    );
+}
+
+fn identity_routes(cfg: &mut ServiceConfig) {
+    cfg.service(at("/clients").route(get().to(clients::list_clients)).route(post().to(clients::create_client)))
+        .service(
+            at("/clients/{client_id}")
+                .route(get().to(clients::read_client))
+                .route(patch().to(clients::change_client))
+                .route(delete().to(clients::delete_client)),
+        )
+        .service(at("/clients/{client_id}/secrets").route(post().to(clients::create_client_secret)))
+        .service(
+            at("/clients/{client_id}/secrets/{secret_id}").route(delete().to(clients::delete_client_secret)),
+        )
+        .service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
+        .service(
+            at("/users/{user_id}")
+                .route(get().to(users::read_user))
+                .route(patch().to(users::change_user))
+                .route(delete().to(users::delete_user)),
+        )
+        .service(at("/users/{user_id}/password-link").route(post().to(users::create_password_link)))
+        .service(
+            at("/users/{user_id}/sessions")
+                .route(get().to(users::list_user_sessions))
+                .route(delete().to(users::delete_user_sessions)),
+        );
+}
+
+/// A resource under `/admin/v1`; its other methods are answered by a problem.
+fn at(path: &str) -> Resource {
+    resource(format!("/admin/v1{path}")).default_service(web::to(method_not_allowed))
+}
+
+async fn method_not_allowed() -> Answer {
+    Err(Problem::new(Code::MethodNotAllowed))
+}
+
+#[cfg(test)]
+mod tests;

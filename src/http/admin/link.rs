@@ -1,0 +1,31 @@
+//! How are people named and sent one-time links?
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::problem::Problem;
+use crate::identity::people::Link;
+use crate::model::person::Email;
+
+/// A one-time link, shown once: whoever has it may use it.
+#[derive(Clone, Serialize, ToSchema)]
+pub(in crate::http) struct LinkResponse {
+    id: Uuid,
+    pub(super) url: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) expires_at: OffsetDateTime,
+}
+
+impl From<Link> for LinkResponse {
+    #[expect(clippy::disallowed_methods, reason = "door: a one-time link is answered to who made it, once")]
+    fn from(link: Link) -> Self {
+        Self { id: link.id, url: link.url.expose_secret().to_owned(), expires_at: link.expires_at }
+    }
+}
+
+/// Reads a login name.
+pub(in crate::http) fn read_email(text: &str) -> Result<Email, Problem> {
+    Email::parse(text).ok_or_else(|| Problem::invalid("/email", "must be an address of at most 254 bytes"))
+}
