@@ -18,7 +18,6 @@ pub mod leases;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;
-pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
