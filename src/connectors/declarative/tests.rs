@@ -1,7 +1,7 @@
 //! What a definition does on the wire.
 
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::connectors::scripted::{
