@@ -1,4 +1,8 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
 pub mod extract;
+pub mod layer;
+pub mod page;
+pub mod person;
 pub mod problem;
+pub mod settings;

@@ -5,6 +5,11 @@
 //! A token says who; what it may do is the intersection with the client's or user's row as it is now.
 
 pub mod bearer;
+pub mod login;
+pub mod password;
+pub mod people;
+pub mod session;
+pub mod tools;
 
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Client, Role};

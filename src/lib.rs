@@ -1,7 +1,7 @@
 //! jeton: a multi-tenant, per-connector OAuth token broker.
 //!
-//! Tier 0: [`model`], words without I/O. Tier 1: [`vault`], [`store`], [`connectors`], adapters that import the
-//! model alone. Tier 2: [`identity`], [`audit`], services. Tier 3: [`http`], the web.
+//! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`connectors`], adapters that
+//! import the model alone. Tier 2: [`identity`], [`audit`], services. Tier 3: [`http`], the web.
 
 pub mod audit;
 pub mod connectors;

@@ -15,9 +15,17 @@ pub mod entity;
 pub mod instance;
 pub mod leases;
 pub mod signing_keys;
+pub mod signups;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
+pub mod invitations;
+pub mod leases;
+pub mod sessions;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod token_sets;
+pub mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;

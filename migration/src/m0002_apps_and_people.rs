@@ -91,7 +91,7 @@ async fn invitation(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(uuid("id"))
                 .col(blob("token_hash"))
                 .col(text_null("app"))
-                .col(text("email"))
+                .col(text_null("email"))
                 .col(text("role"))
                 .col(json_binary_null("connectors"))
                 .col(text("invited_by"))

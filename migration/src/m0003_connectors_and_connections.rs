@@ -226,20 +226,21 @@ async fn signup(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(blob("state_hash"))
                 .col(uuid("session_id"))
                 .col(uuid("user_id"))
+                .col(text("user_label"))
                 .col(text("app"))
                 .col(text("connector"))
                 .col(text("flow"))
                 .col(text("redirect_uri"))
                 .col(uuid("credentials_id"))
                 .col(big_integer("credentials_version"))
+                .col(blob("definition_hash"))
                 .col(blob("sealed_verifier"))
                 .col(uuid("key_id"))
                 .col(json_binary("variables"))
                 .col(text_null("return_to"))
                 .col(text("stage"))
                 .col(blob_null("sealed_grant"))
-                .col(text_null("account_id"))
-                .col(text_null("account_label"))
+                .col(big_integer_null("sent_at"))
                 .col(big_integer("created_at"))
                 .col(big_integer("expires_at"))
                 .primary_key(Index::create().col("id"))
@@ -249,6 +250,7 @@ async fn signup(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_index(Index::create().name("signup_session_id").table("signup").col("session_id").to_owned())
         .await?;
+    manager.create_index(Index::create().name("signup_app").table("signup").col("app").to_owned()).await?;
     manager
         .create_index(Index::create().name("signup_expires_at").table("signup").col("expires_at").to_owned())
         .await?;

@@ -4,6 +4,7 @@
 //! cause; `internal` says nothing but its trace id.
 
 mod identity;
+mod people;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};

@@ -13,8 +13,8 @@ pub struct Model {
     pub token_hash: Vec<u8>,
     /// Tenant; null: none (first superadmin).
     pub app: Option<String>,
-    /// Login name it is for.
-    pub email: String,
+    /// Login name it is for; null: who opens it chooses one.
+    pub email: Option<String>,
     /// `member`, `app_admin` or `superadmin`.
     pub role: String,
     /// Connectors to show first.

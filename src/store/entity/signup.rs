@@ -15,6 +15,8 @@ pub struct Model {
     pub session_id: Uuid,
     /// The person who did.
     pub user_id: Uuid,
+    /// What people call them.
+    pub user_label: String,
     /// Tenant.
     pub app: String,
     /// Kind of API.
@@ -27,6 +29,8 @@ pub struct Model {
     pub credentials_id: Uuid,
     /// As used.
     pub credentials_version: i64,
+    /// Keyed hash of the definition as used.
+    pub definition_hash: Vec<u8>,
     /// Proof key.
     pub sealed_verifier: Vec<u8>,
     /// Data key of the sealed columns.
@@ -35,14 +39,12 @@ pub struct Model {
     pub variables: Json,
     /// Where to go afterwards.
     pub return_to: Option<String>,
-    /// `started`, `taken` (callback came), `exchanged` (awaits confirmation), `done` or `failed`.
+    /// `started`, `taken` (callback came), `exchanged` (not live yet), `revoking` (given up), `done` or `failed`.
     pub stage: String,
-    /// The exchanged set awaiting confirmation.
+    /// The exchanged set and its account, until the stage is `done` or `failed`.
     pub sealed_grant: Option<Vec<u8>>,
-    /// Account of that set: keyed hash, hex.
-    pub account_id: Option<String>,
-    /// What people call it.
-    pub account_label: Option<String>,
+    /// When the code was sent, microseconds since 1970.
+    pub sent_at: Option<i64>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970.

@@ -1,0 +1,77 @@
+//! One trace id and one log line for each request, and a panic that ends one request only.
+//!
+//! The line tells the route's template, never the path, the query or a header: those may hold one-time tokens.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, ResponseError, web};
+use futures_util::FutureExt;
+
+use crate::http::page::PREFIX;
+use crate::http::problem::{Code, Problem, TRACE_ID};
+use crate::http::settings::WebSettings;
+use crate::model::entropy::{Entropy, uuid};
+use crate::model::event::Origin;
+use crate::model::time::Clock;
+
+/// Time and chance, for trace ids.
+#[derive(Clone)]
+pub struct Nature {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Notes where the request came from, scopes its trace id, logs how it ended.
+///
+/// # Errors
+/// A panic, as a ready 500 problem.
+#[expect(clippy::expect_used, reason = "the composition root gives both to every app")]
+pub async fn follow(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let nature = request.app_data::<web::Data<Nature>>().expect("the app has its nature").clone();
+    let settings = request.app_data::<web::Data<WebSettings>>().expect("the app has its settings").clone();
+    let trace_id = uuid(&*nature.clock, &*nature.entropy);
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let address = settings.client_address(peer, request.headers());
+    request.extensions_mut().insert(Origin { address, trace_id });
+    let method = request.method().clone();
+    let began = nature.clock.now();
+    let work = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let ended = TRACE_ID.scope(trace_id, PREFIX.scope(settings.prefix().to_owned(), work)).await;
+    let ms = i64::try_from((nature.clock.now() - began).whole_milliseconds()).unwrap_or(i64::MAX);
+    match ended {
+        Ok(Ok(answer)) => {
+            let route = answer.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
+            let status = answer.status().as_u16();
+            tracing::info!(%method, route, status, ms, %trace_id, "{method} {route} answered {status}");
+            Ok(answer.map_into_boxed_body())
+        }
+        Ok(Err(error)) => {
+            let status = error.as_response_error().status_code().as_u16();
+            tracing::info!(%method, status, ms, %trace_id, "{method} was refused with {status}");
+            Err(error)
+        }
+        Err(_) => {
+            tracing::error!(%method, ms, %trace_id, "a handler panicked");
+            let response = TRACE_ID.sync_scope(trace_id, || Problem::new(Code::Internal).error_response());
+            Err(InternalError::from_response("panicked", response).into())
+        }
+    }
+}
+
+/// Makes panics log where they happened and nothing else: a panic's text may quote what a request sent.
+pub fn log_panics_by_place() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked at {place}");
+    }));
+}

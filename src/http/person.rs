@@ -1,0 +1,203 @@
+//! Who sits at the browser: extractors for signed-in people and for anybody.
+//!
+//! [`Person`] sends who is not signed in to `/login` and back; [`Visitor`] takes anybody and gives forms a token
+//! either way. Cookies are named and flagged by the public URL, never by the request.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
+use uuid::Uuid;
+
+use super::page::{self, see_other};
+use super::settings::WebSettings;
+use crate::identity::Principal;
+use crate::identity::session::{FormToken, LIFE, Opened, Sessions, SignedIn};
+use crate::model::event::Origin;
+use crate::model::person::User;
+use crate::model::secret::Secret;
+
+/// A person with a live session.
+#[derive(Clone)]
+pub struct Person {
+    signed_in: SignedIn,
+}
+
+impl Person {
+    /// With the rights of this moment.
+    pub fn principal(&self) -> &Principal {
+        &self.signed_in.principal
+    }
+
+    /// The person.
+    pub fn user(&self) -> &User {
+        &self.signed_in.user
+    }
+
+    /// The session's id: what a flow is bound to.
+    pub fn session_id(&self) -> Uuid {
+        self.signed_in.session_id
+    }
+
+    /// For the field `csrf_token` of every form.
+    pub fn csrf_token(&self) -> &str {
+        self.signed_in.form_token.as_str()
+    }
+
+    /// Refuses a form that another site or another session made.
+    pub fn check_csrf(&self, given: &str) -> page::Answer<()> {
+        if self.signed_in.form_token.matches(given) { Ok(()) } else { Err(page::Error::form_expired()) }
+    }
+
+    /// The session, for what ends or replaces it.
+    pub fn signed_in(&self) -> &SignedIn {
+        &self.signed_in
+    }
+}
+
+impl FromRequest for Person {
+    type Error = page::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let settings = service::<WebSettings>(&request)?;
+            match find(&request, &settings).await? {
+                Some(person) => Ok(person),
+                None => Err(page::Error::SeeOther(sign_in_first(&request, &settings))),
+            }
+        })
+    }
+}
+
+/// Anybody: a person or a browser that is not signed in.
+#[derive(Clone)]
+pub struct Visitor {
+    person: Option<Person>,
+    visit: Secret,
+    visit_token: FormToken,
+    new: bool,
+    settings: web::Data<WebSettings>,
+}
+
+impl Visitor {
+    /// The person, where somebody is signed in.
+    pub fn person(&self) -> Option<&Person> {
+        self.person.as_ref()
+    }
+
+    /// For the field `csrf_token` of every form.
+    pub fn csrf_token(&self) -> &str {
+        self.person.as_ref().map_or(self.visit_token.as_str(), Person::csrf_token)
+    }
+
+    /// Refuses a form that another site or another browser made.
+    pub fn check_csrf(&self, given: &str) -> page::Answer<()> {
+        match &self.person {
+            Some(person) => person.check_csrf(given),
+            None if !self.new && self.visit_token.matches(given) => Ok(()),
+            None => Err(page::Error::form_expired()),
+        }
+    }
+
+    /// Gives the browser the cookie its form token belongs to.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "door: the value goes into the browser's cookie")]
+    pub fn keep(&self, mut response: HttpResponse) -> HttpResponse {
+        if self.person.is_none() && self.new {
+            let name = self.settings.visit_cookie();
+            let cookie = cookie(&self.settings, name, self.visit.expose_secret().to_owned()).finish();
+            // A cookie made here is well formed.
+            let _ = response.add_cookie(&cookie);
+        }
+        response
+    }
+}
+
+impl FromRequest for Visitor {
+    type Error = page::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let settings = service::<WebSettings>(&request)?;
+            let sessions = service::<Sessions>(&request)?;
+            let person = find(&request, &settings).await?;
+            let known = request.cookie(&settings.visit_cookie()).map(|cookie| cookie.value().to_owned());
+            let known = known.filter(|value| value.len() == 43);
+            let new = known.is_none();
+            let visit = known.map_or_else(|| sessions.new_visit(), Secret::new);
+            let visit_token = sessions.visit_token(&visit);
+            Ok(Self { person, visit, visit_token, new, settings })
+        })
+    }
+}
+
+/// Where a request came from and its trace id, as the outermost layer noted it.
+pub fn origin(request: &HttpRequest) -> Origin {
+    request.extensions().get::<Origin>().copied().unwrap_or_default()
+}
+
+/// Puts a session into the browser and sends it on to `path` of ours.
+#[expect(clippy::disallowed_methods, reason = "door: the ticket goes into the browser's cookie")]
+pub fn signed_in(settings: &WebSettings, opened: &Opened, path: &str) -> HttpResponse {
+    let value = opened.ticket.text().expose_secret().to_owned();
+    let life = actix_web::cookie::time::Duration::seconds(LIFE.whole_seconds());
+    let cookie = cookie(settings, settings.session_cookie(), value).max_age(life).finish();
+    with_cookie(see_other(&settings.link(path)), &cookie)
+}
+
+/// Takes the session out of the browser and sends it to sign-in.
+pub fn signed_out(settings: &WebSettings) -> HttpResponse {
+    let mut cookie = cookie(settings, settings.session_cookie(), String::new()).finish();
+    cookie.make_removal();
+    with_cookie(see_other(&settings.link("/login")), &cookie)
+}
+
+/// `/login` that leads back to `path` of ours.
+pub fn login_link(settings: &WebSettings, path: &str) -> String {
+    let query = serde_urlencoded::to_string([("return_to", path)]).unwrap_or_default();
+    settings.link(&format!("/login?{query}"))
+}
+
+/// A path of ours to go back to: one `/` at the start, no second one, no backslash, nothing a browser would
+/// read as another host. The prefix, where it has one, is taken off.
+pub fn local_path(settings: &WebSettings, text: &str) -> Option<String> {
+    let path = settings.without_prefix(text).unwrap_or(text);
+    let clean = |c: char| !c.is_control() && !c.is_whitespace() && c != '\\';
+    let local =
+        path.starts_with('/') && !path.starts_with("//") && path.len() <= 2048 && path.chars().all(clean);
+    local.then(|| path.to_owned())
+}
+
+fn with_cookie(mut response: HttpResponse, cookie: &Cookie<'_>) -> HttpResponse {
+    // A cookie made here is well formed.
+    let _ = response.add_cookie(cookie);
+    response
+}
+
+fn cookie(settings: &WebSettings, name: String, value: String) -> actix_web::cookie::CookieBuilder<'static> {
+    Cookie::build(name, value).path("/").http_only(true).secure(settings.is_https()).same_site(SameSite::Lax)
+}
+
+async fn find(request: &HttpRequest, settings: &WebSettings) -> page::Answer<Option<Person>> {
+    let sessions = service::<Sessions>(request)?;
+    let Some(cookie) = request.cookie(&settings.session_cookie()) else { return Ok(None) };
+    let signed_in = sessions.resume(cookie.value(), origin(request)).await?;
+    Ok(signed_in.map(|signed_in| Person { signed_in }))
+}
+
+fn sign_in_first(request: &HttpRequest, settings: &WebSettings) -> String {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    login_link(settings, path)
+}
+
+/// A service the composition root gave to the app.
+fn service<T: 'static>(request: &HttpRequest) -> page::Answer<web::Data<T>> {
+    let missing = super::problem::Problem::new(super::problem::Code::Internal);
+    request.app_data::<web::Data<T>>().cloned().ok_or_else(|| missing.into())
+}

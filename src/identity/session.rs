@@ -1,0 +1,144 @@
+//! Which person a browser belongs to, and whether a form came from our own page.
+//!
+//! A session lives twelve hours whatever happens in it, gets a new id at each sign-in, and is worth nothing
+//! without the half that only its cookie holds. Rights are read from the rows at each request. Form tokens are
+//! keyed hashes of that half, so they end with the session; before sign-in a random cookie stands for it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use subtle::ConstantTimeEq;
+use time::Duration;
+use uuid::Uuid;
+
+use super::Principal;
+use super::tools::Tools;
+use crate::model::entropy::token;
+use crate::model::event::Origin;
+use crate::model::person::{Session, User};
+use crate::model::secret::{KeyedHash, Secret};
+use crate::model::ticket::Ticket;
+use crate::store::Conn;
+
+/// How long a session lives at most.
+pub const LIFE: Duration = Duration::hours(12);
+
+/// Why a session could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database gave nothing.
+    #[error("the sessions cannot be read or written")]
+    Store(#[from] crate::store::Error),
+}
+
+/// A form token: what our own page carries and another site cannot know.
+#[derive(Clone)]
+pub struct FormToken(String);
+
+impl FormToken {
+    /// As written into the form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a form carried it; in constant time.
+    pub fn matches(&self, given: &str) -> bool {
+        self.0.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    fn of(hash: KeyedHash) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(hash.0))
+    }
+}
+
+/// A signed-in browser.
+#[derive(Clone)]
+pub struct SignedIn {
+    /// With the rights of this moment.
+    pub principal: Principal,
+    /// The person.
+    pub user: User,
+    /// The session's id.
+    pub session_id: Uuid,
+    /// For its forms.
+    pub form_token: FormToken,
+}
+
+/// A session just made: its ticket goes into the cookie and nowhere else.
+#[derive(Clone)]
+pub struct Opened {
+    /// The cookie's value.
+    pub ticket: Ticket,
+    /// The row.
+    pub session: Session,
+}
+
+/// Opens, resumes and ends sessions.
+pub struct Sessions {
+    tools: Tools,
+}
+
+impl Sessions {
+    /// With its tools.
+    pub fn new(tools: Tools) -> Self {
+        Self { tools }
+    }
+
+    /// The person whose browser sent this cookie; `None` for anything but a live session of an enabled person.
+    pub async fn resume(&self, cookie: &str, origin: Origin) -> Result<Option<SignedIn>, Error> {
+        let Some(ticket) = Ticket::parse(cookie) else { return Ok(None) };
+        let conn = self.tools.store.conn();
+        let Some((session, hash)) = conn.find_session(ticket.id).await? else { return Ok(None) };
+        if !self.tools.fits("session", &ticket, &hash) {
+            return Ok(None);
+        }
+        let Some(user) = conn.find_user(session.user).await?.filter(|user| !user.disabled) else {
+            return Ok(None);
+        };
+        let memberships = conn.memberships_of(user.id).await?;
+        Ok(Some(SignedIn {
+            principal: Principal::of_user(user.id, user.role, memberships, origin),
+            form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),
+            session_id: session.id,
+            user,
+        }))
+    }
+
+    /// Ends one session, as its browser asked.
+    pub async fn end(&self, signed_in: &SignedIn) -> Result<(), Error> {
+        let tx = self.tools.store.begin().await?;
+        tx.conn().delete_session(signed_in.session_id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A value for the cookie of a browser that is not signed in.
+    pub fn new_visit(&self) -> Secret {
+        Secret::new(token::<32>(&*self.tools.entropy))
+    }
+
+    /// The form token that belongs to such a cookie.
+    pub fn visit_token(&self, cookie: &Secret) -> FormToken {
+        self.form_token("visit", b"", cookie)
+    }
+
+    /// Makes a session inside the caller's transaction, in place of the browser's former one.
+    pub(in crate::identity) async fn open_in(
+        &self,
+        conn: Conn<'_>,
+        user: &User,
+        former: Option<Uuid>,
+        origin: Origin,
+    ) -> Result<Opened, crate::store::Error> {
+        if let Some(former) = former {
+            conn.delete_session(former).await?;
+        }
+        conn.purge_sessions().await?;
+        let ticket = self.tools.ticket();
+        let hash = self.tools.hash("session", &ticket);
+        let life_us = i64::try_from(LIFE.whole_microseconds()).unwrap_or(i64::MAX);
+        let session = conn.insert_session(ticket.id, hash, user.id, origin, life_us).await?;
+        Ok(Opened { ticket, session })
+    }
+
+    fn form_token(&self, table: &'static str, row: &[u8], secret: &Secret) -> FormToken {
+        FormToken::of(self.tools.vault.hash_secret(table, "csrf_token", row, secret))
+    }
+}
