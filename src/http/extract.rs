@@ -94,3 +94,6 @@ fn service<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Problem> {
         Problem::new(Code::Internal)
     })
 }
+
+#[cfg(test)]
+mod tests;

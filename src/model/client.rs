@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn two_confinements_leave_what_both_allow() {
-        let allow = |entries: &[&str]| Allow(Some(entries.iter().map(|e| Location::parse(e).unwrap()).collect()));
+        let allow =
+            |entries: &[&str]| Allow(Some(entries.iter().map(|e| Location::parse(e).unwrap()).collect()));
         let row = allow(&["acme/*", "globex/github"]);
         assert_eq!(row.intersection(&allow(&["*/github"])), allow(&["acme/github", "globex/github"]));
         assert_eq!(row.intersection(&allow(&["umbrella/*"])), allow(&[]));

@@ -45,7 +45,11 @@ impl TryFrom<String> for RedirectUri {
                     private => private.contains('.'),
                 }
         });
-        if good { Ok(Self(text)) } else { Err("must be https, http on loopback or a private-use scheme, without fragment") }
+        if good {
+            Ok(Self(text))
+        } else {
+            Err("must be https, http on loopback or a private-use scheme, without fragment")
+        }
     }
 }
 
@@ -94,10 +98,19 @@ mod tests {
 
     #[test]
     fn redirect_uris_are_read_strictly() {
-        for good in ["https://a.example/cb?x=1", "http://127.0.0.1/cb", "http://[::1]:1/", "com.example.app:/cb"] {
+        for good in
+            ["https://a.example/cb?x=1", "http://127.0.0.1/cb", "http://[::1]:1/", "com.example.app:/cb"]
+        {
             assert!(RedirectUri::try_from(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in ["http://a.example/cb", "https://a.example/#f", "https://u@a.example/", "javascript:alert(1)", "/cb", " https://a"] {
+        for bad in [
+            "http://a.example/cb",
+            "https://a.example/#f",
+            "https://u@a.example/",
+            "javascript:alert(1)",
+            "/cb",
+            " https://a",
+        ] {
             assert!(RedirectUri::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

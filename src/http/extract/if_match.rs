@@ -32,7 +32,8 @@ fn parse(value: &str) -> Result<IfMatch, Problem> {
     if value == "*" {
         return Ok(IfMatch(None));
     }
-    let version = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|text| text.parse().ok());
+    let version =
+        value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|text| text.parse().ok());
     version.map(|version| IfMatch(Some(version))).ok_or_else(|| Problem::new(Code::PreconditionFailed))
 }
 

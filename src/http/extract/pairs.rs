@@ -18,7 +18,11 @@ pub struct Pairs(Vec<(String, String)>);
 impl Pairs {
     /// Decodes the text of a query or a form body.
     pub fn parse(text: &[u8]) -> Result<Self, PairsError> {
-        text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(pair).collect::<Result<_, _>>().map(Self)
+        text.split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty())
+            .map(pair)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Refuses a name that comes twice.

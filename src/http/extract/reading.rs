@@ -40,7 +40,7 @@ pub(super) fn problem(path: &Path, message: &str, naming: Naming) -> Problem {
 fn explain(message: &str) -> (Option<String>, String) {
     let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
     let quoted = || message.split('`').nth(1).map(str::to_owned);
-    let expected = || message.rsplit_once("expected ").map_or("another value", |(_, rest)| rest);
+    let expected = || kind(message.rsplit_once("expected ").map_or("another value", |(_, rest)| rest));
     if message.starts_with("missing field") {
         (quoted(), "is missing".to_owned())
     } else if message.starts_with("unknown field") {
@@ -54,5 +54,16 @@ fn explain(message: &str) -> (Option<String>, String) {
         (None, format!("must be {}", expected()))
     } else {
         (None, message.to_owned())
+    }
+}
+
+/// What serde calls by the name of a Rust type, in the words of JSON.
+fn kind(expected: &str) -> &str {
+    let mut letters = expected.chars();
+    let integer = matches!(letters.next(), Some('u' | 'i')) && letters.as_str().parse::<u8>().is_ok();
+    match expected {
+        _ if integer => "a whole number in range",
+        _ if expected.starts_with("struct ") => "an object",
+        other => other,
     }
 }

@@ -15,7 +15,7 @@ use crate::model::connector::ConnectorId;
 /// The named segments of the path. Taking one never fails before the handler asks for it, so that who may not
 /// call a route learns nothing from it; an id that cannot exist is answered as one that does not.
 #[derive(Clone, Debug)]
-pub struct Segments(HttpRequest);
+pub struct Segments(pub(super) HttpRequest);
 
 impl Segments {
     /// `{app_id}`, else `app_not_found`.

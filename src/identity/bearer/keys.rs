@@ -39,13 +39,16 @@ impl PublicKeys {
         }
         match key_set(store).await {
             Ok(keys) => self.given.replace(keys),
-            Err(error) => warn!(%error, "the public keys could not be read again; the ones known stay in use"),
+            Err(error) => {
+                warn!(%error, "the public keys could not be read again; the ones known stay in use")
+            }
         }
     }
 }
 
 async fn key_set(store: &Store) -> Result<KeySet, Error> {
-    let keys: Vec<_> = store.conn().list_signing_keys().await?.into_iter().map(|key| key.public_jwk).collect();
+    let keys: Vec<_> =
+        store.conn().list_signing_keys().await?.into_iter().map(|key| key.public_jwk).collect();
     let document = serde_json::json!({ "keys": keys }).to_string();
     KeySet::from_jwks(document.as_bytes())
         .map_err(|_| Error::Corrupt { table: "signing_key", column: "public_jwk" })
