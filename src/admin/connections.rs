@@ -141,6 +141,7 @@ impl Imports {
             variables: opened.map(|opened| opened.credentials.variables).unwrap_or_default(),
             sent_at: self.clock.now(),
             origin: principal.origin(),
+            signup: None,
             kind: AdoptionKind::Import { replace: import.replace, expires_at },
         })
     }

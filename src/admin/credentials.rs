@@ -11,7 +11,7 @@ use crate::model::event::{Action, Event};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::{Sealed, Secret, WrappedKey};
 use crate::model::time::Clock;
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, place};
 use crate::store::credentials::StoredCredentials;
 use crate::store::{self, Conn, Store};
 use crate::vault::{self, Vault};
@@ -231,14 +231,14 @@ impl ProviderCredentials {
         secret: Option<&Secret>,
         keep: Option<&StoredCredentials>,
     ) -> Result<StoredCredentials, Error> {
-        let to = |column, secret: &Secret| self.vault.seal(&row.key, &row.place(column), secret);
+        let to = |column, secret: &Secret| self.vault.seal(&row.key, &place(&row, column, &row.origin), secret);
         let sealed_secret = secret.map(|secret| to("sealed_secret", secret)).transpose()?;
         // What was bound to another origin is never carried to this one.
         let kept = keep.filter(|kept| kept.origin == row.origin);
         let sealed_previous = kept.and_then(|kept| Some((kept, kept.sealed_secret.as_ref()?)));
         let sealed_previous: Option<Sealed> = sealed_previous
             .map(|(kept, sealed)| {
-                let opened = self.vault.open(&kept.key, &kept.place("sealed_secret"), sealed)?;
+                let opened = self.vault.open(&kept.key, &place(kept, "sealed_secret", &kept.origin), sealed)?;
                 to("sealed_previous", &opened)
             })
             .transpose()?;
