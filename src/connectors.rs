@@ -1,11 +1,20 @@
 //! Connectors: how to speak OAuth with each third-party API.
 //!
 //! A connector is data first (a [`Definition`] run by [`declarative`]); Rust holds only what data cannot say.
-//! It promises one provider call per method call (`refresh` with two live client secrets excepted, and then
-//! only after a definite `invalid_client`), and an [`Error`] that tells whether a refresh token may be spent.
+//! It promises one provider call per method call and an [`Error`] that tells whether a refresh token may be spent.
+//! Three exceptions: with two live client secrets, `refresh` and `revoke` try the second after a definite
+//! `invalid_client`, within the time of one call; a grant without a lifetime is followed by one introspection
+//! of at most 3 s where the definition names its address; `revoke` asks once for each token.
 
+mod aircall;
 pub mod answer;
+pub mod catalog;
+mod declarative;
+mod github;
+#[cfg(test)]
+mod scripted;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +22,12 @@ use url::Url;
 
 use crate::model::connector::{Account, Credentials, Definition, Grant};
 use crate::model::secret::Secret;
+use crate::outbound::{Outbound, Trust};
+
+pub use self::aircall::Aircall;
+pub use self::catalog::Catalog;
+pub use self::declarative::Declarative;
+pub use self::github::GitHub;
 
 /// What goes into the address a browser is sent to.
 #[derive(Debug)]
@@ -148,4 +163,16 @@ pub trait Connector: Send + Sync {
 
     /// Whether an access token still works.
     async fn probe(&self, credentials: &Credentials, access_token: &Secret) -> Result<Probe, Error>;
+}
+
+/// The connector of a definition. Custom definitions are data alone: none can borrow a built-in's code by its
+/// name.
+pub fn instantiate(definition: Arc<Definition>, outbound: Outbound, trust: Trust) -> Arc<dyn Connector> {
+    let id = definition.id.clone();
+    let plain = Declarative::new(definition, outbound, trust);
+    match (trust, id.as_str()) {
+        (Trust::Operator, "github" | "github-app") => Arc::new(GitHub::new(plain)),
+        (Trust::Operator, "aircall") => Arc::new(Aircall::new(plain)),
+        (Trust::Operator | Trust::Custom, _) => Arc::new(plain),
+    }
 }

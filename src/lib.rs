@@ -1,14 +1,18 @@
 //! jeton: a multi-tenant, per-connector OAuth token broker.
 //!
-//! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`connectors`], adapters that
-//! import the model alone. Tier 2: [`identity`], [`audit`], services. Tier 3: [`http`], the web.
+//! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`sandbox`], adapters that
+//! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], services.
+//! Tier 3: [`http`], the web.
 
 pub mod audit;
+pub mod cli;
 pub mod connectors;
 pub mod http;
 pub mod identity;
+pub mod keeper;
 pub mod model;
 pub mod outbound;
 pub mod registry;
+pub mod sandbox;
 pub mod store;
 pub mod vault;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use reqwest::{Certificate, Client, Proxy};
+use tokio::time::Instant;
 use url::Url;
 
 use self::guard::Guard;
@@ -193,13 +194,14 @@ impl Outbound {
 
     /// Calls once: no redirect, no retry.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
+        let started = Instant::now();
         let client = self.client_for(&request).await?;
         let timeout = request.timeout.map_or(self.0.timeout, |shorter| shorter.min(self.0.timeout));
         let answer = client
             .request(request.method, request.url)
             .headers(request.headers)
             .body(request.body)
-            .timeout(timeout)
+            .timeout(timeout.saturating_sub(started.elapsed()))
             .send()
             .await
             .map_err(classify)?;

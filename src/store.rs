@@ -22,6 +22,8 @@ pub mod token_sets;
 pub mod invitations;
 pub mod leases;
 pub mod sessions;
+pub mod signing_keys;
+pub mod signups;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
@@ -57,6 +59,9 @@ pub enum Error {
     /// Not reachable, read only, overloaded, or it refused the statement.
     #[error("the database did not do it")]
     Unavailable(#[source] DbErr),
+    /// It was reachable a moment ago, and what it did then is not known.
+    #[error("the database was interrupted")]
+    Interrupted,
     /// A unique index has this value already.
     #[error("it exists already")]
     AlreadyExists,

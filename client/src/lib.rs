@@ -1,1 +1,33 @@
-//! client
+//! How does a job get a token from the broker, and what does it do when it gets none?
+//!
+//! [`Broker`] signs in by `client_credentials` once however many tasks ask, keeps that bearer until it is
+//! nearly over, and calls the routes of the broker. Failures are typed by the action to take: [`Action`].
+//! A rustls crypto provider must be installed by the program before the first [`Broker`] is made.
+//!
+//! ```no_run
+//! # async fn job() -> Result<(), jeton_client::Error> {
+//! use jeton_client::{Broker, BrokerSettings, TokenRequest};
+//! let broker = Broker::new(BrokerSettings::from_env()?)?;
+//! let token = broker.retrieve_token("acme", "github", &TokenRequest::default()).await?;
+//! # Ok(()) }
+//! ```
+
+mod admin;
+mod bearer;
+mod broker;
+mod error;
+mod patience;
+mod problem;
+#[cfg(test)]
+mod scripted;
+mod secret;
+mod settings;
+mod token;
+
+pub use broker::Broker;
+pub use error::Error;
+pub use problem::{Action, FieldError, Problem};
+pub use reqwest::Method;
+pub use secret::Secret;
+pub use settings::{BrokerSettings, SettingsError};
+pub use token::{ConnectionStatus, Degraded, HandedToken, LastError, TokenRequest};

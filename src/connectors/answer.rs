@@ -60,7 +60,12 @@ pub fn read(
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_status(status: u16, headers: &HeaderMap, body: &[u8], definition: &Definition) -> Result<(), Error> {
+pub fn read_status(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    definition: &Definition,
+) -> Result<(), Error> {
     let fields = fields(headers, body, definition.response_format);
     read_error(status, headers, fields.as_ref(), definition, None).map_or(Ok(()), Err)
 }
@@ -137,7 +142,10 @@ fn classify(
 ) -> Error {
     let is = |known: &str| code.eq_ignore_ascii_case(known);
     let known = definition.reauthorize_errors.iter().any(|known| is(known));
-    if !known && (code.len() > CODE_LIMIT || !code.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))) {
+    if !known
+        && (code.len() > CODE_LIMIT
+            || !code.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)))
+    {
         return ambiguous(format!("an unreadable error code (status {status})"), headers);
     }
     let code = code.to_owned();
@@ -159,7 +167,8 @@ fn classify(
 }
 
 fn grant(fields: &Map<String, Value>, definition: &Definition) -> Result<Grant, Error> {
-    let text = |name: &str| fields.get(name).filter(|value| !is_blank(value) && **value != Value::Bool(false));
+    let text =
+        |name: &str| fields.get(name).filter(|value| !is_blank(value) && **value != Value::Bool(false));
     let unclean = |name: &str| Error::Ambiguous {
         detail: format!("the answer's `{name}` is missing or unclean"),
         retry_after: None,
@@ -207,7 +216,8 @@ fn scopes(value: &Value, separator: &str) -> Option<String> {
 
 fn extra(fields: &Map<String, Value>, definition: &Definition) -> BTreeMap<String, Value> {
     let kept = |name: &String| {
-        let value = fields.get(name).filter(|value| !value.is_null() && value.to_string().len() <= EXTRA_LIMIT)?;
+        let value =
+            fields.get(name).filter(|value| !value.is_null() && value.to_string().len() <= EXTRA_LIMIT)?;
         Some((name.clone(), value.clone()))
     };
     definition.extra_fields.iter().filter(|name| !is_token_field(name)).filter_map(kept).collect()

@@ -10,9 +10,11 @@ pub(in crate::http) mod connectors;
 pub(in crate::http) mod credentials;
 pub(in crate::http) mod invitations;
 mod link;
-pub(in crate::http) mod members;
 mod may;
+pub(in crate::http) mod members;
 mod page;
+#[cfg(test)]
+mod tests;
 pub(in crate::http) mod users;
 
 use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource};
@@ -132,5 +134,3 @@ async fn method_not_allowed() -> Answer {
     Err(Problem::new(Code::MethodNotAllowed))
 }
 
-#[cfg(test)]
-mod tests;

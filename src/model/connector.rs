@@ -11,6 +11,7 @@ use super::app::{SlugError, check_slug};
 
 mod template;
 mod validate;
+mod variables;
 
 pub use self::validate::{Rules, Violation, is_token_field};
 
@@ -232,6 +233,21 @@ impl Definition {
         origin_of(&self.token_url)
     }
 
+    /// Every address the connector calls or sends people to, to be moved elsewhere; `docs_url` stays.
+    pub fn addresses_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let optional = [
+            &mut self.introspection_url,
+            &mut self.issuer,
+            &mut self.revocation_url,
+            &mut self.probe_url,
+            &mut self.api_base_url,
+        ];
+        [&mut self.authorization_url, &mut self.token_url]
+            .into_iter()
+            .chain(optional.into_iter().flatten())
+            .chain(self.identity.as_mut().map(|identity| &mut identity.url))
+    }
+
     /// Whether `name` calls this connector, by id or alias, without regard to case.
     pub fn is_called(&self, name: &str) -> bool {
         self.id.as_str().eq_ignore_ascii_case(name)
@@ -258,7 +274,7 @@ pub fn origin_of(template: &str) -> String {
 }
 
 /// What the keeper needs to know of a definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Whether a refresh token is used where there is one.
     pub refreshes: bool,

@@ -52,13 +52,6 @@ impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
-
-    /// The form fields of the body, sorted.
-    pub(crate) fn form(&self) -> Vec<(String, String)> {
-        let mut fields: Vec<_> = url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect();
-        fields.sort();
-        fields
-    }
 }
 
 /// The server; its task ends with it.

@@ -103,7 +103,7 @@ impl AppRows<'_> {
         attempt: Attempt,
         spent: Spent,
         code: &str,
-        retry_at: OffsetDateTime,
+        retry_at: Option<OffsetDateTime>,
     ) -> Result<bool, Error> {
         let (clock, clock_value) = self.conn.clock_sql(1);
         let sends = match spent {
@@ -117,7 +117,7 @@ impl AppRows<'_> {
              retry_at = $2, last_error_code = $3, last_error_at = {clock} \
              WHERE id = $4 AND app = $5 AND token_set_id = $6 AND lease_id = $7"
         );
-        let mut values: Vec<Value> = vec![clock_value, to_micros(retry_at).into(), code.into()];
+        let mut values: Vec<Value> = vec![clock_value, retry_at.map(to_micros).into(), code.into()];
         values.extend(self.ours(attempt));
         Ok(self.conn.run(sql, values).await? == 1)
     }

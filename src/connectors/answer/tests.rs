@@ -219,7 +219,8 @@ fn a_rate_limit_tells_how_long(#[case] pairs: &[(&str, &str)], #[case] seconds: 
 
 #[test]
 fn an_outage_may_tell_how_long_too() {
-    let error = read(503, &headers(&[("retry-after", "7")]), b"", &definition(), AskedFor::Refresh).unwrap_err();
+    let error =
+        read(503, &headers(&[("retry-after", "7")]), b"", &definition(), AskedFor::Refresh).unwrap_err();
     assert!(matches!(error, Error::Ambiguous { retry_after: Some(wait), .. } if wait.as_secs() == 7));
 }
 
@@ -231,8 +232,14 @@ fn a_large_extra_is_dropped() {
 
 #[test]
 fn errors_hold_nothing_of_the_answer() {
-    for body in [r#"{"error":"canary canary"}"#, r#"{"access_token":"can\nary"}"#, "canary", r#"{"error":{"canary":1}}"#] {
-        let error = read(400, &HeaderMap::new(), body.as_bytes(), &definition(), AskedFor::Refresh).unwrap_err();
+    for body in [
+        r#"{"error":"canary canary"}"#,
+        r#"{"access_token":"can\nary"}"#,
+        "canary",
+        r#"{"error":{"canary":1}}"#,
+    ] {
+        let error =
+            read(400, &HeaderMap::new(), body.as_bytes(), &definition(), AskedFor::Refresh).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
 }
@@ -240,7 +247,13 @@ fn errors_hold_nothing_of_the_answer() {
 /// Bodies near to real ones: some fields of an answer with odd values, as JSON or form.
 fn near_bodies() -> impl Strategy<Value = Vec<u8>> {
     let name = prop::sample::select(vec![
-        "access_token", "refresh_token", "expires_in", "scope", "error", "token_type", "instance_url",
+        "access_token",
+        "refresh_token",
+        "expires_in",
+        "scope",
+        "error",
+        "token_type",
+        "instance_url",
     ]);
     let value = prop_oneof![
         any::<String>().prop_map(Value::String),
@@ -254,7 +267,8 @@ fn near_bodies() -> impl Strategy<Value = Vec<u8>> {
     let fields = prop::collection::vec((name, value), 0..6);
     (fields, any::<bool>()).prop_map(|(fields, json)| {
         if json {
-            let object: Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let object: Map<_, _> =
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             Value::Object(object).to_string().into_bytes()
         } else {
             let mut form = url::form_urlencoded::Serializer::new(String::new());

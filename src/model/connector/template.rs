@@ -65,9 +65,14 @@ impl Placement {
         };
         match self {
             Self::Segment => bytes(b"-._~") && !value.bytes().all(|b| b == b'.'),
-            Self::Label => bytes(b"-") && value.len() <= 63 && !value.starts_with('-') && !value.ends_with('-'),
+            Self::Label => {
+                bytes(b"-") && value.len() <= 63 && !value.starts_with('-') && !value.ends_with('-')
+            }
             Self::AnyHost => {
-                bytes(b"-.") && !value.contains("..") && !value.starts_with(['-', '.']) && !value.ends_with(['-', '.'])
+                bytes(b"-.")
+                    && !value.contains("..")
+                    && !value.starts_with(['-', '.'])
+                    && !value.ends_with(['-', '.'])
             }
         }
     }
@@ -130,7 +135,11 @@ impl<'a> Template<'a> {
     /// The template with every variable filled by something harmless.
     pub(super) fn sample(&self) -> String {
         let Self { scheme, port, rest, .. } = self;
-        format!("{scheme}://{}{port}{}{rest}", replace(self.host, |_| "x.example"), replace(self.path, |_| "x"))
+        format!(
+            "{scheme}://{}{port}{}{rest}",
+            replace(self.host, |_| "x.example"),
+            replace(self.path, |_| "x")
+        )
     }
 
     /// The host after filling in values, folded as URL parsers do.
@@ -143,14 +152,19 @@ fn host_placement(host: &str) -> Placement {
     let Some((first, fixed)) = host.split_once('.') else { return Placement::AnyHost };
     let fixed = fixed.to_ascii_lowercase();
     let one_variable = first.matches('{').count() == 1;
-    if one_variable && !fixed.contains('{') && is_registrable(&fixed) { Placement::Label } else { Placement::AnyHost }
+    if one_variable && !fixed.contains('{') && is_registrable(&fixed) {
+        Placement::Label
+    } else {
+        Placement::AnyHost
+    }
 }
 
 /// Whether a fixed suffix belongs to one owner, as far as its form tells.
 fn is_registrable(suffix: &str) -> bool {
     let labels: Vec<&str> = suffix.trim_end_matches('.').split('.').collect();
     let below = |name: &str, above: &str| name == above || name.ends_with(&format!(".{above}"));
-    let open = OPEN_SUFFIXES.iter().any(|open| below(open, suffix)) || CLOUDS.iter().any(|cloud| below(suffix, cloud));
+    let open = OPEN_SUFFIXES.iter().any(|open| below(open, suffix))
+        || CLOUDS.iter().any(|cloud| below(suffix, cloud));
     match labels.as_slice() {
         [] | [_] => false,
         [second, top] if top.len() == 2 && GENERIC_LABELS.contains(second) => false,
@@ -196,13 +210,26 @@ mod tests {
 
     #[test]
     fn a_variable_is_a_segment_a_label_or_any_host() {
-        for url in ["https://{shop}.myshopify.com/x", "https://{dc}-api.mail.example.com", "https://{a}.example.co.uk/"] {
+        for url in [
+            "https://{shop}.myshopify.com/x",
+            "https://{dc}-api.mail.example.com",
+            "https://{a}.example.co.uk/",
+        ] {
             assert_eq!(placement(url), Placement::Label, "{url}");
         }
         for url in [
-            "https://{host}/oauth/token", "https://{shop}.com/", "https://{x}.co.uk/", "https://{x}.com.au/",
-            "https://{x}.github.io/", "https://{x}.HerokuApp.com/", "https://{x}.s3.amazonaws.com/", "https://api.{region}.example.com/",
-            "https://{a}{b}.example.com/", "https://{a}.{b}.example.com/", "https://x{a}/", "https://{x}.localhost/",
+            "https://{host}/oauth/token",
+            "https://{shop}.com/",
+            "https://{x}.co.uk/",
+            "https://{x}.com.au/",
+            "https://{x}.github.io/",
+            "https://{x}.HerokuApp.com/",
+            "https://{x}.s3.amazonaws.com/",
+            "https://api.{region}.example.com/",
+            "https://{a}{b}.example.com/",
+            "https://{a}.{b}.example.com/",
+            "https://x{a}/",
+            "https://{x}.localhost/",
         ] {
             assert_eq!(placement(url), Placement::AnyHost, "{url}");
         }
@@ -212,9 +239,17 @@ mod tests {
     #[test]
     fn variables_elsewhere_and_lonely_braces_are_refused() {
         for url in [
-            "{scheme}://example.com/", "https://example.com:{port}/", "https://example.com/?tenant={x}",
-            "https://example.com/#{x}", "https://{user}@example.com/", "https://example.com/{", "https://example.com/}",
-            "https://example.com/{}", "https://example.com/{a{b}}", "https://exa mple.com/", "https:\\\\example.com/",
+            "{scheme}://example.com/",
+            "https://example.com:{port}/",
+            "https://example.com/?tenant={x}",
+            "https://example.com/#{x}",
+            "https://{user}@example.com/",
+            "https://example.com/{",
+            "https://example.com/}",
+            "https://example.com/{}",
+            "https://example.com/{a{b}}",
+            "https://exa mple.com/",
+            "https:\\\\example.com/",
         ] {
             assert!(Template::parse(url).is_err(), "{url}");
         }
@@ -227,7 +262,11 @@ mod tests {
             assert!(!Placement::Label.admits(value), "{value:?}");
             assert!(!Placement::AnyHost.admits(value), "{value:?}");
         }
-        assert!(!Placement::Label.admits("a.b") && !Placement::Label.admits("-a") && !Placement::Label.admits("a-"));
+        assert!(
+            !Placement::Label.admits("a.b")
+                && !Placement::Label.admits("-a")
+                && !Placement::Label.admits("a-")
+        );
         assert!(Placement::Segment.admits("v1.2_x~") && Placement::Label.admits("acme-1"));
         assert!(Placement::AnyHost.admits("git.acme.example") && !Placement::AnyHost.admits("a..b"));
     }

@@ -1,11 +1,12 @@
-//! May this definition be kept, and these variable values be used?
+//! May this definition be kept?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use url::{Host, Url};
 
-use super::template::{Placement, Template};
-use super::{ConnectorId, Definition, fill, origin_of};
+use super::template::Template;
+use super::variables::compile;
+use super::{ConnectorId, Definition, origin_of};
 use crate::model::address::is_public;
 
 /// Parameters of the protocol: ours to set, never a definition's.
@@ -92,38 +93,6 @@ impl Definition {
         found.into_result()
     }
 
-    /// Checks values for the variables: each is declared, matches its pattern, and moves no host. Values not
-    /// given yet are no violation.
-    ///
-    /// # Errors
-    /// At least one violation, its pointer `/{variable}`.
-    pub fn check_variables(&self, values: &BTreeMap<String, String>) -> Result<(), Vec<Violation>> {
-        let mut found = Findings::default();
-        for (name, value) in values {
-            match self.url_variables.get(name) {
-                None => found.add(format!("/{name}"), "the connector has no such variable"),
-                Some(pattern) if !matches(pattern, value) => {
-                    found.add(format!("/{name}"), format!("must match {pattern}"));
-                }
-                Some(_) if value.len() > 128 => found.add(format!("/{name}"), "is longer than 128 bytes"),
-                Some(_) => {}
-            }
-        }
-        for (_, template) in self.urls() {
-            self.check_filled(template, values, &mut found);
-        }
-        found.into_result()
-    }
-
-    /// Whether a variable can lead to hosts of anybody's choice: then instance credentials would be sent
-    /// wherever a person says, so each app brings its own.
-    pub fn needs_app_credentials(&self) -> bool {
-        self.urls().iter().any(|(_, url)| {
-            Template::parse(url)
-                .is_ok_and(|parsed| parsed.variables().iter().any(|(_, at)| *at == Placement::AnyHost))
-        })
-    }
-
     /// Every origin the definition names, as written; a change here parks connections.
     pub fn origins(&self) -> BTreeSet<String> {
         self.urls()
@@ -174,7 +143,9 @@ impl Definition {
         for (index, code) in self.reauthorize_errors.iter().enumerate() {
             found.text(&format!("/reauthorize_errors/{index}"), code, 64);
         }
-        for (pointer, text) in self.identity.iter().flat_map(|i| [("/identity/id", &i.id), ("/identity/label", &i.label)]) {
+        for (pointer, text) in
+            self.identity.iter().flat_map(|i| [("/identity/id", &i.id), ("/identity/label", &i.label)])
+        {
             found.text(pointer, text, 200);
             if !text.starts_with('/') {
                 found.add(pointer, "must be a JSON pointer (RFC 6901), for example /sub");
@@ -245,7 +216,11 @@ impl Definition {
             if !is_variable_name(name) {
                 found.add(pointer.clone(), "must have 1 to 40 characters a-z, 0-9 and _");
             }
-            if pattern.len() > 200 || !pattern.starts_with('^') || !pattern.ends_with('$') || pattern.ends_with("\\$") {
+            if pattern.len() > 200
+                || !pattern.starts_with('^')
+                || !pattern.ends_with('$')
+                || pattern.ends_with("\\$")
+            {
                 found.add(pointer, "must be anchored with ^ and $ and at most 200 bytes");
             } else if compile(pattern).is_none() {
                 found.add(pointer, "is no regular expression");
@@ -263,33 +238,12 @@ impl Definition {
         if self.refresh.grace_s > 86_400 {
             found.add("/refresh/grace_s", "must be at most a day");
         }
-        let days = [("/refresh/idle_days", self.refresh.idle_days), ("/refresh/absolute_days", self.refresh.absolute_days)];
+        let days = [
+            ("/refresh/idle_days", self.refresh.idle_days),
+            ("/refresh/absolute_days", self.refresh.absolute_days),
+        ];
         for (pointer, _) in days.iter().filter(|(_, days)| days.is_some_and(|d| d == 0 || d > 3650)) {
             found.add(*pointer, "must be 1 to 3650 days");
-        }
-    }
-
-    /// Checks one filled URL, as far as its variables have values: it parses to the very host that was
-    /// written.
-    fn check_filled(&self, template: &str, values: &BTreeMap<String, String>, found: &mut Findings) {
-        let Ok(parsed) = Template::parse(template) else { return };
-        let variables = parsed.variables();
-        for (name, placement) in &variables {
-            if let Some(value) = values.get(*name)
-                && !placement.admits(value)
-            {
-                found.add(format!("/{name}"), format!("must be {}", placement.wants()));
-                return;
-            }
-        }
-        if variables.is_empty() || variables.iter().any(|(name, _)| !values.contains_key(*name)) {
-            return;
-        }
-        let written = parsed.host_filled(values);
-        let stays = fill(template, values).is_ok_and(|url| url.host_str() == Some(written.as_str()));
-        if !stays {
-            let names = variables.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            found.add(format!("/{names}"), format!("gives no address under the host of `{template}`"));
         }
     }
 }
@@ -324,7 +278,8 @@ fn check_url(url: &Url, rules: Rules, pointer: &str, found: &mut Findings) {
     if url.fragment().is_some() {
         found.add(pointer, "must not hold a fragment");
     }
-    let protocol = url.query_pairs().any(|(name, _)| PROTOCOL_PARAMS.contains(&name.to_ascii_lowercase().as_str()));
+    let protocol =
+        url.query_pairs().any(|(name, _)| PROTOCOL_PARAMS.contains(&name.to_ascii_lowercase().as_str()));
     if protocol {
         found.add(pointer, "holds a parameter of the protocol");
     }
@@ -332,25 +287,17 @@ fn check_url(url: &Url, rules: Rules, pointer: &str, found: &mut Findings) {
 
 fn is_variable_name(name: &str) -> bool {
     (1..=40).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// The pattern bound to the whole value, whatever alternatives it has. It must compile by itself too, lest
-/// it close our group.
-fn compile(pattern: &str) -> Option<regex_lite::Regex> {
-    regex_lite::Regex::new(pattern).ok()?;
-    regex_lite::RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(1 << 20).build().ok()
-}
-
-fn matches(pattern: &str, value: &str) -> bool {
-    compile(pattern).is_some_and(|regex| regex.is_match(value))
-}
-
+/// What is wrong so far.
 #[derive(Default)]
-struct Findings(Vec<Violation>);
+pub(super) struct Findings(Vec<Violation>);
 
 impl Findings {
-    fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+    pub(super) fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         self.0.push(Violation { pointer: pointer.into(), detail: detail.into() });
     }
 
@@ -369,7 +316,7 @@ impl Findings {
         }
     }
 
-    fn into_result(self) -> Result<(), Vec<Violation>> {
+    pub(super) fn into_result(self) -> Result<(), Vec<Violation>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }

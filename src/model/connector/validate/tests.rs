@@ -1,5 +1,7 @@
 //! Each rule of a definition, broken once.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::model::connector::Identity;
 
@@ -41,13 +43,27 @@ fn four_keys_are_enough() {
 #[test]
 fn urls_are_https_public_and_bare() {
     for url in [
-        "http://example.com/token", "ftp://example.com/", "https://user@example.com/", "https://u:p@example.com/",
-        "https://example.com/#x", "https://127.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://localhost/",
-        "https://169.254.169.254/", "/token", "javascript:alert(1)", "", "https://", "https://example.com/?state=x",
+        "http://example.com/token",
+        "ftp://example.com/",
+        "https://user@example.com/",
+        "https://u:p@example.com/",
+        "https://example.com/#x",
+        "https://127.0.0.1/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://localhost/",
+        "https://169.254.169.254/",
+        "/token",
+        "javascript:alert(1)",
+        "",
+        "https://",
+        "https://example.com/?state=x",
     ] {
         assert!(broken_by(|d| d.token_url = url.to_owned()).contains(&"/token_url".to_owned()), "{url}");
     }
-    assert_eq!(broken_by(|d| d.token_url = format!("https://example.com/{}", "x".repeat(2048))), ["/token_url"]);
+    assert_eq!(
+        broken_by(|d| d.token_url = format!("https://example.com/{}", "x".repeat(2048))),
+        ["/token_url"]
+    );
 }
 
 #[test]
@@ -61,8 +77,11 @@ fn every_url_is_checked() {
         d.probe_url = bad();
         d.api_base_url = bad();
         d.docs_url = bad();
-        d.identity =
-            Some(Identity { url: "http://example.com".to_owned(), id: "/a".to_owned(), label: "/b".to_owned() });
+        d.identity = Some(Identity {
+            url: "http://example.com".to_owned(),
+            id: "/a".to_owned(),
+            label: "/b".to_owned(),
+        });
     });
     assert_eq!(pointers.len(), 8, "{pointers:?}");
 }
@@ -73,7 +92,9 @@ fn loopback_is_lifted_for_itself_alone() {
     for url in ["http://localhost:9090/token", "http://127.0.0.1/", "https://[::1]/"] {
         assert!(broken_under(rules, |d| d.token_url = url.to_owned()).is_empty(), "{url}");
     }
-    for url in ["http://example.com/", "https://10.0.0.1/", "http://10.0.0.1/", "http://localhost.example.com/"] {
+    for url in
+        ["http://example.com/", "https://10.0.0.1/", "http://10.0.0.1/", "http://localhost.example.com/"]
+    {
         assert_eq!(broken_under(rules, |d| d.token_url = url.to_owned())[0], "/token_url", "{url}");
     }
 }
@@ -94,10 +115,12 @@ fn protocol_parameters_are_ours() {
             d.token_params.insert(name.to_owned(), value());
             d.refresh.params.insert(name.to_owned(), value());
         });
-        let expected = ["/authorize_params", "/token_params", "/refresh/params"].map(|map| format!("{map}/{name}"));
+        let expected =
+            ["/authorize_params", "/token_params", "/refresh/params"].map(|map| format!("{map}/{name}"));
         assert_eq!(pointers, expected);
     }
-    let mode = |value: &str| broken_by(|d| drop(d.authorize_params.insert("response_mode".into(), value.into())));
+    let mode =
+        |value: &str| broken_by(|d| drop(d.authorize_params.insert("response_mode".into(), value.into())));
     assert!(mode("query").is_empty() && !mode("fragment").is_empty());
 }
 
@@ -143,7 +166,8 @@ fn numbers_make_sense() {
 
 #[test]
 fn identity_pointers_are_json_pointers() {
-    let identity = |id: &str| Identity { url: "https://example.com/me".into(), id: id.into(), label: "/x".into() };
+    let identity =
+        |id: &str| Identity { url: "https://example.com/me".into(), id: id.into(), label: "/x".into() };
     assert_eq!(broken_by(|d| d.identity = Some(identity("id"))), ["/identity/id"]);
     assert!(broken_by(|d| d.identity = Some(identity("/id"))).is_empty());
 }
@@ -170,8 +194,21 @@ fn a_pattern_binds_the_whole_value() {
 fn no_value_moves_a_host() {
     let label = variable("https://{v}.example.com/token", "^(?s).*$");
     for value in [
-        "evil.com/", "evil.com#", "evil.com?", "user@evil", "a:443", "a%2eb", "a.b", "..", "", "-a", "a\\", "é", "a\nb",
-        "evil.com\\", "127.0.0.1",
+        "evil.com/",
+        "evil.com#",
+        "evil.com?",
+        "user@evil",
+        "a:443",
+        "a%2eb",
+        "a.b",
+        "..",
+        "",
+        "-a",
+        "a\\",
+        "é",
+        "a\nb",
+        "evil.com\\",
+        "127.0.0.1",
     ] {
         assert!(value_is_refused(&label, value), "{value:?}");
     }

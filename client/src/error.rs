@@ -1,0 +1,92 @@
+//! How does a call to the broker fail, and with which exit code does a job then end?
+
+use std::sync::Arc;
+
+use crate::problem::{Action, Problem};
+use crate::settings::SettingsError;
+
+/// A failed call. Cloned to every task that waited for the same request.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings cannot work.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The broker refused.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// The broker was not reached, or the connection broke.
+    #[error("the broker was not reached")]
+    Transport(#[source] Arc<reqwest::Error>),
+    /// The answer is not what the contract promises. What it held is not told: it may be a token.
+    #[error("the broker's answer to `{0}` is not as documented")]
+    Garbled(&'static str),
+    /// An id that cannot be a path segment.
+    #[error("`{0}` cannot be an id")]
+    Segment(String),
+}
+
+impl Error {
+    /// What to do about it; none where only the program or its input can be mended.
+    pub fn action(&self) -> Option<Action> {
+        match self {
+            Self::Settings(_) => Some(Action::FixConfiguration),
+            Self::Problem(problem) => Some(problem.action),
+            Self::Transport(_) => Some(Action::Retry),
+            Self::Garbled(_) => None,
+            Self::Segment(_) => Some(Action::ChangeRequest),
+        }
+    }
+
+    /// The exit code for a program that ends with this error: 75 try again later, 77 no permission,
+    /// 78 configuration or consent needed, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self.action() {
+            Some(Action::Retry) => 75,
+            Some(Action::RequestAccess) => 77,
+            Some(Action::Reauthorize | Action::FixConfiguration) => 78,
+            Some(Action::ChangeRequest) | None => 1,
+        }
+    }
+
+    /// The broker's refusal, where it is one.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Transport(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_follow_the_action() {
+        for (word, code) in [
+            ("retry", 75),
+            ("reauthorize", 78),
+            ("fix_configuration", 78),
+            ("request_access", 77),
+            ("change_request", 1),
+        ] {
+            let body = format!(r#"{{"code":"x","action":"{word}"}}"#);
+            let error = Error::from(Problem::read(500, None, body.as_bytes()));
+            assert_eq!(error.exit_code(), code, "{word}");
+        }
+        assert_eq!(Error::from(SettingsError::Missing("JETON_URL")).exit_code(), 78);
+        assert_eq!(Error::Garbled("x").exit_code(), 1);
+    }
+}

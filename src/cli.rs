@@ -1,0 +1,120 @@
+//! Which commands does `jeton` have?
+//!
+//! One file a command: its arguments (`Args`) and `run`. A new command is its `mod`, its variant and its
+//! line in [`Cli::run`]. Commands that speak to a broker do so through `jeton_client` only.
+
+mod app;
+mod client;
+mod connection;
+mod connector;
+mod credentials;
+mod error;
+mod exec;
+mod input;
+mod invite;
+mod output;
+mod remote;
+mod span;
+mod token;
+mod user;
+
+pub use error::Error;
+
+use clap::{Parser, Subcommand};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "jeton", version, about = "An OAuth token broker: one call, a token that lives long enough")]
+#[command(after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Commands that speak to a broker read JETON_URL, JETON_CLIENT_ID, and JETON_CLIENT_SECRET or
+JETON_CLIENT_SECRET_FILE.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 75 try again later, 77 no permission, 78 configuration or a new
+consent needed.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Token(token::Args),
+    Exec(exec::Args),
+    App(app::Args),
+    Connector(connector::Args),
+    Credentials(credentials::Args),
+    Connection(connection::Args),
+    Client(client::Args),
+    User(user::Args),
+    Invite(invite::Args),
+}
+
+impl Cli {
+    /// Runs the command that was given.
+    ///
+    /// # Errors
+    /// [`Error::line`] and [`Error::exit_code`] say how to end the program.
+    pub async fn run(self) -> Result<(), Error> {
+        match self.command {
+            Command::Token(args) => token::run(args).await,
+            Command::Exec(args) => exec::run(args).await,
+            Command::App(args) => app::run(args).await,
+            Command::Connector(args) => connector::run(args).await,
+            Command::Credentials(args) => credentials::run(args).await,
+            Command::Connection(args) => connection::run(args).await,
+            Command::Client(args) => client::run(args).await,
+            Command::User(args) => user::run(args).await,
+            Command::Invite(args) => invite::run(args).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        fn visit(command: &clap::Command, path: &str, list: &mut String) {
+            for sub in command.get_subcommands() {
+                let path = format!("{path}{}", sub.get_name());
+                assert!(sub.get_about().is_some(), "{path} has no help");
+                list.push_str(&format!("{path}\n"));
+                visit(sub, &format!("{path} "), list);
+            }
+        }
+        let mut list = String::new();
+        visit(&Cli::command(), "", &mut list);
+        insta::assert_snapshot!(list);
+    }
+
+    #[test]
+    fn usage_is_refused_before_anything_is_sent() {
+        for line in [
+            "token acme",
+            "token acme github --min-ttl 0",
+            "token acme github --min-ttl 25h",
+            "token acme github --format xml",
+            "token acme github --json --format raw",
+            "exec acme github -- env",
+            "exec acme github --env 1X -- env",
+            "exec acme github --env X",
+            "app delete acme",
+            "connection list --state lost",
+            "connection list --needs-attention --state active",
+            "client create x --kind robot",
+            "credentials set github --client-secret s3cret --client-id x",
+        ] {
+            let parsed = Cli::try_parse_from(["jeton"].into_iter().chain(line.split(' ')));
+            assert_eq!(parsed.err().map(|error| error.exit_code()), Some(2), "{line}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `jeton connection`: which accounts are connected, and which need somebody's attention?
+
+mod import;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use super::remote::{Call, Remote, RemoteArgs};
+use super::{Error, span};
+use crate::model::time::{Clock, SystemClock};
+
+/// Connections: an account's grant to an app
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The app
+    app: String,
+    /// The connector
+    connector: String,
+    /// Which connection, where the app has several of this connector
+    #[arg(long)]
+    flow: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the connections of all apps
+    List(Filter),
+    /// Show one connection
+    Show {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Take over tokens that were got elsewhere
+    Import(import::Args),
+    /// Let clients of service providers exchange for it
+    Share {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Stop sharing it
+    Unshare {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Delete it, and revoke it at the provider
+    Delete {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Filter {
+    /// Only those in this state
+    #[arg(long, value_parser = ["active", "misconfigured", "reauthorization_required", "revoked"])]
+    state: Option<String>,
+    /// Only those of this connector
+    #[arg(long)]
+    connector: Option<String>,
+    /// Only those of this app
+    #[arg(long)]
+    app: Option<String>,
+    /// Only those whose token expires before a time, or within a span such as 12h
+    #[arg(long, value_name = "TIME|SPAN", value_parser = moment)]
+    expires_before: Option<String>,
+    /// Only those that wait for a person; exit code 78 when there are any
+    #[arg(long, conflicts_with = "state")]
+    needs_attention: bool,
+}
+
+const COLUMNS: [&str; 10] = [
+    "app_id",
+    "connector",
+    "flow",
+    "state",
+    "reason",
+    "since",
+    "generation",
+    "expires_at",
+    "account",
+    "shared",
+];
+
+pub(super) async fn run(args: Args) -> Result<(), Error> {
+    let remote = args.remote.connect()?;
+    match args.verb {
+        Verb::List(filter) => list(&remote, filter).await,
+        Verb::Show { which } => which.call(&remote, "show", |path| Call::get(path)).await,
+        Verb::Import(args) => import::run(&remote, args).await,
+        Verb::Share { which } => {
+            which.call(&remote, "share", |path| Call::patch(path, json!({"shared": true}))).await
+        }
+        Verb::Unshare { which } => {
+            which.call(&remote, "stop sharing", |path| Call::patch(path, json!({"shared": false}))).await
+        }
+        Verb::Delete { which } => which.call(&remote, "delete", |path| Call::delete(path)).await,
+    }
+}
+
+impl Which {
+    async fn call(
+        &self,
+        remote: &Remote,
+        verb: &str,
+        call: impl for<'a> FnOnce(&'a [&'a str]) -> Call<'a>,
+    ) -> Result<(), Error> {
+        let path = ["apps", &self.app, "connections", &self.connector];
+        let doing = format!("cannot {verb} the connection {}/{}", self.app, self.connector);
+        remote.call(&doing, call(&path).with("flow", self.flow.clone())).await
+    }
+}
+
+async fn list(remote: &Remote, filter: Filter) -> Result<(), Error> {
+    let states = match (filter.needs_attention, &filter.state) {
+        (true, _) => vec![Some("reauthorization_required".to_owned()), Some("misconfigured".to_owned())],
+        (false, state) => vec![state.clone()],
+    };
+    let mut items: Vec<Value> = Vec::new();
+    for state in states {
+        let pairs = [
+            ("state", state),
+            ("connector", filter.connector.clone()),
+            ("app_id", filter.app.clone()),
+            ("expires_before", filter.expires_before.clone()),
+        ];
+        let query: Vec<_> = pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        items.extend(remote.items("cannot list the connections", &["connections"], &query).await?);
+    }
+    let count = items.len();
+    remote.show_items(items, &COLUMNS)?;
+    if filter.needs_attention && count > 0 { Err(Error::NeedAttention(count)) } else { Ok(()) }
+}
+
+/// A time as it is sent: as given, or a span from now.
+fn moment(text: &str) -> Result<String, String> {
+    if OffsetDateTime::parse(text, &Rfc3339).is_ok() {
+        return Ok(text.to_owned());
+    }
+    let span =
+        span::seconds(text).map_err(|_| "write a time like 2026-11-24T10:00:00Z or a span like 12h")?;
+    let at = SystemClock.now() + Duration::seconds(span.into());
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_a_span_from_now() {
+        assert_eq!(moment("2026-11-24T10:00:00Z").unwrap(), "2026-11-24T10:00:00Z");
+        let at = OffsetDateTime::parse(&moment("12h").unwrap(), &Rfc3339).unwrap();
+        assert!((at - SystemClock.now() - Duration::hours(12)).abs() < Duration::minutes(1));
+        assert!(moment("tonight").is_err());
+    }
+}

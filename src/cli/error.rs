@@ -1,0 +1,166 @@
+//! How does a command end when it failed: with which line, and which exit code?
+
+use std::error::Error as _;
+use std::io;
+
+use jeton_client::{Action, Problem, SettingsError};
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker refused or was not reached.
+    #[error("{doing}")]
+    Broker {
+        /// What was attempted, as "cannot do this".
+        doing: String,
+        /// The client's error.
+        source: jeton_client::Error,
+    },
+    /// The environment does not say which broker, or as whom.
+    #[error("this command speaks to a broker")]
+    Settings(#[from] SettingsError),
+    /// A file or standard input could not be read.
+    #[error("cannot read {place}")]
+    Input {
+        /// The file's name.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What was read is not what the command takes. Its content is not quoted: it may hold secrets.
+    #[error("{place}: {reason}")]
+    Malformed {
+        /// The file's name, with a line where that is known.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The token cannot be written in the form asked for.
+    #[error("the token holds characters that {0} cannot carry")]
+    Unprintable(&'static str),
+    /// The result could not be written.
+    #[error("cannot write the result")]
+    Output(#[from] io::Error),
+    /// The program of `exec` did not start.
+    #[error("cannot run `{program}`")]
+    NotStarted {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `connection list --needs-attention` found some.
+    #[error("{0} connection(s) need attention: see the list")]
+    NeedAttention(usize),
+    /// Some records of an import were refused.
+    #[error("{failed} of {all} connections were not imported")]
+    Incomplete {
+        /// How many were refused.
+        failed: usize,
+        /// How many there were.
+        all: usize,
+        /// Exit code of the first refusal.
+        code: u8,
+    },
+}
+
+impl Error {
+    /// 1 failure, 75 try again later, 77 no permission, 78 configuration or consent needed. A program that
+    /// `exec` could not start gives 127 (absent) or 126, as with other wrappers.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Broker { source, .. } => source.exit_code(),
+            Self::Settings(_) | Self::NeedAttention(_) => 78,
+            Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::NotStarted { .. } => 126,
+            Self::Incomplete { code, .. } => *code,
+            Self::Input { .. } | Self::Malformed { .. } | Self::Unprintable(_) | Self::Output(_) => 1,
+        }
+    }
+
+    /// One line: what failed, why, and what to do.
+    pub fn line(&self) -> String {
+        let mut line = format!("jeton: {self}");
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !line.ends_with(&text) {
+                line.push_str(&format!(": {text}"));
+            }
+            source = cause.source();
+        }
+        if let Some(advice) = self.advice() {
+            line.push_str(&format!("; {advice}"));
+        }
+        if let Some(trace_id) = self.problem().and_then(|problem| problem.trace_id.as_deref()) {
+            line.push_str(&format!(" [trace {trace_id}]"));
+        }
+        super::output::printable(&line)
+    }
+
+    fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Broker { source, .. } => source.problem(),
+            _ => None,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            Self::Broker { source: jeton_client::Error::Transport(_), .. } => {
+                Some("check JETON_URL, or try again later".to_owned())
+            }
+            Self::Settings(_) => Some("set it in the environment of this command".to_owned()),
+            _ => self.problem().and_then(advice_on),
+        }
+    }
+}
+
+fn advice_on(problem: &Problem) -> Option<String> {
+    match problem.action {
+        Action::Retry => Some(match (problem.retry_after, problem.current_expires_in) {
+            (_, Some(left)) => {
+                format!("try again later, or take the token that lives {left} s more: leave --min-ttl out")
+            }
+            (Some(pause), None) => format!("try again in {} s", pause.as_secs()),
+            (None, None) => "try again later".to_owned(),
+        }),
+        Action::Reauthorize => Some(match &problem.signup_url {
+            Some(url) => format!("a member of the app must connect the account again: {url}"),
+            None => "a member of the app must connect the account again".to_owned(),
+        }),
+        Action::FixConfiguration => Some(match problem.code.as_str() {
+            "app_not_found" => "see `jeton app list`".to_owned(),
+            "connector_not_found" => "see `jeton connector list`".to_owned(),
+            "credentials_missing" => "store them with `jeton credentials set`".to_owned(),
+            _ => "an operator must mend the configuration".to_owned(),
+        }),
+        Action::RequestAccess => Some("ask a superadmin of the broker for the right".to_owned()),
+        Action::ChangeRequest if !problem.flows.is_empty() => {
+            Some(format!("choose one with --flow: {}", problem.flows.join(", ")))
+        }
+        Action::ChangeRequest => problem.max_ttl.map(|most| format!("at most {most} s can be promised")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_settings_are_named_and_end_with_78() {
+        let error = Error::from(SettingsError::Missing("JETON_URL"));
+        assert_eq!(error.exit_code(), 78);
+        assert_eq!(
+            error.line(),
+            "jeton: this command speaks to a broker: the environment variable JETON_URL is not set; set it in the environment of this command"
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_absent_gives_127() {
+        let error = |kind: io::ErrorKind| Error::NotStarted { program: "x".into(), source: kind.into() };
+        assert_eq!(error(io::ErrorKind::NotFound).exit_code(), 127);
+        assert_eq!(error(io::ErrorKind::PermissionDenied).exit_code(), 126);
+    }
+}

@@ -1,0 +1,107 @@
+//! How is a result shown: as a table for people, or as JSON for programs?
+
+use std::io::{self, Write};
+
+use comfy_table::{Table, presets};
+use serde_json::Value;
+
+/// Prints one value as JSON.
+pub(super) fn json(out: &mut impl Write, value: &Value) -> io::Result<()> {
+    writeln!(out, "{value:#}")
+}
+
+/// Prints items as a table of those columns that some item has.
+pub(super) fn table(out: &mut impl Write, items: &[Value], columns: &[&str]) -> io::Result<()> {
+    let has = |column: &&&str| items.iter().any(|item| item.get(**column).is_some());
+    let columns: Vec<_> = columns.iter().filter(has).collect();
+    if columns.is_empty() {
+        return writeln!(out, "none");
+    }
+    let mut table = plain();
+    table.set_header(columns.iter().map(|column| column.replace('_', " ").to_uppercase()));
+    for item in items {
+        table.add_row(columns.iter().map(|column| item.get(**column).map(cell).unwrap_or_default()));
+    }
+    print(out, &table)
+}
+
+/// Prints one value, a line for each of its fields.
+pub(super) fn record(out: &mut impl Write, value: &Value) -> io::Result<()> {
+    let Some(fields) = value.as_object() else {
+        return if value.is_null() { Ok(()) } else { writeln!(out, "{}", cell(value)) };
+    };
+    let mut table = plain();
+    for (name, value) in fields {
+        table.add_row([name.clone(), cell(value)]);
+    }
+    print(out, &table)
+}
+
+/// Text without characters that would steer a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
+}
+
+fn print(out: &mut impl Write, table: &Table) -> io::Result<()> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end())?;
+    }
+    Ok(())
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => printable(text),
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            items.iter().map(cell).collect::<Vec<_>>().join(" ")
+        }
+        other => printable(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn printed(print: impl Fn(&mut Vec<u8>) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        print(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table_has_the_columns_that_exist() {
+        let items = [
+            json!({"id": "acme", "state": "active", "scopes": ["a", "b"]}),
+            json!({"id": "globex\u{1b}[2J", "state": null}),
+        ];
+        insta::assert_snapshot!(
+            printed(|out| table(out, &items, &["id", "name", "state", "scopes"])),
+            @r"
+        ID          STATE   SCOPES
+        acme        active  a b
+        globex [2J  -
+        "
+        );
+        assert_eq!(printed(|out| table(out, &[], &["id"])), "none\n");
+    }
+
+    #[test]
+    fn a_record_has_a_line_for_each_field() {
+        let value = json!({"client_id": "c1", "warnings": ["unconfined"], "role": null});
+        insta::assert_snapshot!(printed(|out| record(out, &value)), @r"
+        client_id  c1
+        role       -
+        warnings   unconfined
+        ");
+        assert_eq!(printed(|out| record(out, &Value::Null)), "");
+    }
+}

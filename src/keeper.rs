@@ -1,0 +1,472 @@
+//! The secrets keeper: the answer to "give me a live token for this app and connector".
+//!
+//! It promises that a refresh token is sent at most once per committed claim, over all callers and replicas;
+//! that nothing a provider answered is dropped while the process lives; and that a live token is never withheld
+//! from whoever asked for no more than it gives. It refuses with a cause that names the action to take.
+
+mod adopt;
+mod delete;
+mod flight;
+mod outcome;
+mod refresh;
+mod seal;
+mod status;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::audit::Audit;
+use crate::identity::MayReceive;
+use crate::model::app::{AppId, AppState};
+use crate::model::connection::{
+    Connection, Degraded, DegradedCode, Flow, Freshness, Reason, Refusal, Request, State,
+};
+use crate::model::connector::{ConnectorId, Definition, Policy};
+use crate::model::entropy::Entropy;
+use crate::model::event::{Action, Event};
+use crate::model::secret::Secret;
+use crate::model::time::Clock;
+use crate::model::token_set::Generation;
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::store::connections::Held;
+use crate::vault::Vault;
+
+pub use self::adopt::{Adoption, AdoptionKind, account_fingerprint};
+pub use self::delete::{Deletion, RevocationResult};
+pub use self::status::{ListFilter, Status};
+
+use self::flight::{Flights, Trouble, Verdict};
+
+/// How the keeper refreshes; section `refresh` of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a claim holds.
+    pub lease: Duration,
+    /// What a provider call may take; nothing is sent with less of the lease left.
+    pub provider_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(30), provider_timeout: Duration::from_secs(15) }
+    }
+}
+
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetime {
+    /// Beyond a token.
+    pub request: Request,
+    /// How long it waits for a refresh under way.
+    pub wait: Duration,
+}
+
+/// A token with what is known and guaranteed of it.
+#[derive(Debug)]
+pub struct HandedToken {
+    /// The provider's access token.
+    pub access_token: Secret,
+    /// When it dies; `None`: not known.
+    pub expires_at: Option<OffsetDateTime>,
+    /// Whole seconds until then.
+    pub expires_in: Option<i64>,
+    /// Until when it surely works.
+    pub guaranteed_until: Option<OffsetDateTime>,
+    /// As granted.
+    pub scope: Option<String>,
+    /// Which connection.
+    pub flow: Flow,
+    /// Which token set.
+    pub generation: Generation,
+    /// Whether it was refreshed while the caller waited.
+    pub refreshed: bool,
+    /// Fields of the provider's answer that jobs need.
+    pub extra: Map<String, Value>,
+    /// A warning.
+    pub degraded: Option<Degraded>,
+}
+
+/// Why no token was handed out, or nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No app of that id.
+    #[error("no such app")]
+    AppNotFound,
+    /// The app is disabled.
+    #[error("the app is disabled")]
+    AppDisabled,
+    /// No connector of that name.
+    #[error("no such connector")]
+    ConnectorNotFound,
+    /// Nothing is connected, or it was deleted.
+    #[error("no account is connected")]
+    ConnectionNotFound {
+        /// The flow asked for.
+        flow: Option<Flow>,
+    },
+    /// Several connections match.
+    #[error("several connections match")]
+    Ambiguous {
+        /// Their names.
+        flows: Vec<Flow>,
+    },
+    /// A new consent is needed.
+    #[error("a new consent is needed ({})", reason.as_str())]
+    ReauthorizationRequired {
+        /// Why.
+        reason: Reason,
+        /// Since when.
+        since: OffsetDateTime,
+        /// What people call the account.
+        account: Option<String>,
+        /// Who connected it.
+        connected_by: Option<String>,
+        /// Which connection.
+        flow: Flow,
+    },
+    /// The provider refuses our client or our request.
+    #[error("the provider refuses our client ({provider_error})")]
+    Misconfigured {
+        /// Its error code.
+        provider_error: String,
+    },
+    /// No token of this connection lives that long.
+    #[error("no token lives that long")]
+    TtlUnsatisfiable {
+        /// Seconds; the most there is.
+        max_ttl: i64,
+    },
+    /// The connector has no client id here.
+    #[error("the connector has no credentials")]
+    CredentialsMissing,
+    /// The provider cannot be used now.
+    #[error("the provider cannot be used now")]
+    ProviderUnavailable {
+        /// Seconds.
+        retry_after: u64,
+        /// Seconds the token in hand lives, for whoever asks for less.
+        current_expires_in: Option<i64>,
+    },
+    /// A refresh is under way, or its outcome is not known.
+    #[error("a refresh is under way or its outcome is not known")]
+    RefreshInProgress {
+        /// Seconds.
+        retry_after: u64,
+        /// Seconds the token in hand lives, for whoever asks for less.
+        current_expires_in: Option<i64>,
+    },
+    /// Too many wait.
+    #[error("too many callers wait")]
+    Overloaded,
+    /// The connection exists and `replace` was not said.
+    #[error("the connection exists")]
+    AlreadyExists,
+    /// The refresh token was sent before.
+    #[error("the refresh token was spent")]
+    AlreadySpent,
+    /// Another connection holds the refresh token.
+    #[error("another connection holds the refresh token")]
+    DuplicateGrant,
+    /// The consent this belongs to has ended.
+    #[error("the consent has ended")]
+    SignupGone,
+    /// A ciphertext does not open in its place.
+    #[error("a stored secret does not open")]
+    Unreadable(#[source] crate::vault::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::Error),
+}
+
+impl From<crate::registry::Error> for Error {
+    fn from(error: crate::registry::Error) -> Self {
+        match error {
+            crate::registry::Error::Store(error) => Self::Store(error),
+            crate::registry::Error::Unreadable(error) => Self::Unreadable(error),
+        }
+    }
+}
+
+impl From<crate::vault::Error> for Error {
+    fn from(error: crate::vault::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// What the keeper works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Seals and opens.
+    pub vault: Arc<Vault>,
+    /// The audit trail.
+    pub audit: Arc<Audit>,
+    /// Definitions and credentials.
+    pub registry: Arc<Registry>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+struct Core {
+    parts: Parts,
+    settings: Settings,
+    /// A rotating token whose outcome is unknown is not sent again within 15 s of the start.
+    settled_at: OffsetDateTime,
+}
+
+/// Keeps third-party tokens alive and hands them out.
+pub struct SecretsKeeper {
+    core: Arc<Core>,
+    flights: Flights,
+}
+
+/// A connection that was found, and the database's time when it was.
+struct Found {
+    held: Held,
+    now: OffsetDateTime,
+}
+
+impl SecretsKeeper {
+    /// A keeper over its parts.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let settled_at = parts.clock.now() + Duration::from_secs(15);
+        Self { core: Arc::new(Core { parts, settings, settled_at }), flights: Flights::default() }
+    }
+
+    /// A token that is valid for as long as was asked, refreshed when due.
+    pub async fn retrieve_token(
+        &self,
+        by: &MayReceive,
+        flow: Option<&Flow>,
+        lifetime: Lifetime,
+    ) -> Result<HandedToken, Error> {
+        let definition = self.core.definition(by.connector()).await?;
+        let policy = definition.policy();
+        let started = Instant::now();
+        let mut generation_before = None;
+        let mut verdict = Verdict::Done;
+        loop {
+            let found = self.core.find(by.app(), by.connector(), flow).await?;
+            let connection = &found.held.connection;
+            let before = *generation_before.get_or_insert(connection.generation);
+            let case = Case { policy: &policy, request: lifetime.request, found: &found };
+            match case.decide(&verdict) {
+                Freshness::Serve(degraded) => return self.hand_out(by, &case, degraded, before).await,
+                Freshness::Refuse(refusal) => return Err(case.refused(refusal)),
+                wanted @ (Freshness::Refresh | Freshness::Confirm) => {
+                    let patience = case.patience(lifetime.wait).saturating_sub(started.elapsed());
+                    let trouble = verdict.trouble();
+                    if trouble.is_some() || patience.is_zero() {
+                        return match case.contented() {
+                            true => self.hand_out(by, &case, trouble.map(|t| case.degraded(t)), before).await,
+                            false => Err(case.out_of_luck(trouble)),
+                        };
+                    }
+                    let want_proof = wanted == Freshness::Confirm;
+                    let target = refresh::Target::new(&definition, connection.clone(), want_proof);
+                    verdict = self.flights.board(&self.core, target, patience).await;
+                }
+            }
+        }
+    }
+
+    /// Lets no new flight begin and waits until those under way have landed, at most `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        self.flights.drain(limit).await;
+    }
+
+    async fn hand_out(
+        &self,
+        by: &MayReceive,
+        case: &Case<'_>,
+        degraded: Option<Degraded>,
+        before: Generation,
+    ) -> Result<HandedToken, Error> {
+        let connection = &case.found.held.connection;
+        let now = case.found.now;
+        let opened = self.core.open_access(&case.found.held).await?;
+        let event = Event {
+            app: Some(connection.app.clone()),
+            connector: Some(connection.connector.clone()),
+            flow: Some(connection.flow.to_string()),
+            token_set: connection.token_set.as_ref().map(|set| set.id),
+            ..Event::new(by.principal().actor().clone(), Action::TokenHandOut, by.principal().origin())
+        };
+        self.core.parts.audit.record(event).await?;
+        let parked = connection.state != State::Active;
+        Ok(HandedToken {
+            access_token: opened.access,
+            expires_at: connection.expires_at(),
+            expires_in: case.expires_in(),
+            guaranteed_until: connection.guaranteed_until(case.policy).filter(|at| !parked && *at > now),
+            scope: connection.granted_scope.clone(),
+            flow: connection.flow.clone(),
+            generation: connection.generation,
+            refreshed: connection.generation > before,
+            extra: opened.extra,
+            degraded,
+        })
+    }
+}
+
+/// One decision: a request over what was found.
+struct Case<'a> {
+    policy: &'a Policy,
+    request: Request,
+    found: &'a Found,
+}
+
+impl Case<'_> {
+    fn connection(&self) -> &Connection {
+        &self.found.held.connection
+    }
+
+    /// The row's answer, unless the flight just told that the rejected token works.
+    fn decide(&self, verdict: &Verdict) -> Freshness {
+        let decision = Freshness::of(self.connection(), self.policy, self.request, self.found.now);
+        match (&decision, verdict, &self.connection().token_set) {
+            (Freshness::Confirm, Verdict::NotConfirmed(set), Some(current)) if *set == current.id => {
+                let code = DegradedCode::RejectionNotConfirmed;
+                Freshness::Serve(Some(Degraded { code, since: self.found.now }))
+            }
+            _ => decision,
+        }
+    }
+
+    /// Whether the token in hand lives and the caller asked for no more.
+    fn contented(&self) -> bool {
+        let rejects = self.request.rejected == Some(self.connection().generation);
+        let lives = self.connection().expires_at().is_none_or(|at| at > self.found.now);
+        lives && !rejects && self.request.min_ttl.is_none()
+    }
+
+    /// Whoever can be served waits no longer than half of what the token in hand has left.
+    fn patience(&self, wait: Duration) -> Duration {
+        let left = self.connection().expires_at().map(|at| (at - self.found.now) / 2);
+        match left.and_then(|left| Duration::try_from(left).ok()) {
+            Some(half) if self.contented() => wait.min(half),
+            _ => wait,
+        }
+    }
+
+    fn expires_in(&self) -> Option<i64> {
+        self.connection().expires_at().map(|at| (at - self.found.now).whole_seconds().max(0))
+    }
+
+    fn degraded(&self, trouble: Trouble) -> Degraded {
+        let code = match trouble {
+            Trouble::CredentialsMissing | Trouble::Unreadable => DegradedCode::ProviderMisconfigured,
+            Trouble::Storage | Trouble::Unsettled | Trouble::Full => DegradedCode::ProviderUnavailable,
+        };
+        Degraded { code, since: self.found.now }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Error {
+        let connection = self.connection();
+        match refusal {
+            Refusal::NotConnected => Error::ConnectionNotFound { flow: Some(connection.flow.clone()) },
+            Refusal::Reauthorize(reason) => self.reauthorize(reason),
+            Refusal::Misconfigured => Error::Misconfigured { provider_error: self.last_code() },
+            Refusal::TtlUnsatisfiable { max_ttl } => {
+                Error::TtlUnsatisfiable { max_ttl: max_ttl.whole_seconds() }
+            }
+            Refusal::HoldOff { until } => Error::RefreshInProgress {
+                retry_after: self.seconds_until(until),
+                current_expires_in: self.current_expires_in(),
+            },
+            Refusal::BackingOff { until } if outcome::is_ours(&self.last_code()) => {
+                Error::ProviderUnavailable {
+                    retry_after: self.seconds_until(until),
+                    current_expires_in: self.current_expires_in(),
+                }
+            }
+            Refusal::BackingOff { .. } => Error::Misconfigured { provider_error: self.last_code() },
+        }
+    }
+
+    fn reauthorize(&self, reason: Reason) -> Error {
+        let connection = self.connection();
+        let over = connection.expires_at().filter(|_| connection.state == State::Active);
+        Error::ReauthorizationRequired {
+            reason,
+            since: over.unwrap_or(connection.since),
+            account: connection.account_label.clone(),
+            connected_by: connection.owner_label.clone().or_else(|| connection.owner.clone()),
+            flow: connection.flow.clone(),
+        }
+    }
+
+    fn out_of_luck(&self, trouble: Option<Trouble>) -> Error {
+        let current_expires_in = self.current_expires_in();
+        match trouble {
+            None => Error::RefreshInProgress { retry_after: 1, current_expires_in },
+            Some(Trouble::Unsettled) => Error::RefreshInProgress { retry_after: 15, current_expires_in },
+            Some(Trouble::CredentialsMissing) => Error::CredentialsMissing,
+            Some(Trouble::Unreadable) => Error::Unreadable(crate::vault::Error::DoesNotOpen {
+                table: "token_set",
+                column: "sealed_refresh",
+            }),
+            Some(Trouble::Storage) => Error::Store(crate::store::Error::Interrupted),
+            Some(Trouble::Full) => Error::Overloaded,
+        }
+    }
+
+    fn last_code(&self) -> String {
+        self.connection().last_error.as_ref().map_or_else(String::new, |error| error.code.clone())
+    }
+
+    fn current_expires_in(&self) -> Option<i64> {
+        self.expires_in().filter(|left| *left > 0)
+    }
+
+    fn seconds_until(&self, at: OffsetDateTime) -> u64 {
+        u64::try_from((at - self.found.now).whole_seconds()).unwrap_or_default().saturating_add(1)
+    }
+}
+
+impl Core {
+    async fn definition(&self, connector: &ConnectorId) -> Result<Arc<Definition>, Error> {
+        self.parts.registry.find(connector.as_str()).await?.ok_or(Error::ConnectorNotFound)
+    }
+
+    /// The connection a caller means: the flow it names, else the one named `default`, else the only one.
+    async fn find(&self, app: &AppId, connector: &ConnectorId, flow: Option<&Flow>) -> Result<Found, Error> {
+        let lookup = self.parts.store.conn().app(app).look_up(connector, flow).await?;
+        match lookup.app_state {
+            None => return Err(Error::AppNotFound),
+            Some(AppState::Disabled) => return Err(Error::AppDisabled),
+            Some(AppState::Active) => {}
+        }
+        let held = choose(lookup.rows, flow)?;
+        Ok(Found { held, now: lookup.now })
+    }
+}
+
+fn choose(rows: Vec<Held>, flow: Option<&Flow>) -> Result<Held, Error> {
+    let alive = |held: &Held| held.connection.state != State::Revoked;
+    let mut rows: Vec<Held> = rows.into_iter().filter(alive).collect();
+    let default = rows.iter().position(|held| held.connection.flow == Flow::default());
+    if let (true, Some(at)) = (rows.len() > 1, default) {
+        return Ok(rows.swap_remove(at));
+    }
+    match (rows.pop(), rows.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            let mut flows: Vec<Flow> = rows.into_iter().map(|held| held.connection.flow).collect();
+            flows.push(last.connection.flow);
+            flows.sort();
+            Err(Error::Ambiguous { flows })
+        }
+        (None, _) => Err(Error::ConnectionNotFound { flow: flow.cloned() }),
+    }
+}

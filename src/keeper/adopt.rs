@@ -1,0 +1,229 @@
+//! A grant becomes a connection: by a person's consent or by an import.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::model::app::AppId;
+use crate::model::connection::{Connection, Flow, State};
+use crate::model::connector::{Account, ConnectorId, Definition, Grant};
+use crate::model::entropy::uuid;
+use crate::model::event::{Action, Event, Origin};
+use crate::model::principal::Actor;
+use crate::model::secret::KeyedHash;
+use crate::model::token_set::Generation;
+use crate::store::Tx;
+use crate::store::token_sets::NewConnection;
+use crate::vault::Vault;
+
+use super::{Error, SecretsKeeper, seal};
+
+/// A grant with everything that makes it a connection.
+#[derive(Debug)]
+pub struct Adoption {
+    /// Tenant.
+    pub app: AppId,
+    /// Kind of API.
+    pub connector: ConnectorId,
+    /// Which of several.
+    pub flow: Flow,
+    /// What the provider gave.
+    pub grant: Grant,
+    /// Whose account it is, where known.
+    pub account: Option<Account>,
+    /// Who connected it.
+    pub owner: Actor,
+    /// What people call that one.
+    pub owner_label: Option<String>,
+    /// Credentials row and version it was made with.
+    pub credentials: Option<(Uuid, i64)>,
+    /// URL variables.
+    pub variables: BTreeMap<String, String>,
+    /// When the token request was sent.
+    pub sent_at: OffsetDateTime,
+    /// Where the request came from.
+    pub origin: Origin,
+    /// The consent this ends, in the same transaction.
+    pub signup: Option<Uuid>,
+    /// Which of the two.
+    pub kind: AdoptionKind,
+}
+
+/// How a grant came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdoptionKind {
+    /// A person consented.
+    Consent,
+    /// An admin brought tokens along; the provider is not called.
+    Import {
+        /// Whether a live connection may be replaced.
+        replace: bool,
+        /// When the access token dies, where the admin knows.
+        expires_at: Option<OffsetDateTime>,
+    },
+}
+
+/// The keyed hash of an account, the same in every app of the instance.
+pub fn account_fingerprint(vault: &Vault, connector: &ConnectorId, account_id: &str) -> KeyedHash {
+    vault.hash("connection", "account_fingerprint", connector.as_str().as_bytes(), account_id.as_bytes())
+}
+
+/// What an import found.
+enum Existing {
+    /// Nothing, or what may be replaced.
+    Replace(Option<Box<Connection>>),
+    /// The very token that is current: metadata only, nothing is touched.
+    Same(Generation),
+}
+
+impl SecretsKeeper {
+    /// Makes a grant the current token set of its connection, and audits it. Lease, counters, back-off and a
+    /// parked state end; a refresh under way cannot overwrite it.
+    pub async fn adopt(&self, adoption: Adoption) -> Result<Generation, Error> {
+        match self.try_adopt(&adoption).await {
+            // Two first consents at once: the second finds the first's row.
+            Err(Error::Store(crate::store::Error::AlreadyExists)) => self.try_adopt(&adoption).await,
+            done => done,
+        }
+    }
+
+    async fn try_adopt(&self, adoption: &Adoption) -> Result<Generation, Error> {
+        let definition = self.core.definition(&adoption.connector).await?;
+        let tx = self.core.parts.store.begin().await?;
+        let existing = match self.existing(&tx, adoption, &definition).await? {
+            Existing::Same(generation) => return Ok(generation),
+            Existing::Replace(existing) => existing,
+        };
+        if let Some(signup) = adoption.signup
+            && !tx.conn().finish_signup(signup).await?
+        {
+            return Err(Error::SignupGone);
+        }
+        let rows = tx.conn().app(&adoption.app);
+        let key = rows.find_app_key().await?.ok_or(Error::AppNotFound)?;
+        let fallback = uuid(&*self.core.parts.clock, &*self.core.parts.entropy);
+        let id = existing.as_ref().map_or(fallback, |connection| connection.id);
+        let import = match adoption.kind {
+            AdoptionKind::Consent => None,
+            AdoptionKind::Import { expires_at, .. } => Some(expires_at),
+        };
+        let fresh = seal::Fresh {
+            connection: id,
+            app: &adoption.app,
+            connector: &adoption.connector,
+            definition: &definition,
+            key: &key,
+            sent_at: adoption.sent_at,
+            keep_refresh: None,
+            keep_extra: serde_json::Map::new(),
+            keep_scope: None,
+            expires_at: import.flatten(),
+        };
+        let mut set = fresh.seal(&self.core.parts, &adoption.grant)?;
+        if import == Some(None) {
+            // Not known, and not made up: where the lifetime is known it is due at once.
+            let learnt = existing.as_ref().and_then(|connection| connection.lifetime);
+            let known = definition.policy().lifetime.or(learnt).is_some();
+            set.expires_at = None;
+            set.initial_life = None;
+            set.refresh_due_at = (known && set.refresh.is_some()).then_some(adoption.sent_at);
+        }
+        let generation = rows.adopt(&self.connection_of(adoption, id, import.is_some()), &set).await?;
+        let event = Event { token_set: Some(set.id), ..adopted_event(adoption) };
+        self.core.parts.audit.record_in(tx.conn(), event).await?;
+        tx.commit().await?;
+        info!(app.id = %adoption.app, connector = %adoption.connector, flow = %adoption.flow, %generation,
+            "an account was connected");
+        Ok(generation)
+    }
+
+    fn connection_of(&self, adoption: &Adoption, id: Uuid, import: bool) -> NewConnection {
+        let account = adoption.account.as_ref();
+        let lifetime = adoption.grant.expires_in.filter(|_| !import).map(time::Duration::seconds);
+        NewConnection {
+            id,
+            connector: adoption.connector.clone(),
+            flow: adoption.flow.clone(),
+            owner: adoption.owner.to_string(),
+            owner_label: adoption.owner_label.clone(),
+            account_fingerprint: account
+                .map(|account| account_fingerprint(&self.core.parts.vault, &adoption.connector, &account.id)),
+            account_label: account.map(|account| account.label.clone()),
+            variables: adoption.variables.clone(),
+            credentials: adoption.credentials,
+            lifetime,
+        }
+    }
+
+    /// The connection that is replaced or revived, locked; refuses what an import may not do.
+    async fn existing(
+        &self,
+        tx: &Tx<'_>,
+        adoption: &Adoption,
+        definition: &Definition,
+    ) -> Result<Existing, Error> {
+        let rows = tx.conn().app(&adoption.app);
+        let find = async || -> Result<Option<Box<Connection>>, Error> {
+            let found = rows.look_up(&adoption.connector, Some(&adoption.flow)).await?;
+            if found.app_state.is_none() {
+                return Err(Error::AppNotFound);
+            }
+            Ok(found.rows.into_iter().next().map(|held| Box::new(held.connection)))
+        };
+        let mut existing = find().await?;
+        if let Some(connection) = &existing {
+            rows.lock_connection(connection.id).await?;
+            existing = find().await?;
+        }
+        let AdoptionKind::Import { replace, .. } = adoption.kind else {
+            return Ok(Existing::Replace(existing));
+        };
+        let current = existing.as_deref();
+        if let Some(same) = self.check_fingerprint(tx, adoption, definition, current).await? {
+            return Ok(Existing::Same(same));
+        }
+        if current.is_some_and(|connection| connection.state != State::Revoked) && !replace {
+            return Err(Error::AlreadyExists);
+        }
+        Ok(Existing::Replace(existing))
+    }
+
+    async fn check_fingerprint(
+        &self,
+        tx: &Tx<'_>,
+        adoption: &Adoption,
+        definition: &Definition,
+        existing: Option<&Connection>,
+    ) -> Result<Option<Generation>, Error> {
+        let Some(token) = &adoption.grant.refresh_token else { return Ok(None) };
+        let fingerprint = seal::refresh_fingerprint(&self.core.parts.vault, token);
+        let holders = tx.conn().find_refresh_holders(fingerprint).await?;
+        let own = |connection: Uuid| existing.is_some_and(|existing| existing.id == connection);
+        if holders.iter().any(|holder| holder.current && !holder.revoke_pending && !own(holder.connection)) {
+            return Err(Error::DuplicateGrant);
+        }
+        let mut ours = holders.iter().filter(|holder| own(holder.connection)).peekable();
+        let (Some(connection), true) = (existing, ours.peek().is_some()) else { return Ok(None) };
+        if connection.state == State::Active && ours.clone().any(|holder| holder.current) {
+            return Ok(Some(connection.generation));
+        }
+        let spendable =
+            !connection.is_strict(&definition.policy()) && !ours.any(|holder| holder.revoke_pending);
+        if spendable { Ok(None) } else { Err(Error::AlreadySpent) }
+    }
+}
+
+fn adopted_event(adoption: &Adoption) -> Event {
+    let action = match adoption.kind {
+        AdoptionKind::Consent => Action::ConnectionConnect,
+        AdoptionKind::Import { .. } => Action::ConnectionImport,
+    };
+    Event {
+        app: Some(adoption.app.clone()),
+        connector: Some(adoption.connector.clone()),
+        flow: Some(adoption.flow.to_string()),
+        ..Event::new(adoption.owner.clone(), action, adoption.origin)
+    }
+}

@@ -1,0 +1,154 @@
+//! Single flight: one refresh per connection and process, owned by the keeper and not by whoever waits.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, watch};
+use uuid::Uuid;
+
+use crate::model::token_set::TokenSetId;
+
+use super::Core;
+use super::refresh::{self, Target};
+
+/// Callers that may wait in this process, and for one connection.
+const WAITERS: usize = 10_000;
+const WAITERS_PER_CONNECTION: usize = 2_000;
+
+/// How a flight ended, for those who waited; each then decides again with its own request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The row tells.
+    Done,
+    /// The provider says that the rejected token of this set works.
+    NotConfirmed(TokenSetId),
+    /// Nothing was sent, and the row does not tell why.
+    Failed(Trouble),
+}
+
+impl Verdict {
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Failed(trouble) => Some(*trouble),
+            Self::Done | Self::NotConfirmed(_) => None,
+        }
+    }
+}
+
+/// Why a flight sent nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The connector has no client id here.
+    CredentialsMissing,
+    /// A stored secret does not open.
+    Unreadable,
+    /// The database did not take the claim.
+    Storage,
+    /// The process has just started and an earlier send's outcome is not known.
+    Unsettled,
+    /// Too many wait, or the process ends.
+    Full,
+}
+
+type Landing = watch::Receiver<Option<Verdict>>;
+
+/// The flights under way.
+pub(super) struct Flights {
+    board: Arc<Board>,
+    waiting: Semaphore,
+}
+
+#[derive(Default)]
+struct Board {
+    flights: Mutex<HashMap<Uuid, (watch::Sender<Option<Verdict>>, Landing)>>,
+    closed: AtomicBool,
+    landed: Notify,
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self { board: Arc::default(), waiting: Semaphore::new(WAITERS) }
+    }
+}
+
+impl Flights {
+    /// Joins the connection's flight, or begins one, and waits for its end at most `patience`. A caller that
+    /// hangs up cancels nothing.
+    pub(super) async fn board(&self, core: &Arc<Core>, target: Target, patience: Duration) -> Verdict {
+        let Ok(_place) = self.waiting.try_acquire() else { return Verdict::Failed(Trouble::Full) };
+        let Some(mut landing) = self.join_or_begin(core, target) else {
+            return Verdict::Failed(Trouble::Full);
+        };
+        let landed = tokio::time::timeout(patience, landing.wait_for(Option::is_some)).await;
+        match landed {
+            Ok(Ok(verdict)) => verdict.clone().unwrap_or(Verdict::Done),
+            // The flight panicked; its claim lapses by itself.
+            Ok(Err(_)) => Verdict::Failed(Trouble::Storage),
+            Err(_) => Verdict::Done,
+        }
+    }
+
+    fn join_or_begin(&self, core: &Arc<Core>, target: Target) -> Option<Landing> {
+        let id = target.connection.id;
+        let mut flights = self.board.lock();
+        if let Some((sender, landing)) = flights.get(&id) {
+            return (sender.receiver_count() <= WAITERS_PER_CONNECTION).then(|| landing.clone());
+        }
+        if self.board.closed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let (sender, landing) = watch::channel(None);
+        flights.insert(id, (sender, landing.clone()));
+        let seat = Seat { board: Arc::clone(&self.board), id };
+        let core = Arc::clone(core);
+        tokio::spawn(async move {
+            let verdict = refresh::run(&core, target).await;
+            seat.land(verdict);
+        });
+        Some(landing)
+    }
+
+    pub(super) async fn drain(&self, limit: Duration) {
+        self.board.closed.store(true, Ordering::SeqCst);
+        let empty = async {
+            loop {
+                let landed = self.board.landed.notified();
+                if self.board.lock().is_empty() {
+                    return;
+                }
+                landed.await;
+            }
+        };
+        // Past the limit the claims lapse by themselves.
+        let _ = tokio::time::timeout(limit, empty).await;
+    }
+}
+
+impl Board {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (watch::Sender<Option<Verdict>>, Landing)>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A flight's entry; gone when the flight ends, also by a panic.
+struct Seat {
+    board: Arc<Board>,
+    id: Uuid,
+}
+
+impl Seat {
+    fn land(self, verdict: Verdict) {
+        if let Some((sender, _)) = self.board.lock().get(&self.id) {
+            sender.send_replace(Some(verdict));
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.board.lock().remove(&self.id);
+        self.board.landed.notify_waiters();
+    }
+}

@@ -1,0 +1,268 @@
+//! One refresh: confirm where asked, claim, send once, record what came of it.
+//!
+//! No transaction is open while the provider is called. The deadline forbids sending, never storing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::connectors::{Connector, Probe};
+use crate::model::connection::{Connection, State};
+use crate::model::connector::Definition;
+use crate::model::entropy::uuid;
+use crate::model::event::{Action, Event, Origin};
+use crate::model::principal::Actor;
+use crate::model::secret::Secret;
+use crate::model::token_set::TokenSetId;
+use crate::registry::Opened;
+use crate::store::leases::{Attempt, Claim};
+
+use super::flight::{Trouble, Verdict};
+use super::{Core, Error, seal};
+
+/// What a flight is about: the connection as it was read.
+pub(super) struct Target {
+    pub(super) definition: Arc<Definition>,
+    pub(super) connection: Connection,
+    /// Its token was rejected by the API: ask first.
+    want_proof: bool,
+}
+
+/// What is needed to send and to record.
+pub(super) struct Trip<'a> {
+    pub(super) core: &'a Core,
+    pub(super) target: &'a Target,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) opened: Opened,
+    pub(super) attempt: Attempt,
+}
+
+/// Time since before the claim was sent. Counts a suspended machine: whichever of the steady and the wall
+/// clock says more.
+struct Stopwatch {
+    steady: Instant,
+    wall: OffsetDateTime,
+}
+
+impl Stopwatch {
+    fn start(core: &Core) -> Self {
+        Self { steady: Instant::now(), wall: core.parts.clock.now() }
+    }
+
+    fn elapsed(&self, core: &Core) -> Duration {
+        let wall = Duration::try_from(core.parts.clock.now() - self.wall).unwrap_or_default();
+        self.steady.elapsed().max(wall)
+    }
+}
+
+impl Target {
+    pub(super) fn new(definition: &Arc<Definition>, connection: Connection, want_proof: bool) -> Self {
+        Self { definition: Arc::clone(definition), connection, want_proof }
+    }
+}
+
+/// Runs a flight to its end.
+pub(super) async fn run(core: &Core, target: Target) -> Verdict {
+    match fly(core, &target).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            let connection = &target.connection;
+            warn!(app.id = %connection.app, connector = %connection.connector, %error, "a refresh could not begin");
+            Verdict::Failed(match error {
+                Error::CredentialsMissing => Trouble::CredentialsMissing,
+                Error::Unreadable(_) => Trouble::Unreadable,
+                _ => Trouble::Storage,
+            })
+        }
+    }
+}
+
+async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
+    let connection = &target.connection;
+    let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
+    let policy = target.definition.policy();
+    let opened = core.credentials_of(connection, &target.definition).await?;
+    let connector = core.parts.registry.connector(&target.definition);
+    if target.want_proof {
+        let probe = confirm(core, target, &*connector, &opened).await?;
+        match probe {
+            None => return Ok(Verdict::Done),
+            Some(false) => return Ok(Verdict::NotConfirmed(set.id)),
+            Some(true) if !connection.can_refresh(&policy) => return park(core, target, set.id).await,
+            Some(true) => {}
+        }
+    }
+    let strict = connection.is_strict(&policy);
+    if strict && connection.sending.sends > 0 && core.parts.clock.now() < core.settled_at {
+        return Ok(Verdict::Failed(Trouble::Unsettled));
+    }
+    let stopwatch = Stopwatch::start(core);
+    let lease = uuid(&*core.parts.clock, &*core.parts.entropy);
+    let attempt = Attempt { connection: connection.id, seen: set.id, lease };
+    let trip = Trip { core, target, connector, opened, attempt };
+    let Some(claim) = trip.claim(strict).await? else {
+        return trip.wait_for_other().await;
+    };
+    let Some(refresh_token) = trip.open_refresh(&claim).await? else {
+        return Ok(Verdict::Failed(Trouble::Unreadable));
+    };
+    if stopwatch.elapsed(core) + core.settings.provider_timeout + Duration::from_secs(1) > core.settings.lease
+    {
+        trip.release().await;
+        return Ok(Verdict::Done);
+    }
+    let answer = trip.connector.refresh(&trip.opened.credentials, &refresh_token).await;
+    trip.record(&claim, refresh_token, answer).await;
+    Ok(Verdict::Done)
+}
+
+/// Whether the provider confirms that the token no longer works; `None`: somebody else counted meanwhile.
+async fn confirm(
+    core: &Core,
+    target: &Target,
+    connector: &dyn Connector,
+    opened: &Opened,
+) -> Result<Option<bool>, Error> {
+    let connection = &target.connection;
+    let now = core.parts.clock.now();
+    let Some(next) = connection.rejections.another(now) else { return Ok(None) };
+    let tx = core.parts.store.begin().await?;
+    let counted =
+        tx.conn().app(&connection.app).count_rejection(connection.id, connection.rejections, next).await?;
+    tx.commit().await?;
+    if !counted {
+        return Ok(None);
+    }
+    if !target.definition.policy().probeable {
+        return Ok(Some(true));
+    }
+    let held = core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?.held;
+    let access = core.open_access(&held).await?.access;
+    let probe = connector.probe(&opened.credentials, &access).await.unwrap_or(Probe::Unknown);
+    Ok(Some(probe == Probe::Rejected))
+}
+
+async fn park(core: &Core, target: &Target, set: TokenSetId) -> Result<Verdict, Error> {
+    let connection = &target.connection;
+    let tx = core.parts.store.begin().await?;
+    if tx.conn().app(&connection.app).park_rejected(connection.id, set).await? {
+        core.parts.audit.record_in(tx.conn(), event(connection, set, "rejected")).await?;
+        tx.commit().await?;
+        warn!(app.id = %connection.app, connector = %connection.connector, flow = %connection.flow,
+            "the API refuses a token that cannot be refreshed; a new consent is needed");
+    }
+    Ok(Verdict::Done)
+}
+
+/// The audit record of a refresh that ended.
+pub(super) fn event(connection: &Connection, set: TokenSetId, result: &'static str) -> Event {
+    Event {
+        result,
+        app: Some(connection.app.clone()),
+        connector: Some(connection.connector.clone()),
+        flow: Some(connection.flow.to_string()),
+        token_set: Some(set),
+        ..Event::new(Actor::System, Action::TokenRefresh, Origin { address: None, trace_id: Uuid::nil() })
+    }
+}
+
+impl Trip<'_> {
+    /// The committed claim; a claim whose commit is unknown is none, and is given back when that works.
+    async fn claim(&self, strict: bool) -> Result<Option<Claim>, Error> {
+        let claimed = async {
+            let tx = self.core.parts.store.begin().await?;
+            let lease_us = i64::try_from(self.core.settings.lease.as_micros()).unwrap_or(i64::MAX);
+            let claim =
+                tx.conn().app(&self.target.connection.app).claim(self.attempt, lease_us, strict).await?;
+            tx.commit().await?;
+            Ok::<_, crate::store::Error>(claim)
+        };
+        match claimed.await {
+            Ok(claim) => Ok(claim),
+            Err(error) => {
+                self.release().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Gives the claim back: nothing was sent.
+    async fn release(&self) {
+        let released = async {
+            let tx = self.core.parts.store.begin().await?;
+            tx.conn().app(&self.target.connection.app).release(self.attempt).await?;
+            tx.commit().await
+        };
+        if let Err(error) = released.await {
+            info!(%error, "a claim could not be given back; it lapses by itself");
+        }
+    }
+
+    /// The refresh token, where it opens in its place and for the origin it is about to be sent to.
+    async fn open_refresh(&self, claim: &Claim) -> Result<Option<Secret>, Error> {
+        let connection = &self.target.connection;
+        let origin = self.target.definition.token_origin();
+        let place = seal::refresh_place(connection, self.attempt.seen, &origin);
+        match self.core.parts.vault.open(&claim.key, &place, &claim.refresh) {
+            Ok(secret) => Ok(Some(secret)),
+            Err(error) => {
+                self.release().await;
+                self.core.unreadable(connection, self.attempt.seen).await;
+                warn!(app.id = %connection.app, connector = %connection.connector, %error,
+                    "a refresh token does not open in its place; nothing was sent");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Somebody else has the claim: re-read with jittered back-off until the row has moved on.
+    async fn wait_for_other(&self) -> Result<Verdict, Error> {
+        let connection = &self.target.connection;
+        let mut pause_ms = 50_u64;
+        let started = Instant::now();
+        while started.elapsed() < self.core.settings.lease {
+            tokio::time::sleep(Duration::from_millis(self.core.jittered(pause_ms))).await;
+            pause_ms = (pause_ms * 2).min(500);
+            let found =
+                self.core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?;
+            let seen = found.held.connection;
+            let moved = seen.token_set.as_ref().is_none_or(|set| set.id != self.attempt.seen);
+            let leased = seen.sending.lease_until.is_some_and(|until| until > found.now);
+            if moved || !leased || seen.state != State::Active {
+                break;
+            }
+        }
+        Ok(Verdict::Done)
+    }
+}
+
+impl Core {
+    /// What a connection was made with, else what a new consent would use (imports).
+    pub(super) async fn credentials_of(
+        &self,
+        connection: &Connection,
+        definition: &Definition,
+    ) -> Result<Opened, Error> {
+        let registry = &self.parts.registry;
+        let own = match connection.credentials {
+            Some((id, _)) => registry.credentials(id, definition).await?,
+            None => None,
+        };
+        let opened = match own {
+            Some(opened) => Some(opened),
+            None => registry.credentials_for(&connection.app, definition).await?,
+        };
+        Ok(opened.ok_or(Error::CredentialsMissing)?.with_variables(&connection.variables))
+    }
+
+    /// `ms`, give or take half of it.
+    pub(super) fn jittered(&self, ms: u64) -> u64 {
+        let mut die = [0_u8; 1];
+        self.parts.entropy.fill(&mut die);
+        let [die] = die;
+        ms / 2 + ms * u64::from(die) / 255
+    }
+}

@@ -1,0 +1,6 @@
+//! Does the sandbox behave as it says, seen from outside?
+
+mod apis;
+mod driver;
+mod flows;
+mod troubles;

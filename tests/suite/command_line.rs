@@ -1,0 +1,341 @@
+//! What do a shell and a scheduler see of the commands that speak to a broker?
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::scripted::{Scripted, ScriptedServer, Seen};
+
+const SECRET: &str = "s3cret-canary";
+
+/// A broker that signs everybody in and plays `script`.
+async fn broker(script: impl Fn(&Seen) -> Scripted + Send + Sync + 'static) -> ScriptedServer {
+    ScriptedServer::start(move |seen, _| match seen.target.as_str() {
+        "/o/token/" => ok(&json!({"access_token": "bearer-canary", "expires_in": 3600})),
+        _ => script(seen),
+    })
+    .await
+}
+
+fn ok(body: &Value) -> Scripted {
+    (200, "", body.to_string())
+}
+
+fn handed() -> Value {
+    json!({
+        "access_token": "gho_canary", "token_type": "bearer", "expires_in": 3312,
+        "expires_at": "2026-11-24T10:00:00Z", "guaranteed_until": "2026-11-24T09:59:30Z", "scope": "repo",
+        "app_id": "acme", "connector": "github", "flow": "default", "generation": 17, "refreshed": true,
+        "extra": {}, "degraded": null,
+    })
+}
+
+fn command(server: &ScriptedServer, line: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jeton"));
+    command.args(line).env("JETON_URL", &server.url).env("JETON_CLIENT_ID", "job");
+    command.env("JETON_CLIENT_SECRET", SECRET).env_remove("JETON_CLIENT_SECRET_FILE");
+    command
+}
+
+/// Runs the command to its end with this standard input.
+async fn run(server: &ScriptedServer, line: &[&str], stdin: &'static str) -> Output {
+    let mut command = command(server, line);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = move || {
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
+        child.wait_with_output().unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Standard error, which never holds a secret.
+fn stderr(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(!text.contains("canary"), "{text}");
+    text
+}
+
+/// The one call that was made after signing in.
+fn call(server: &ScriptedServer) -> (String, Value) {
+    let calls: Vec<_> = server.seen().into_iter().filter(|seen| seen.target != "/o/token/").collect();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert_eq!(calls[0].headers["authorization"], "Bearer bearer-canary");
+    let body = serde_json::from_str(&calls[0].body).unwrap_or(Value::Null);
+    (format!("{} {}", calls[0].method, calls[0].target), body)
+}
+
+#[tokio::test]
+async fn token_prints_the_token_and_nothing_else() {
+    for (format, expected) in [
+        ("raw", "gho_canary\n"),
+        ("header", "Authorization: Bearer gho_canary\n"),
+        ("env", "GITHUB_TOKEN=gho_canary\n"),
+    ] {
+        let server = broker(|_| ok(&handed())).await;
+        let line = ["token", "acme", "github", "--format", format, "--min-ttl", "30m", "--flow", "b"];
+        let output = run(&server, &line, "").await;
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (expected, ""));
+        assert_eq!(call(&server).0, "GET /acme/github/binb-token?flow=b&min_ttl=1800");
+    }
+    let server = broker(|_| ok(&handed())).await;
+    let output = run(&server, &["token", "acme", "github", "--json"], "").await;
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), handed());
+}
+
+#[tokio::test]
+async fn an_ailing_connection_is_told_on_standard_error() {
+    let mut body = handed();
+    body["degraded"] = json!({"code": "provider_unavailable", "since": null, "detail": "GitHub is down"});
+    let server = broker(move |_| ok(&body)).await;
+    let output = run(&server, &["token", "acme", "github"], "").await;
+    assert_eq!(stdout(&output), "gho_canary\n");
+    assert_eq!(stderr(&output), "jeton: the token lives, but: GitHub is down (provider_unavailable)\n");
+}
+
+#[tokio::test]
+async fn a_failure_is_one_line_and_an_exit_code() {
+    let problem = |code: &str, action: &str, more: Value| {
+        let mut body = json!({"code": code, "action": action, "detail": "It failed.", "trace_id": "ab12"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.to_string()
+    };
+    let signup = json!({"reason": "revoked", "signup_url": "https://b.example/acme/github/signup"});
+    let cases = [
+        (503, problem("provider_unavailable", "retry", json!({})), 75, "try again in 3000 s"),
+        (
+            409,
+            problem("reauthorization_required", "reauthorize", signup),
+            78,
+            "connect the account again: https://b.example/acme/github/signup",
+        ),
+        (422, problem("credentials_missing", "fix_configuration", json!({})), 78, "jeton credentials set"),
+        (403, problem("forbidden", "request_access", json!({})), 77, "ask a superadmin"),
+        (422, problem("ttl_unsatisfiable", "change_request", json!({"max_ttl": 600})), 1, "at most 600 s"),
+        (
+            409,
+            problem("ambiguous_connection", "change_request", json!({"flows": ["a", "b"]})),
+            1,
+            "choose one with --flow: a, b",
+        ),
+    ];
+    for (status, body, exit_code, advice) in cases {
+        let server = broker(move |_| (status, "retry-after: 3000\r\n", body.clone())).await;
+        let output = run(&server, &["token", "acme", "github"], "").await;
+        let line = stderr(&output);
+        assert_eq!(output.status.code(), Some(exit_code), "{line}");
+        assert!(line.starts_with("jeton: cannot get a token of acme/github: It failed ("), "{line}");
+        assert!(line.contains(advice) && line.ends_with(" [trace ab12]\n"), "{line}");
+        assert_eq!((line.lines().count(), output.stdout.len()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_worth_another_try() {
+    let mut server = broker(|_| ok(&handed())).await;
+    // Nothing listens on the discard port of loopback.
+    server.url = "http://127.0.0.1:9".to_owned();
+    let output = run(&server, &["app", "list"], "").await;
+    assert_eq!(output.status.code(), Some(75));
+    assert!(stderr(&output).contains("check JETON_URL"));
+}
+
+#[tokio::test]
+async fn unset_variables_are_named() {
+    let server = broker(|_| ok(&handed())).await;
+    for name in ["JETON_URL", "JETON_CLIENT_ID", "JETON_CLIENT_SECRET"] {
+        let output = command(&server, &["token", "acme", "github"]).env_remove(name).output().unwrap();
+        assert_eq!(output.status.code(), Some(78));
+        assert!(stderr(&output).contains(&format!("variable {name} is not set")));
+    }
+    let mut far = command(&server, &["token", "acme", "github"]);
+    let output = far.env("JETON_URL", "http://broker.example").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("use https"));
+}
+
+#[tokio::test]
+async fn exec_passes_the_token_streams_and_exit_code() {
+    let server = broker(|_| ok(&handed())).await;
+    let script = "cat; printf '%s\\n' \"$GH\" \"$1\"; exit 42";
+    let line = ["exec", "acme", "github", "--env", "GH", "--", "sh", "-c", script, "sh", "--flow"];
+    let output = run(&server, &line, "typed\n").await;
+    assert_eq!(output.status.code(), Some(42));
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("typed\ngho_canary\n--flow\n", ""));
+    assert_eq!(call(&server).0, "GET /acme/github/binb-token");
+}
+
+#[tokio::test]
+async fn exec_passes_signals_on() {
+    let server = broker(|_| ok(&handed())).await;
+    let script = "trap 'exit 9' TERM; echo ready; while :; do :; done";
+    let line = ["exec", "acme", "github", "--env", "GH", "--", "sh", "-c", script];
+    let mut command = command(&server, &line);
+    command.stdout(Stdio::piped());
+    let terminate = move || {
+        let mut child = command.spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        (ready, child.wait().unwrap())
+    };
+    let (ready, status) = tokio::task::spawn_blocking(terminate).await.unwrap();
+    assert_eq!((ready.as_str(), status.code()), ("ready\n", Some(9)));
+
+    let line = ["exec", "acme", "github", "--env", "GH", "--", "sh", "-c", "kill -INT $$"];
+    assert_eq!(run(&server, &line, "").await.status.signal(), Some(2));
+}
+
+#[tokio::test]
+async fn exec_says_when_the_program_is_absent() {
+    let server = broker(|_| ok(&handed())).await;
+    let line = ["exec", "acme", "github", "--env", "GH", "--", "no-such-program"];
+    let output = run(&server, &line, "").await;
+    assert_eq!(output.status.code(), Some(127));
+    assert!(stderr(&output).starts_with("jeton: cannot run `no-such-program`: "));
+}
+
+#[tokio::test]
+async fn exec_starts_nothing_without_a_token() {
+    let server = broker(|_| (403, "", String::new())).await;
+    let line = ["exec", "acme", "github", "--env", "GH", "--", "echo", "started"];
+    let output = run(&server, &line, "").await;
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(77), ""));
+}
+
+#[tokio::test]
+async fn lists_are_tables_or_json() {
+    let page = || json!({"items": [{"id": "acme", "name": "Acme", "state": "active"}], "next_cursor": null});
+    let server = broker(move |_| ok(&page())).await;
+    let output = run(&server, &["app", "list"], "").await;
+    assert_eq!(stdout(&output), "ID    NAME  STATE\nacme  Acme  active\n");
+    assert_eq!(call(&server).0, "GET /admin/v1/apps");
+    let output = run(&server, &["app", "list", "--json"], "").await;
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), page()["items"]);
+}
+
+#[tokio::test]
+async fn connections_that_need_attention_end_with_78() {
+    let script = |seen: &Seen| {
+        let items = match seen.target.contains("state=misconfigured") {
+            true => json!([{"app_id": "acme", "connector": "github", "state": "misconfigured"}]),
+            false => json!([]),
+        };
+        ok(&json!({"items": items, "next_cursor": null}))
+    };
+    let server = broker(script).await;
+    let output = run(&server, &["connection", "list", "--needs-attention"], "").await;
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stdout(&output).contains("misconfigured"));
+    let fine = broker(|_| ok(&json!({"items": [], "next_cursor": null}))).await;
+    let output = run(&fine, &["connection", "list", "--needs-attention"], "").await;
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "none\n"));
+}
+
+#[tokio::test]
+async fn each_verb_is_its_call() {
+    let cases: [(&str, &str, Value); 18] = [
+        ("app create acme", "POST /admin/v1/apps", json!({"id": "acme", "name": "acme"})),
+        ("app update acme --state disabled", "PATCH /admin/v1/apps/acme", json!({"state": "disabled"})),
+        ("app delete acme --confirm acme", "DELETE /admin/v1/apps/acme?confirm=acme", Value::Null),
+        (
+            "app members add acme u1 --role app_admin",
+            "POST /admin/v1/apps/acme/members",
+            json!({"user_id": "u1", "role": "app_admin"}),
+        ),
+        ("app members remove acme u1", "DELETE /admin/v1/apps/acme/members/u1", Value::Null),
+        ("connector show github", "GET /admin/v1/connectors/github", Value::Null),
+        ("credentials show github", "GET /admin/v1/connectors/github/credentials", Value::Null),
+        (
+            "credentials delete github --app acme",
+            "DELETE /admin/v1/apps/acme/connectors/github/credentials",
+            Value::Null,
+        ),
+        (
+            "client create nightly --role superadmin --scope binb:read --allow acme/*",
+            "POST /admin/v1/clients",
+            json!({"identifier": "nightly", "kind": "service", "role": "superadmin", "scopes": ["binb:read"],
+                "allow": ["acme/*"]}),
+        ),
+        ("client update c1 --disable", "PATCH /admin/v1/clients/c1", json!({"disabled": true})),
+        ("client secret add c1", "POST /admin/v1/clients/c1/secrets", json!({})),
+        ("client secret delete c1 s1", "DELETE /admin/v1/clients/c1/secrets/s1", Value::Null),
+        (
+            "invite create acme --email kim@acme.example --expires-in 2d",
+            "POST /admin/v1/apps/acme/invitations",
+            json!({"email": "kim@acme.example", "expires_in_s": 172_800}),
+        ),
+        ("invite delete acme i1", "DELETE /admin/v1/apps/acme/invitations/i1", Value::Null),
+        (
+            "connection share acme github --flow b",
+            "PATCH /admin/v1/apps/acme/connections/github?flow=b",
+            json!({"shared": true}),
+        ),
+        ("connection delete acme github", "DELETE /admin/v1/apps/acme/connections/github", Value::Null),
+        (
+            "user create kim@acme.example --display-name Kim",
+            "POST /admin/v1/users",
+            json!({"email": "kim@acme.example", "display_name": "Kim"}),
+        ),
+        ("user password-link u1", "POST /admin/v1/users/u1/password-link", json!({})),
+    ];
+    for (line, expected, body) in cases {
+        let server = broker(|_| ok(&json!({"id": "x"}))).await;
+        let output = run(&server, &line.split(' ').collect::<Vec<_>>(), "").await;
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "id  x\n"), "{line}");
+        assert_eq!(call(&server), (expected.to_owned(), body), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_providers_secret_comes_from_standard_input() {
+    let server =
+        broker(|_| ok(&json!({"client_id": "gh", "redirect_uri": "https://b.example/connect"}))).await;
+    let line =
+        ["credentials", "set", "github", "--client-id", "gh", "--scope", "repo user", "--keep-previous"];
+    let output = run(&server, &line, "provider-canary\n").await;
+    assert_eq!(stdout(&output), "client_id     gh\nredirect_uri  https://b.example/connect\n");
+    assert_eq!(stderr(&output), "");
+    let body = json!({"client_id": "gh", "client_secret": "provider-canary", "scopes": ["repo", "user"]});
+    let path = "PUT /admin/v1/connectors/github/credentials?keep_previous=true";
+    assert_eq!(call(&server), (path.to_owned(), body));
+}
+
+#[tokio::test]
+async fn an_import_makes_apps_and_goes_on_after_a_refusal() {
+    let script = |seen: &Seen| match (seen.method.as_str(), seen.target.as_str()) {
+        ("GET", "/admin/v1/apps/old") => ok(&json!({"id": "old"})),
+        ("GET", _) => (404, "", json!({"code": "app_not_found", "action": "fix_configuration"}).to_string()),
+        (_, "/admin/v1/apps/old/connections/github/import") => (
+            409,
+            "",
+            json!({"code": "duplicate_grant", "action": "change_request", "detail": "held"}).to_string(),
+        ),
+        _ => ok(&json!({})),
+    };
+    let lines = r#"{"app_id":"old","connector":"github","access_token":"import-canary"}
+{"app_id":"new","connector":"aircall","access_token":"import-canary","flow":"b"}
+"#;
+    let server = broker(script).await;
+    let output = run(&server, &["connection", "import", "-", "--dry-run"], lines).await;
+    assert!(stdout(&output).contains("would be imported") && server.seen().is_empty());
+
+    let output = run(&server, &["connection", "import", "-", "--create-apps", "--replace"], lines).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "jeton: 1 of 2 connections were not imported\n");
+    let table = stdout(&output);
+    assert!(table.contains("refused   held (duplicate_grant)") && !table.contains("canary"), "{table}");
+    let seen = server.seen();
+    let made = seen.iter().find(|seen| seen.target == "/admin/v1/apps").unwrap();
+    assert_eq!(made.body, r#"{"id":"new","name":"new"}"#);
+    let last = seen.last().unwrap();
+    assert_eq!(last.target, "/admin/v1/apps/new/connections/aircall/import");
+    assert_eq!(last.body, r#"{"access_token":"import-canary","flow":"b","replace":true}"#);
+}
