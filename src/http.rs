@@ -1,7 +1,9 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
+pub mod admin;
 pub mod extract;
 pub mod layer;
+pub mod openapi;
 pub mod page;
 pub mod person;
 pub mod problem;

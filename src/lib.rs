@@ -4,6 +4,7 @@
 //! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], services.
 //! Tier 3: [`http`], the web.
 
+pub mod admin;
 pub mod audit;
 pub mod cli;
 pub mod connectors;

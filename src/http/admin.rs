@@ -4,7 +4,7 @@
 //! and before anything is looked up.
 
 pub(in crate::http) mod apps;
-pub(in crate::http) mod clients;
+//CL pub(in crate::http) mod clients;
 pub(in crate::http) mod connections;
 pub(in crate::http) mod connectors;
 pub(in crate::http) mod credentials;

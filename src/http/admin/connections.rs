@@ -20,7 +20,7 @@ use crate::http::problem::{Answer, Problem};
 use crate::identity::Superadmin;
 use crate::keeper::{ListFilter, SecretsKeeper, Status};
 use crate::model::app::AppId;
-use crate::model::connection::{Flow, State};
+use crate::model::connection::{Flow, Reason};
 use crate::model::connector::ConnectorId;
 use crate::model::secret::Secret;
 

@@ -15,7 +15,7 @@ impl From<apps::Error> for Problem {
             apps::Error::Reserved(_) => Self::invalid("/id", "is a reserved name"),
             apps::Error::Unconfirmed(id) => Self::invalid("confirm", format!("must repeat the id `{id}`")),
             apps::Error::Keeper(cause) => cause.into(),
-            apps::Error::Vault(cause) => Self::internal(&cause),
+            apps::Error::Vault(cause) => cause.into(),
             apps::Error::Audit(cause) => cause.into(),
             apps::Error::Store(cause) => cause.into(),
         }
@@ -69,10 +69,7 @@ impl From<credentials::Error> for Problem {
             ),
             credentials::Error::Invalid(violations) => violated(&violations),
             credentials::Error::Changed => Self::new(Code::PreconditionFailed),
-            credentials::Error::Vault(crate::vault::Error::DoesNotOpen { .. }) => {
-                Self::new(Code::SecretUnreadable)
-            }
-            credentials::Error::Vault(cause) => Self::internal(&cause),
+            credentials::Error::Vault(cause) => cause.into(),
             credentials::Error::Registry(cause) => cause.into(),
             credentials::Error::Audit(cause) => cause.into(),
             credentials::Error::Store(cause) => cause.into(),
