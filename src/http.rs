@@ -2,9 +2,14 @@
 
 pub mod admin;
 pub mod extract;
+pub mod account;
+pub mod form;
+pub mod invitations;
 pub mod layer;
 pub mod openapi;
+pub mod login;
 pub mod page;
 pub mod person;
 pub mod problem;
 pub mod settings;
+pub mod start;

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -77,7 +76,7 @@ impl Passwords {
         let keyed = self.keyed(user, password);
         let stored = stored.map(str::to_owned);
         self.compute(move || match stored {
-            Some(stored) => match argon2().verify_password(&keyed.0, &PasswordHash::new(&stored)?) {
+            Some(stored) => match argon2().verify_password(&keyed.0, stored.as_str()) {
                 Ok(()) => Ok(true),
                 Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
                 Err(error) => Err(error.into()),
