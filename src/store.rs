@@ -13,12 +13,6 @@ pub mod connectors;
 pub mod credentials;
 pub mod entity;
 pub mod instance;
-pub mod leases;
-pub mod signing_keys;
-pub mod signups;
-#[cfg(test)]
-pub(crate) mod testing;
-pub mod token_sets;
 pub mod invitations;
 pub mod leases;
 pub mod sessions;

@@ -9,7 +9,7 @@ use crate::identity::Superadmin;
 use crate::keeper::{self, Adoption, AdoptionKind, SecretsKeeper};
 use crate::model::app::AppId;
 use crate::model::connection::Flow;
-use crate::model::connector::{ConnectorId, Definition, Grant, Violation, is_token_field};
+use crate::model::connector::{Definition, Grant, Violation, is_token_field};
 use crate::model::secret::Secret;
 use crate::model::time::Clock;
 use crate::registry::{self, Registry};

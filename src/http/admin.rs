@@ -99,17 +99,7 @@ fn connector_routes(cfg: &mut ServiceConfig) {
 }
 
 fn identity_routes(cfg: &mut ServiceConfig) {
-    cfg.service(at("/clients").route(get().to(clients::list_clients)).route(post().to(clients::create_client)))
-        .service(
-            at("/clients/{client_id}")
-                .route(get().to(clients::read_client))
-                .route(patch().to(clients::change_client))
-                .route(delete().to(clients::delete_client)),
-        )
-        .service(at("/clients/{client_id}/secrets").route(post().to(clients::create_client_secret)))
-        .service(
-            at("/clients/{client_id}/secrets/{secret_id}").route(delete().to(clients::delete_client_secret)),
-        )
+    cfg
         .service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
         .service(
             at("/users/{user_id}")

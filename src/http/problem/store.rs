@@ -8,7 +8,9 @@ impl From<store::Error> for Problem {
         match error {
             store::Error::AlreadyExists => Self::new(Code::AlreadyExists),
             store::Error::Corrupt { .. } => Self::internal(&error),
-            store::Error::Unavailable(_) | store::Error::Locked(_) | store::Error::File { .. } => {
+            store::Error::Unavailable(_)
+            | store::Error::Interrupted
+            | store::Error::Locked(_) | store::Error::File { .. } => {
                 tracing::warn!(cause = %Chain(&error), "the database gave nothing");
                 Self::new(Code::StorageUnavailable)
             }
