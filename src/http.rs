@@ -1,13 +1,14 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
-pub mod admin;
-pub mod extract;
 pub mod account;
+pub mod admin;
+mod binb_token;
+pub mod extract;
 pub mod form;
 pub mod invitations;
 pub mod layer;
-pub mod openapi;
 pub mod login;
+pub mod openapi;
 pub mod page;
 pub mod person;
 pub mod problem;

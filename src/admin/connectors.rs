@@ -176,7 +176,13 @@ impl Connectors {
         Ok(())
     }
 
-    async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &ConnectorId, what: &str) -> Result<(), Error> {
+    async fn audit(
+        &self,
+        conn: Conn<'_>,
+        by: &Superadmin,
+        id: &ConnectorId,
+        what: &str,
+    ) -> Result<(), Error> {
         let principal = by.principal();
         let event = Event {
             connector: Some(id.clone()),

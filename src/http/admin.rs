@@ -15,6 +15,7 @@ pub(in crate::http) mod members;
 mod page;
 #[cfg(test)]
 mod tests;
+mod times;
 pub(in crate::http) mod users;
 
 use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource};
@@ -99,8 +100,7 @@ fn connector_routes(cfg: &mut ServiceConfig) {
 }
 
 fn identity_routes(cfg: &mut ServiceConfig) {
-    cfg
-        .service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
+    cfg.service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
         .service(
             at("/users/{user_id}")
                 .route(get().to(users::read_user))
@@ -123,4 +123,3 @@ fn at(path: &str) -> Resource {
 async fn method_not_allowed() -> Answer {
     Err(Problem::new(Code::MethodNotAllowed))
 }
-

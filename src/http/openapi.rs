@@ -8,9 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::Operation};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::http::admin::{
-    apps, connections, connectors, credentials, invitations, members, users,
-};
+use crate::http::admin::{apps, connections, connectors, credentials, invitations, members, users};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::page::page;
-use super::{Collection, CollectionParams, ConnectionsRead, ConnectionsWrite, May};
+use super::{Collection, CollectionParams, ConnectionsRead, ConnectionsWrite, May, times};
 use crate::admin::Page;
 use crate::admin::apps::Apps;
 use crate::admin::connections::{Expiry, Import, Imports};
@@ -35,17 +35,17 @@ pub(in crate::http) struct ConnectionResponse {
     /// Why a new consent is needed.
     reason: Option<&'static str>,
     /// Since when it is in this state.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     since: OffsetDateTime,
     /// Counts token sets.
     generation: i64,
     /// When the access token dies; null: not known.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(serialize_with = "times::optional")]
     expires_at: Option<OffsetDateTime>,
     /// What people call the account.
     account: Option<String>,
     connected_by: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(serialize_with = "times::optional")]
     last_refresh_at: Option<OffsetDateTime>,
     last_error: Option<LastErrorResponse>,
     /// Whether members of the app may get its tokens.
@@ -56,7 +56,7 @@ pub(in crate::http) struct ConnectionResponse {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(in crate::http) struct LastErrorResponse {
     code: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     at: OffsetDateTime,
 }
 

@@ -56,7 +56,11 @@ pub(super) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<Page, Pro
 
 fn read_limit(given: Option<u32>) -> Result<u32, Problem> {
     let limit = given.unwrap_or(DEFAULT_LIMIT);
-    if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(Problem::invalid("limit", "must be 1 to 200")) }
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Problem::invalid("limit", "must be 1 to 200"))
+    }
 }
 
 fn read_cursor(text: &str) -> Result<String, Problem> {

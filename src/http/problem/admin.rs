@@ -11,7 +11,9 @@ impl From<apps::Error> for Problem {
     fn from(error: apps::Error) -> Self {
         match error {
             apps::Error::NotFound(id) => no_app(&id),
-            apps::Error::Taken(id) => Self::of(Code::AlreadyExists, format!("the id `{id}` is or was in use")),
+            apps::Error::Taken(id) => {
+                Self::of(Code::AlreadyExists, format!("the id `{id}` is or was in use"))
+            }
             apps::Error::Reserved(_) => Self::invalid("/id", "is a reserved name"),
             apps::Error::Unconfirmed(id) => Self::invalid("confirm", format!("must repeat the id `{id}`")),
             apps::Error::Keeper(cause) => cause.into(),
@@ -104,8 +106,7 @@ fn violated(violations: &[Violation]) -> Problem {
         .iter()
         .map(|violation| json!({ "pointer": violation.pointer, "detail": violation.detail }))
         .collect();
-    let detail = violations
-        .first()
-        .map_or_else(String::new, |first| format!("{}: {}", first.pointer, first.detail));
+    let detail =
+        violations.first().map_or_else(String::new, |first| format!("{}: {}", first.pointer, first.detail));
     Problem::of(Code::InvalidRequest, detail).with("errors", errors)
 }

@@ -10,7 +10,8 @@ impl From<store::Error> for Problem {
             store::Error::Corrupt { .. } => Self::internal(&error),
             store::Error::Unavailable(_)
             | store::Error::Interrupted
-            | store::Error::Locked(_) | store::Error::File { .. } => {
+            | store::Error::Locked(_)
+            | store::Error::File { .. } => {
                 tracing::warn!(cause = %Chain(&error), "the database gave nothing");
                 Self::new(Code::StorageUnavailable)
             }
