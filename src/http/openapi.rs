@@ -9,6 +9,7 @@ use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{apps, connections, connectors, credentials, invitations, members, users};
+use crate::http::binb_token;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +19,7 @@ use crate::http::admin::{apps, connections, connectors, credentials, invitations
         description = "A multi-tenant, per-connector OAuth token broker. Errors are RFC 9457 problems; `code` and `action` are stable."
     ),
     paths(
+        binb_token::binb_token, binb_token::connection_status,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
         members::list_members, members::put_member, members::delete_member,
         invitations::list_invitations, invitations::create_invitation, invitations::delete_invitation,
@@ -85,7 +87,7 @@ struct ProblemError {
     detail: String,
 }
 
-/// What every route has: a bearer token under `/admin/v1`, and problems.
+/// What every route has: problems, and a bearer token unless its annotation says `security(())`.
 struct Shared;
 
 const BEARER: &str = "bearer";
@@ -98,13 +100,11 @@ impl Modify for Shared {
             .description(Some("An access token of ours (RFC 9068), from /o/token/."))
             .build();
         document.components.get_or_insert_default().add_security_scheme(BEARER, SecurityScheme::Http(scheme));
-        for (path, item) in &mut document.paths.paths {
+        for item in document.paths.paths.values_mut() {
             let slots = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in slots.into_iter().flatten() {
                 operation.responses.responses.entry("default".to_owned()).or_insert_with(problem);
-                if path.starts_with("/admin/v1/") {
-                    protect(operation);
-                }
+                protect(operation);
             }
         }
     }
@@ -146,10 +146,17 @@ mod tests {
                 assert!(ids.insert(id.to_owned()), "{id} is used twice");
                 let content = &operation["responses"]["default"]["content"];
                 assert!(content["application/problem+json"].is_object(), "{method} {path}");
-                let secured = operation["security"][0]["bearer"].is_array();
-                assert_eq!(secured, path.starts_with("/admin/v1/"), "{method} {path}");
+                let open = operation["security"][0].as_object().unwrap().is_empty();
+                assert!(!open || !path.starts_with("/admin/v1/"), "{method} {path}");
             }
         }
         assert!(ids.len() >= 40);
+    }
+}
+#[cfg(test)]
+mod bless {
+    #[test]
+    fn bless() {
+        std::fs::write("api-spec/openapi.json", super::document()).unwrap();
     }
 }
