@@ -1,0 +1,3 @@
+//! What superadmins administer.
+
+pub mod clients;
