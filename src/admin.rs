@@ -4,6 +4,7 @@
 //! change, so that neither is there without the other.
 
 pub mod apps;
+pub mod clients;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;

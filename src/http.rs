@@ -8,6 +8,8 @@ pub mod form;
 pub mod invitations;
 pub mod layer;
 pub mod login;
+pub mod oauth;
+pub mod oauth_error;
 pub mod openapi;
 pub mod page;
 pub mod person;

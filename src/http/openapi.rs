@@ -8,7 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::Operation};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::http::admin::{apps, connections, connectors, credentials, invitations, members, users};
+use crate::http::admin::{apps, clients, connections, connectors, credentials, invitations, members, users};
 use crate::http::binb_token;
 
 #[derive(OpenApi)]
@@ -30,8 +30,8 @@ use crate::http::binb_token;
         credentials::delete_app_credentials,
         connections::list_connections, connections::list_app_connections, connections::read_connection,
         connections::change_connection, connections::delete_connection, connections::import_connection,
-        //CL clients::list_clients, clients::create_client, clients::read_client, clients::change_client,
-        //CL clients::delete_client, clients::create_client_secret, clients::delete_client_secret,
+        clients::list_clients, clients::create_client, clients::read_client, clients::change_client,
+        clients::delete_client, clients::create_client_secret, clients::delete_client_secret,
         users::list_users, users::create_user, users::read_user, users::change_user, users::delete_user,
         users::create_password_link, users::list_user_sessions, users::delete_user_sessions,
     ),

@@ -4,6 +4,7 @@
 //! cause; `internal` says nothing but its trace id.
 
 mod admin;
+mod clients;
 mod identity;
 mod keeper;
 mod people;
