@@ -110,6 +110,7 @@ impl Modify for Shared {
         for item in document.paths.paths.values_mut() {
             let slots = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in slots.into_iter().flatten() {
+                describe(operation);
                 operation.responses.responses.entry("default".to_owned()).or_insert_with(problem);
                 protect(operation);
             }
@@ -143,6 +144,22 @@ fn is_nullable(schema: &RefOr<Schema>) -> bool {
         RefOr::T(Schema::Array(array)) => has_null(&array.schema_type),
         RefOr::T(Schema::OneOf(one)) => one.items.iter().any(is_nullable),
         RefOr::T(_) | RefOr::Ref(_) => false,
+    }
+}
+
+/// OpenAPI 3.1 wants a description of every answer.
+fn describe(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = match status.as_str() {
+                "201" => "Created",
+                "204" => "Done; nothing to tell",
+                _ => "Done",
+            }
+            .to_owned();
+        }
     }
 }
 
