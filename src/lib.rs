@@ -3,12 +3,16 @@
 //! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`sandbox`], adapters that
 //! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], services.
 //! Tier 3: [`http`], the web.
+//! Tier 0: [`model`], words without I/O. Tier 1: [`vault`], [`store`], [`connectors`], adapters that import the
+//! model alone. Tier 2: [`identity`], [`audit`], [`issuer`], [`admin`], services. Tier 3: [`http`], the web.
 
+pub mod admin;
 pub mod audit;
 pub mod cli;
 pub mod connectors;
 pub mod http;
 pub mod identity;
+pub mod issuer;
 pub mod keeper;
 pub mod model;
 pub mod outbound;
