@@ -5,6 +5,10 @@ pub mod admin;
 mod binb_token;
 pub mod extract;
 pub mod account;
+mod binb_token;
+#[cfg(test)]
+mod browser_tests;
+pub mod extract;
 pub mod form;
 pub mod invitations;
 pub mod layer;

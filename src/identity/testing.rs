@@ -41,8 +41,7 @@ impl Fixture {
         let public_url = PublicUrl::parse(public_url).unwrap();
         let passwords = Arc::new(Passwords::new(db.vault(), db.entropy()));
         let sessions = Arc::new(Sessions::new(tools.clone()));
-        let logins =
-            Arc::new(Logins::new(tools.clone(), Arc::clone(&passwords), Arc::clone(&sessions)));
+        let logins = Arc::new(Logins::new(tools.clone(), Arc::clone(&passwords), Arc::clone(&sessions)));
         let people =
             Arc::new(People::new(tools.clone(), passwords, Arc::clone(&sessions), public_url.clone()));
         Self { tools, people, logins, sessions, public_url }
