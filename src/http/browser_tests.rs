@@ -244,6 +244,94 @@ async fn wrong_names_and_wrong_passwords_are_told_alike_and_limited() {
 }
 
 #[actix_web::test]
+async fn a_known_browser_is_not_locked_out_by_a_neighbour_and_has_a_limit_of_its_own() {
+    for db in databases().await {
+        let site = site(&db, URL).await;
+        ada(&site).await;
+        let (mut known, mut neighbour) = (site.browser(), site.browser());
+        known.sign_in(PASSWORD).await.leads_to("/");
+        known.cookies.remove("__Host-jeton");
+        for _ in 0..11 {
+            neighbour.sign_in("wrong horse battery").await;
+        }
+        assert_eq!(neighbour.sign_in(PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS, "{}", db.name);
+        for _ in 0..10 {
+            assert_eq!(known.sign_in("wrong horse battery").await.status, StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(known.sign_in(PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+        db.clock.advance(time::Duration::minutes(16));
+        known.sign_in(PASSWORD).await.leads_to("/");
+        let forged = format!("{}.{}", "A".repeat(43), "A".repeat(43));
+        neighbour.cookies.insert("__Host-jeton-known".into(), forged);
+        for _ in 0..11 {
+            neighbour.sign_in("wrong horse battery").await;
+        }
+        assert_eq!(neighbour.sign_in(PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+#[actix_web::test]
+async fn a_page_may_let_its_forms_end_at_one_more_origin() {
+    async fn leads_away() -> HttpResponse {
+        let mut response = HttpResponse::Ok().finish();
+        let provider = url::Url::parse("https://github.com/login/oauth/authorize?x=1").unwrap();
+        page::allow_form_target(&mut response, &provider);
+        response
+    }
+    let app = App::new().route("/", web::get().to(leads_away)).wrap(from_fn(security_headers::apply));
+    let app = init_service(app).await;
+    let answer = actix_web::test::call_service(&app, TestRequest::get().uri("/").to_request()).await;
+    let policy = answer.headers().get("content-security-policy").unwrap().to_str().unwrap();
+    assert!(policy.contains("form-action 'self' https://github.com;"), "{policy}");
+}
+
+#[actix_web::test]
+async fn logs_tell_the_template_of_a_route_and_nothing_that_was_sent() {
+    let db = databases().await.remove(0);
+    let site = site(&db, URL).await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let quiet = tracing::subscriber::set_default(subscriber);
+    let mut browser = site.browser();
+    browser.cookies.insert("__Host-jeton".into(), "canary-cookie".into());
+    browser.open("/invitations/canary-path?canary=query").await;
+    let fields = [("email", "canary-name"), ("password", "canary-password"), ("csrf_token", "canary-token")];
+    browser.post("/login", &fields).await;
+    browser.open("/canary-nowhere").await;
+    browser.open("/panics").await;
+    drop(quiet);
+    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for told in [
+        "GET /invitations/{token} answered 404",
+        "POST /login answered 403",
+        "a handler panicked",
+        "trace_id=",
+    ] {
+        assert!(lines.contains(told), "{told} in {lines}");
+    }
+    assert!(!lines.contains("canary"), "{lines}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
 async fn a_form_without_our_token_changes_nothing() {
     for db in databases().await {
         let site = site(&db, URL).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::identity::login::Logins;
+use crate::identity::login::{Browser, Logins};
 use crate::identity::password::Passwords;
 use crate::identity::people::{Joining, Link, NewInvitation, People};
 use crate::identity::session::{Opened, Sessions, SignedIn};
@@ -89,7 +89,7 @@ impl Fixture {
     }
 
     pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Result<Opened, super::login::Error> {
-        self.logins.sign_in(email, &Secret::new(password), None, from("203.0.113.9")).await
+        self.logins.sign_in(email, &Secret::new(password), Browser::default(), from("203.0.113.9")).await
     }
 
     pub(crate) async fn resume(&self, opened: &Opened) -> Option<SignedIn> {

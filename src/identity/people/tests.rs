@@ -259,7 +259,9 @@ async fn failures_lock_out_their_network_and_not_the_person() {
         let try_from = |address: &'static str, password: &'static str| {
             let password = Secret::new(password);
             let logins = Arc::clone(&fixture.logins);
-            async move { logins.sign_in("ada@example.com", &password, None, from(address)).await }
+            async move {
+                logins.sign_in("ada@example.com", &password, login::Browser::default(), from(address)).await
+            }
         };
         let wrong = (0..30).map(|_| try_from("198.51.100.7", "wrong horse battery"));
         let ended = futures_util::future::join_all(wrong).await;
@@ -287,7 +289,10 @@ async fn one_network_guessing_at_many_names_is_stopped_and_sign_ins_do_not_count
         let mut limited = 0;
         for n in 0..105 {
             let name = format!("nobody{n}@example.com");
-            let ended = fixture.logins.sign_in(&name, &wrong, None, from("2001:db8:1:2::3")).await;
+            let ended = fixture
+                .logins
+                .sign_in(&name, &wrong, login::Browser::default(), from("2001:db8:1:2::3"))
+                .await;
             limited += i32::from(matches!(ended, Err(login::Error::Limited { .. })));
         }
         assert_eq!(limited, 5, "{}", db.name);
