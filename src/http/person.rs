@@ -51,7 +51,7 @@ impl Person {
 
     /// Refuses a form that another site or another session made.
     pub fn check_csrf(&self, given: &str) -> page::Answer<()> {
-        if self.signed_in.form_token.matches(given) { Ok(()) } else { Err(page::Error::form_expired()) }
+        if self.signed_in.form_token.matches(given) { Ok(()) } else { Err(page::Error::FormExpired) }
     }
 
     /// The session, for what ends or replaces it.
@@ -102,7 +102,7 @@ impl Visitor {
         match &self.person {
             Some(person) => person.check_csrf(given),
             None if !self.new && self.visit_token.matches(given) => Ok(()),
-            None => Err(page::Error::form_expired()),
+            None => Err(page::Error::FormExpired),
         }
     }
 
