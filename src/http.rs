@@ -1,7 +1,8 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
-pub mod extract;
 pub mod account;
+pub mod connect;
+pub mod extract;
 pub mod form;
 pub mod invitations;
 pub mod layer;

@@ -4,7 +4,10 @@
 //! cause; `internal` says nothing but its trace id.
 
 mod identity;
+mod keeper;
 mod people;
+mod signup;
+mod store;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
