@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod connect;
+mod binb_token;
 pub mod extract;
 pub mod form;
 pub mod invitations;
