@@ -162,7 +162,7 @@ impl World {
         apps: &[(&str, Membership)],
     ) -> (Visitor, Ticket) {
         let id = UserId(self.db.id());
-        let email = Email::parse(&format!("{name}@example.com")).unwrap();
+        let email = Email::parse(&format!("{id}@example.com")).unwrap();
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
         tx.conn().insert_user(id, &email, name, role, None).await.unwrap();
