@@ -3,11 +3,9 @@
 pub mod account;
 pub mod admin;
 mod binb_token;
-pub mod extract;
-pub mod account;
-mod binb_token;
 #[cfg(test)]
 mod browser_tests;
+pub mod connect;
 pub mod extract;
 pub mod form;
 pub mod invitations;

@@ -8,6 +8,7 @@ mod clients;
 mod identity;
 mod keeper;
 mod people;
+mod signup;
 mod store;
 
 use actix_web::http::{StatusCode, header};
