@@ -117,8 +117,10 @@ impl Logins {
         let tx = self.tools.store.begin().await?;
         let mut over = None;
         for (key, limit) in limits {
-            let failures =
-                tx.conn().count_failure(key, i64::try_from(WINDOW.whole_microseconds()).unwrap_or(i64::MAX)).await?;
+            let failures = tx
+                .conn()
+                .count_failure(key, i64::try_from(WINDOW.whole_microseconds()).unwrap_or(i64::MAX))
+                .await?;
             if failures.count > limit {
                 over = Some(limited(failures.ends_in_us));
             }
@@ -144,7 +146,9 @@ struct Keys {
 }
 
 fn limited(ends_in_us: i64) -> Error {
-    Error::Limited { retry_after_s: u64::try_from(ends_in_us / 1_000_000).unwrap_or_default().saturating_add(1) }
+    Error::Limited {
+        retry_after_s: u64::try_from(ends_in_us / 1_000_000).unwrap_or_default().saturating_add(1),
+    }
 }
 
 /// What one caller can easily have many of: a /24, or a /64.

@@ -33,12 +33,19 @@ impl People {
     }
 
     /// Sets the password, ends all sessions of the person and signs this browser in.
-    pub async fn set_password(&self, token: &str, password: &Secret, origin: Origin) -> Result<Opened, Error> {
+    pub async fn set_password(
+        &self,
+        token: &str,
+        password: &Secret,
+        origin: Origin,
+    ) -> Result<Opened, Error> {
         let (ticket, user) = self.require_link(token).await?;
         check_rules(password, &user.email)?;
         let hash = self.passwords.hash(user.id, password).await?;
         let tx = self.tools.store.begin().await?;
-        if !tx.conn().take_password_link(ticket.id).await? || !tx.conn().set_password_hash(user.id, hash).await? {
+        if !tx.conn().take_password_link(ticket.id).await?
+            || !tx.conn().set_password_hash(user.id, hash).await?
+        {
             return Err(Error::Unusable);
         }
         tx.conn().delete_sessions_of(user.id).await?;
