@@ -1,5 +1,6 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
+mod binb_token;
 pub mod extract;
 pub mod account;
 pub mod form;

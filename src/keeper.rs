@@ -280,6 +280,12 @@ impl SecretsKeeper {
         }
     }
 
+    /// The id of the connector that `name` calls, by id or alias; an unknown name stays as it is.
+    pub async fn canonical(&self, name: &ConnectorId) -> ConnectorId {
+        let found = self.core.parts.registry.find(name.as_str()).await;
+        found.ok().flatten().map_or_else(|| name.clone(), |definition| definition.id.clone())
+    }
+
     /// Lets no new flight begin and waits until those under way have landed, at most `limit`.
     pub async fn drain(&self, limit: Duration) {
         self.flights.drain(limit).await;

@@ -4,6 +4,7 @@
 //! cause; `internal` says nothing but its trace id.
 
 mod identity;
+mod keeper;
 mod people;
 
 use actix_web::http::{StatusCode, header};
@@ -219,6 +220,13 @@ impl ResponseError for Problem {
         }
         response.content_type("application/problem+json").body(Value::Object(body).to_string())
     }
+}
+
+/// A time as the contract writes it: RFC 3339, UTC, whole seconds.
+#[expect(clippy::expect_used, reason = "every time of the calendar has an RFC 3339 form")]
+pub fn rfc3339(at: time::OffsetDateTime) -> String {
+    let whole = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
+    whole.format(&time::format_description::well_known::Rfc3339).expect("times are within years 0 to 9999")
 }
 
 /// An error with its sources, for logs.

@@ -138,7 +138,11 @@ impl Conn<'_> {
     }
 
     /// Writes a row anew that is still at version `seen`, and takes it back into use; says whether it was.
-    pub async fn replace_credentials(&self, credentials: &StoredCredentials, seen: i64) -> Result<bool, Error> {
+    pub async fn replace_credentials(
+        &self,
+        credentials: &StoredCredentials,
+        seen: i64,
+    ) -> Result<bool, Error> {
         let row = to_row(credentials, self.now_us());
         let written = Entity::update_many()
             .set(row)

@@ -28,7 +28,8 @@ fn text(value: &Value) -> Option<String> {
     (!text.is_empty() && text.len() <= ACCOUNT_LIMIT && !text.chars().any(char::is_control)).then_some(text)
 }
 
-/// `exp` against the provider's own clock: its `Date`, else when it says it issued the token just now.
+/// What is left until `exp`: counted from the answer's `Date` and from `iat`, both the provider's own clock, and
+/// the shorter of the two, for `iat` may be older than this token and a `Date` be some proxy's.
 pub(super) fn remaining_life(response: &Response) -> Option<i64> {
     if !(200..300).contains(&response.status) {
         return None;
@@ -40,8 +41,11 @@ pub(super) fn remaining_life(response: &Response) -> Option<i64> {
     let number = |name: &str| {
         fields.get(name).and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
     };
-    let now = answer::date(&response.headers)
-        .map(time::OffsetDateTime::unix_timestamp)
-        .or_else(|| number("iat"))?;
-    answer::seconds(Some(&Value::from(number("exp")?.checked_sub(now)?)))
+    let date = answer::date(&response.headers).map(time::OffsetDateTime::unix_timestamp);
+    let left = [date, number("iat")]
+        .into_iter()
+        .flatten()
+        .filter_map(|from| number("exp")?.checked_sub(from))
+        .min()?;
+    answer::seconds(Some(&Value::from(left)))
 }

@@ -1,7 +1,7 @@
 //! What a definition does on the wire.
 
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::connectors::scripted::{
@@ -198,6 +198,8 @@ async fn a_lifetime_that_is_not_told_is_asked_for_once() {
     let answers = [
         (told(json!({"active": true, "exp": 1_795_600_900})), Some(100)),
         (Step::json(200, &json!({"active": true, "iat": 1000, "exp": "1060"})), Some(60)),
+        (told(json!({"active": true, "iat": 1_795_500_000, "exp": 1_795_600_900})), Some(100)),
+        (told(json!({"active": true, "iat": 1_795_700_000, "exp": 1_795_700_060})), Some(60)),
         (told(json!({"active": false, "exp": 1_795_600_900})), None),
         (told(json!({"active": true, "exp": 1_795_600_700})), None),
         (Step::answer(500, &[], "oops"), None),

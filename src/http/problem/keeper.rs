@@ -1,0 +1,67 @@
+//! Which problem each refusal of the secrets keeper is.
+
+use super::{Chain, Code, Problem};
+use crate::http::problem::rfc3339;
+use crate::keeper::Error;
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::AppNotFound => Self::new(Code::AppNotFound),
+            Error::AppDisabled => Self::new(Code::AppDisabled),
+            Error::ConnectorNotFound => Self::new(Code::ConnectorNotFound),
+            Error::ConnectionNotFound { .. } => Self::new(Code::ConnectionNotFound),
+            Error::Ambiguous { flows } => {
+                let flows: Vec<String> = flows.into_iter().map(String::from).collect();
+                Self::of(Code::AmbiguousConnection, "several connections match; name one with `flow`")
+                    .with("flows", flows)
+            }
+            Error::ReauthorizationRequired { reason, since, account, connected_by, .. } => {
+                let detail =
+                    "the provider no longer accepts this grant; a person must connect the account again";
+                Self::of(Code::ReauthorizationRequired, detail)
+                    .with("reason", reason.as_str())
+                    .with("since", rfc3339(since))
+                    .with("account", account)
+                    .with("connected_by", connected_by)
+            }
+            Error::Misconfigured { provider_error } => {
+                Self::new(Code::ProviderMisconfigured).with("provider_error", provider_error)
+            }
+            Error::TtlUnsatisfiable { max_ttl } => {
+                let detail = format!("a token of this connection gives {max_ttl} seconds at most");
+                Self::of(Code::TtlUnsatisfiable, detail).with("max_ttl", max_ttl)
+            }
+            Error::CredentialsMissing => Self::new(Code::CredentialsMissing),
+            Error::ProviderUnavailable { retry_after, current_expires_in } => {
+                later(Code::ProviderUnavailable, retry_after, current_expires_in)
+            }
+            Error::RefreshInProgress { retry_after, current_expires_in } => {
+                later(Code::RefreshInProgress, retry_after, current_expires_in)
+            }
+            Error::Overloaded => Self::new(Code::Overloaded),
+            Error::AlreadyExists => {
+                Self::of(Code::AlreadyExists, "the connection exists; say `replace` to replace its tokens")
+            }
+            Error::AlreadySpent => Self::new(Code::AlreadySpent),
+            Error::DuplicateGrant => Self::new(Code::DuplicateGrant),
+            Error::SignupGone => Self::of(Code::NotFound, "the consent has ended; start again"),
+            Error::Unreadable(cause) => {
+                tracing::error!(cause = %Chain(&cause), "a stored secret does not open in its place");
+                Self::new(Code::SecretUnreadable)
+            }
+            Error::Store(cause) => {
+                tracing::error!(cause = %Chain(&cause), "the database did not answer the keeper");
+                Self::new(Code::StorageUnavailable)
+            }
+            Error::Audit(cause) => {
+                tracing::error!(cause = %Chain(&cause), "the audit trail could not be written");
+                Self::new(Code::AuditUnavailable)
+            }
+        }
+    }
+}
+
+fn later(code: Code, retry_after: u64, current_expires_in: Option<i64>) -> Problem {
+    Problem::new(code).retry_after(retry_after).with("current_expires_in", current_expires_in)
+}
