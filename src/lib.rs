@@ -1,12 +1,17 @@
 //! jeton: a multi-tenant, per-connector OAuth token broker.
 //!
 //! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`sandbox`], adapters that
-//! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], services.
-//! Tier 3: [`http`], the web.
+//! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], [`signup`],
+//! [`admin`], [`health`], services. Tier 3: [`http`], the web. Around them: [`config`], [`telemetry`], [`app`], which
+//! puts everything together, and [`cli`].
 
+pub mod admin;
+pub mod app;
 pub mod audit;
 pub mod cli;
+pub mod config;
 pub mod connectors;
+pub mod health;
 pub mod http;
 pub mod identity;
 pub mod keeper;
@@ -14,5 +19,7 @@ pub mod model;
 pub mod outbound;
 pub mod registry;
 pub mod sandbox;
+pub mod signup;
 pub mod store;
+pub mod telemetry;
 pub mod vault;

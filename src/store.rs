@@ -15,6 +15,7 @@ pub mod entity;
 pub mod instance;
 pub mod invitations;
 pub mod leases;
+mod look;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;
