@@ -66,3 +66,6 @@ mod tests {
         assert_eq!(rest, Part { items: vec!["c", "d"], next: None });
     }
 }
+//! What superadmins administer.
+
+pub mod clients;

@@ -9,6 +9,8 @@ pub mod layer;
 pub mod login;
 pub mod page;
 pub mod person;
+pub mod oauth;
+pub mod oauth_error;
 pub mod problem;
 pub mod settings;
 pub mod start;

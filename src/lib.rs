@@ -7,6 +7,10 @@
 
 pub mod admin;
 pub mod app;
+//! Tier 0: [`model`], words without I/O. Tier 1: [`vault`], [`store`], [`connectors`], adapters that import the
+//! model alone. Tier 2: [`identity`], [`audit`], [`issuer`], [`admin`], services. Tier 3: [`http`], the web.
+
+pub mod admin;
 pub mod audit;
 pub mod cli;
 pub mod config;
@@ -15,6 +19,7 @@ pub mod health;
 pub mod http;
 pub mod identity;
 pub mod keeper;
+pub mod issuer;
 pub mod model;
 pub mod outbound;
 pub mod registry;
