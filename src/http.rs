@@ -1,8 +1,9 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 
+pub mod account;
+pub mod connect;
 mod binb_token;
 pub mod extract;
-pub mod account;
 pub mod form;
 pub mod invitations;
 pub mod layer;

@@ -9,6 +9,8 @@ pub mod admin;
 pub mod app;
 //! Tier 0: [`model`], words without I/O. Tier 1: [`vault`], [`store`], [`connectors`], adapters that import the
 //! model alone. Tier 2: [`identity`], [`audit`], [`issuer`], [`admin`], services. Tier 3: [`http`], the web.
+//! services.
+//! Tier 3: [`http`], the web.
 
 pub mod audit;
 pub mod cli;

@@ -7,6 +7,8 @@ mod clients;
 mod identity;
 mod keeper;
 mod people;
+mod signup;
+mod store;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};

@@ -1,0 +1,147 @@
+//! Connecting an account in the browser: which routes are there, and what do their pages share?
+
+mod apps;
+mod callback;
+mod confirm;
+mod install;
+mod start;
+
+use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
+use url::Url;
+
+use super::extract::{Pairs, PairsError, Segments, read_body};
+use super::layer::host::resource;
+use super::page::{Answer, FormTargets, see_other};
+use super::person::{Person, local_path};
+use super::problem::{Code, Problem};
+use super::settings::WebSettings;
+use crate::identity::Member;
+use crate::model::app::AppId;
+use crate::model::connector::{Definition, origin_of};
+use crate::model::scope::Scope;
+use crate::signup::{Connected, Visitor};
+
+/// The routes of this area.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        resource("/connect/{connector}/callback")
+            .name("connect_callback")
+            .route(web::get().to(callback::connect_callback)),
+    )
+    .service(
+        resource("/connect/{connector}/callback/{app_id}").route(web::get().to(callback::connect_callback)),
+    )
+    .service(
+        resource("/connect/{connector}/install")
+            .route(web::get().to(install::show_install))
+            .route(web::post().to(install::start_install)),
+    )
+    .service(
+        resource("/connect/confirm")
+            .route(web::get().to(confirm::show_confirmation))
+            .route(web::post().to(confirm::decide)),
+    )
+    .service(resource("/{app_id}/connect").route(web::get().to(apps::show_connectors)))
+    .service(
+        resource("/{app_id}/{connector}/signup")
+            .route(web::get().to(start::show_signup))
+            .route(web::post().to(start::start_signup)),
+    );
+}
+
+/// The signed-in browser as the service knows it.
+fn visitor(person: &Person) -> Visitor {
+    Visitor {
+        principal: person.principal().clone(),
+        session: person.session_id(),
+        label: person.user().display_name.clone(),
+    }
+}
+
+/// The right to connect accounts of the path's app; a foreign app and one that is not there answer alike.
+fn member(person: &Person, path: &Segments) -> Result<Member, Problem> {
+    member_of(person, path.text("app_id"))
+}
+
+fn member_of(person: &Person, app: &str) -> Result<Member, Problem> {
+    match AppId::parse(app) {
+        Ok(app) => Ok(person.principal().member(&app)?),
+        Err(_) => {
+            person.principal().superadmin(Scope::AppsRead)?;
+            Err(Problem::new(Code::AppNotFound))
+        }
+    }
+}
+
+/// The query of one of our own pages: only these parameters, each once.
+fn query<const N: usize>(request: &HttpRequest, names: [&str; N]) -> Answer<[Option<String>; N]> {
+    let mut pairs = Pairs::parse(request.query_string().as_bytes()).map_err(|error| refused(&error))?;
+    let values = take(&mut pairs, names)?;
+    nothing_else(&pairs)?;
+    Ok(values)
+}
+
+/// The fields of one of our own forms; the rest is the caller's to judge.
+async fn form<const N: usize>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    names: [&str; N],
+) -> Answer<([String; N], Pairs)> {
+    let body = read_body(request, payload.into_inner(), "application/x-www-form-urlencoded").await?;
+    let mut pairs = Pairs::parse(&body).map_err(|error| refused(&error))?;
+    let values = take(&mut pairs, names)?.map(Option::unwrap_or_default);
+    Ok((values, pairs))
+}
+
+fn take<const N: usize>(pairs: &mut Pairs, names: [&str; N]) -> Answer<[Option<String>; N]> {
+    let mut values = [const { None }; N];
+    for (value, name) in values.iter_mut().zip(names) {
+        *value = pairs.take(name).map_err(|error| refused(&error))?;
+    }
+    Ok(values)
+}
+
+fn nothing_else(pairs: &Pairs) -> Answer<()> {
+    match pairs.names().next() {
+        None => Ok(()),
+        Some(name) => Err(Problem::invalid(name, "is not known here").into()),
+    }
+}
+
+fn refused(error: &PairsError) -> Problem {
+    match error {
+        PairsError::Malformed => Problem::invalid("", error.to_string()),
+        PairsError::Repeated(name) => Problem::invalid(name, "is repeated"),
+    }
+}
+
+/// After success: where the starter wanted to go, else the app's page with a notice.
+fn connected(settings: &WebSettings, done: &Connected) -> HttpResponse {
+    let Connected { app, connector, return_to, .. } = done;
+    let location = match return_to {
+        Some(target) => match local_path(settings, target) {
+            Some(path) => settings.link(&path),
+            None => target.clone(),
+        },
+        None => settings.link(&format!("/{app}/connect?connected={connector}")),
+    };
+    see_other(&location)
+}
+
+/// Lets the forms of a page lead to the provider, and from there to `return_to`. Browsers hold every redirect
+/// after a POST against `form-action`, and providers send people on to sign-in hosts nobody can list: over https
+/// any of them, over http (loopback alone) the very origin.
+fn allow_provider(response: &mut HttpResponse, definition: &Definition, return_to: Option<&str>) {
+    let mut targets = vec![origin_of(&definition.authorization_url)];
+    let elsewhere = return_to.and_then(|text| Url::parse(text).ok());
+    targets.extend(elsewhere.map(|url| url.origin().ascii_serialization()));
+    let allowed = targets.into_iter().filter_map(|origin| {
+        let plain = origin.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:/[]".contains(&b));
+        let source = if origin.starts_with("https://") { "https:".to_owned() } else { origin };
+        (plain || source == "https:").then_some(source)
+    });
+    let mut sources: Vec<String> = allowed.collect();
+    sources.dedup();
+    response.extensions_mut().insert(FormTargets(sources));
+}

@@ -1,0 +1,288 @@
+//! What happens when the browser comes back? Every check first, then one exchange, sealed before all else.
+
+use std::sync::Arc;
+
+use tracing::{Instrument, warn};
+
+use crate::connectors::{self, Exchange};
+use crate::identity::Denied;
+use crate::keeper::{self, Adoption, AdoptionKind};
+use crate::model::app::AppId;
+use crate::model::connector::{Account, ConnectorId};
+use crate::model::event::{Action, Event};
+use crate::model::principal::Actor;
+use crate::model::secret::{Secret, WrappedKey};
+use crate::model::ticket::Ticket;
+use crate::signup::exchanged::Exchanged;
+use crate::signup::resolve::Resolved;
+use crate::signup::{Connected, Error, PENDING, Signup, Visitor};
+use crate::store::signups::{Browser, Stage, StoredSignup, TABLE};
+use crate::vault::Place;
+
+/// At which address a callback came in.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The path's connector.
+    pub connector: String,
+    /// The path's app, at addresses for credentials an app owns.
+    pub app: Option<String>,
+}
+
+/// What a callback brought (RFC 6749 §4.1.2, RFC 9207).
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The state, when it is one of ours.
+    pub state: Option<Ticket>,
+    /// To be swapped for tokens.
+    pub code: Option<Secret>,
+    /// Why there is no code.
+    pub error: Option<String>,
+    /// The provider's sentence about it.
+    pub error_description: Option<String>,
+    /// Which provider says so.
+    pub iss: Option<String>,
+}
+
+/// How a callback ended, when it did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The set is live.
+    Connected(Connected),
+    /// A person must confirm it first.
+    Confirm(uuid::Uuid),
+}
+
+impl Signup {
+    /// Answers a callback. The work is a task of its own: a browser that hangs up loses neither code nor set.
+    pub async fn callback(
+        self: &Arc<Self>,
+        visitor: &Visitor,
+        arrival: Arrival,
+        answer: Answer,
+    ) -> Result<Outcome, Error> {
+        let permit = Arc::clone(&self.flights).try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        let (this, visitor) = (Arc::clone(self), visitor.clone());
+        let work = async move {
+            let outcome = this.complete(&visitor, &arrival, &answer).await;
+            drop(permit);
+            outcome
+        };
+        tokio::spawn(work.in_current_span()).await.unwrap_or(Err(Error::Interrupted))
+    }
+
+    async fn complete(
+        &self,
+        visitor: &Visitor,
+        arrival: &Arrival,
+        answer: &Answer,
+    ) -> Result<Outcome, Error> {
+        let row = self.take(visitor, answer).await?;
+        match self.receive(visitor, &row, arrival, answer).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                self.end(visitor, &row, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Uses the state up; only the browser it was made for can.
+    async fn take(&self, visitor: &Visitor, answer: &Answer) -> Result<StoredSignup, Error> {
+        let state = answer.state.as_ref().ok_or(Error::State)?;
+        let user = visitor.principal.user().ok_or(Error::Denied(Denied::Forbidden))?;
+        let browser = Browser { session: visitor.session, user };
+        let tx = self.store.begin().await?;
+        let now = tx.conn().signup_clock().await?;
+        let row = tx.conn().take_signup(state.id, &self.state_hash(state), browser, now).await?;
+        tx.commit().await?;
+        row.ok_or(Error::State)
+    }
+
+    async fn receive(
+        &self,
+        visitor: &Visitor,
+        row: &StoredSignup,
+        arrival: &Arrival,
+        answer: &Answer,
+    ) -> Result<Outcome, Error> {
+        self.check_arrival(row, arrival)?;
+        self.require_app(&visitor.principal.member(&row.app)?).await?;
+        let resolved = self.resolve_row(row).await?;
+        let code = check_answer(row, &resolved, answer)?;
+        let key = self.key_of(row).await?;
+        let mut set = self.exchange(row, &resolved, &key, code).await?;
+        self.identify(row, &resolved, &key, &mut set).await?;
+        let doubts = self.doubts(row, &resolved, set.account.as_ref()).await?;
+        if doubts.none() {
+            self.adopt(visitor, row.id, set).await.map(Outcome::Connected)
+        } else {
+            Ok(Outcome::Confirm(row.id))
+        }
+    }
+
+    /// The address is the very one this flow was started with, before anything is sent anywhere.
+    fn check_arrival(&self, row: &StoredSignup, arrival: &Arrival) -> Result<(), Error> {
+        let connector = ConnectorId::parse(&arrival.connector).map_err(|_| Error::OtherFlow)?;
+        let app = arrival.app.as_deref().map(AppId::parse).transpose().map_err(|_| Error::OtherFlow)?;
+        let here = self.settings.public_url.redirect_uri(&connector, app.as_ref());
+        if connector == row.connector && here == row.redirect_uri { Ok(()) } else { Err(Error::OtherFlow) }
+    }
+
+    /// The one exchange of this code; what came is sealed before anything else is called.
+    async fn exchange(
+        &self,
+        row: &StoredSignup,
+        resolved: &Resolved,
+        key: &WrappedKey,
+        code: &Secret,
+    ) -> Result<Exchanged, Error> {
+        let place = Place::of(TABLE, "sealed_verifier", row.id).in_app(&row.app, &row.connector);
+        let verifier = self.vault.open(key, &place, &row.sealed_verifier)?;
+        let redirect_uri = row.redirect_uri.parse().map_err(|_| Error::OtherFlow)?;
+        let credentials = resolved.credentials(&row.variables);
+        let sent_at = self.clock.now();
+        let request =
+            Exchange { credentials: &credentials, redirect_uri: &redirect_uri, code, verifier: &verifier };
+        let grant = resolved.connector.exchange(&request).await.map_err(|error| refusal(row, error))?;
+        let set = Exchanged { grant, account: None };
+        let sealed = self.seal_exchanged(key, row, &resolved.definition, &set)?;
+        let tx = self.store.begin().await?;
+        let expires_at = tx.conn().signup_clock().await? + PENDING;
+        let kept = tx.conn().keep_exchanged(row.id, &sealed, sent_at, expires_at).await?;
+        tx.commit().await?;
+        if kept { Ok(set) } else { Err(Error::State) }
+    }
+
+    /// Asks whose account it is, where the provider can be asked.
+    async fn identify(
+        &self,
+        row: &StoredSignup,
+        resolved: &Resolved,
+        key: &WrappedKey,
+        set: &mut Exchanged,
+    ) -> Result<(), Error> {
+        let credentials = resolved.credentials(&row.variables);
+        let asked = resolved.connector.identify(&credentials, &set.grant.access_token).await;
+        set.account = asked.map_err(|error| {
+            warn!(signup.id = %row.id, connector = %row.connector, %error, "an account was not identified");
+            Error::NotIdentified
+        })?;
+        if set.account.is_none() {
+            return Ok(());
+        }
+        let sealed = self.seal_exchanged(key, row, &resolved.definition, set)?;
+        let tx = self.store.begin().await?;
+        let kept = tx.conn().reseal_exchanged(row.id, &sealed).await?;
+        tx.commit().await?;
+        if kept { Ok(()) } else { Err(Error::NothingPending) }
+    }
+
+    /// Makes the set live; the row ends in the same transaction.
+    pub(super) async fn adopt(
+        &self,
+        visitor: &Visitor,
+        id: uuid::Uuid,
+        set: Exchanged,
+    ) -> Result<Connected, Error> {
+        let row = self.store.conn().find_signup(id).await?.ok_or(Error::NothingPending)?;
+        let connected = Connected {
+            app: row.app.clone(),
+            connector: row.connector.clone(),
+            flow: row.flow.clone(),
+            return_to: row.return_to,
+        };
+        let adoption = Adoption {
+            app: row.app,
+            connector: row.connector,
+            flow: row.flow,
+            grant: set.grant,
+            account: set.account,
+            owner: Actor::User(row.user),
+            owner_label: Some(row.user_label),
+            credentials: Some(row.credentials),
+            variables: row.variables,
+            sent_at: row.sent_at.unwrap_or(row.created_at),
+            origin: visitor.principal.origin(),
+            kind: AdoptionKind::Consent,
+            signup: Some(id),
+        };
+        match self.keeper.adopt(adoption).await {
+            Ok(_) => Ok(connected),
+            Err(keeper::Error::SignupGone) => Err(Error::NothingPending),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends a consent that failed: the audit trail says how, and a set that had come is revoked.
+    async fn end(&self, visitor: &Visitor, row: &StoredSignup, error: &Error) {
+        let event = Event {
+            result: error.result(),
+            app: Some(row.app.clone()),
+            connector: Some(row.connector.clone()),
+            flow: Some(row.flow.to_string()),
+            ..Event::new(
+                visitor.principal.actor().clone(),
+                Action::ConnectionConnect,
+                visitor.principal.origin(),
+            )
+        };
+        let ended = self.end_in_store(row, event).await;
+        if let Err(cause) = ended {
+            // The sweep revokes what the row holds once its time is over.
+            warn!(signup.id = %row.id, error = %cause, "a failed consent could not be ended now");
+            return;
+        }
+        if let Err(cause) = self.give_up(row.id, None).await {
+            warn!(signup.id = %row.id, error = %cause, "the set of a failed consent could not be revoked now");
+        }
+    }
+
+    async fn end_in_store(&self, row: &StoredSignup, event: Event) -> Result<(), Error> {
+        let tx = self.store.begin().await?;
+        tx.conn().fail_signup(row.id, Stage::Taken).await?;
+        self.audit.record_in(tx.conn(), event).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The issuer first (RFC 9207 §2.4 covers errors too), then whether there is a code at all.
+fn check_answer<'a>(
+    row: &StoredSignup,
+    resolved: &Resolved,
+    answer: &'a Answer,
+) -> Result<&'a Secret, Error> {
+    if let (Some(expected), Some(iss)) = (&resolved.definition.issuer, &answer.iss)
+        && expected != iss
+    {
+        return Err(Error::Issuer);
+    }
+    if let Some(code) = &answer.error {
+        let description = answer.error_description.as_deref().map(|text| cut(text, 300));
+        return Err(Error::NoConsent { app: row.app.clone(), code: cut(code, 64), description });
+    }
+    answer.code.as_ref().filter(|code| !code.is_empty()).ok_or(Error::NoCode)
+}
+
+/// At most `most` characters of what a provider says.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
+fn refusal(row: &StoredSignup, error: connectors::Error) -> Error {
+    warn!(signup.id = %row.id, connector = %row.connector, %error, "a code was not exchanged");
+    match error {
+        connectors::Error::Refused { code } => Error::CodeRefused { code: cut(&code, 64) },
+        connectors::Error::ClientRejected { code } | connectors::Error::RequestRejected { code, .. } => {
+            Error::ProviderMisconfigured { code: cut(&code, 64) }
+        }
+        connectors::Error::Definition(code) => Error::ProviderMisconfigured { code },
+        connectors::Error::RateLimited { .. }
+        | connectors::Error::NotSent { .. }
+        | connectors::Error::Ambiguous { .. } => Error::ProviderUnavailable,
+    }
+}
+
+/// What people call an account, where its provider tells.
+pub(super) fn label(account: Option<&Account>) -> Option<String> {
+    account.map(|account| account.label.clone())
+}

@@ -1,0 +1,155 @@
+//! "Account X for app Y?": what is asked, who may answer, and what each answer does.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::identity::Principal;
+use crate::model::app::{App, AppId};
+use crate::model::connection::Flow;
+use crate::model::connector::Definition;
+use crate::model::event::{Action, Event};
+use crate::signup::callback::label;
+use crate::signup::doubt::Doubts;
+use crate::signup::exchanged::Exchanged;
+use crate::signup::{Connected, Error, Signup, Visitor};
+use crate::store::signups::{AccountUse, Stage, StoredSignup};
+
+/// What a confirmation page shows.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Names the row; not a secret.
+    pub signup: Uuid,
+    /// For which app.
+    pub app: App,
+    /// With which connector.
+    pub definition: Arc<Definition>,
+    /// As which connection.
+    pub flow: Flow,
+    /// Whose account, as the provider calls it; `None`: it does not tell.
+    pub account: Option<String>,
+    /// Who started it.
+    pub started_by: String,
+    /// Whether this very browser did.
+    pub own: bool,
+    /// Whether the credentials serve several apps.
+    pub several_apps: bool,
+    /// The account that would be replaced, and who connected it.
+    pub replaces: Option<Replaced>,
+    /// The connection that would die.
+    pub kills: Option<Victim>,
+    /// Whether this person may say yes.
+    pub may_confirm: bool,
+    /// Where the starter wants to go afterwards.
+    pub return_to: Option<String>,
+    /// Until when.
+    pub expires_at: OffsetDateTime,
+}
+
+/// An account that would be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// As the provider called it.
+    pub account: Option<String>,
+    /// Who connected it.
+    pub connected_by: Option<String>,
+}
+
+/// A connection whose token the provider would kill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Victim {
+    /// Its app, named to those who belong there.
+    pub app: Option<AppId>,
+    /// Its flow, likewise.
+    pub flow: Option<String>,
+    /// When its token came.
+    pub since: OffsetDateTime,
+}
+
+struct Waiting {
+    row: StoredSignup,
+    set: Exchanged,
+    definition: Arc<Definition>,
+    app: App,
+    doubts: Doubts,
+}
+
+impl Signup {
+    /// What awaits confirmation under this id, for the browser that started it, and for who decides over the
+    /// account it would replace.
+    pub async fn question(&self, visitor: &Visitor, id: Uuid) -> Result<Question, Error> {
+        let Waiting { row, set, definition, app, doubts } = self.waiting(visitor, id).await?;
+        let may_confirm = doubts.may_replace(&row, &visitor.principal);
+        let replaces = doubts
+            .replaces
+            .map(|before| Replaced { account: before.account_label, connected_by: before.owner_label });
+        Ok(Question {
+            signup: id,
+            app,
+            definition,
+            flow: row.flow,
+            account: label(set.account.as_ref()),
+            own: row.session == visitor.session,
+            return_to: row.return_to,
+            started_by: row.user_label,
+            several_apps: doubts.several_apps,
+            replaces,
+            kills: doubts.kills.map(|one| victim(one, &visitor.principal)),
+            may_confirm,
+            expires_at: row.expires_at,
+        })
+    }
+
+    /// Yes: the set goes live.
+    pub async fn confirm(&self, visitor: &Visitor, id: Uuid) -> Result<Connected, Error> {
+        let waiting = self.waiting(visitor, id).await?;
+        if !waiting.doubts.may_replace(&waiting.row, &visitor.principal) {
+            return Err(Error::NotEntitled);
+        }
+        self.adopt(visitor, id, waiting.set).await
+    }
+
+    /// No: the set is revoked at the provider, the old connection stays as it was.
+    pub async fn cancel(&self, visitor: &Visitor, id: Uuid) -> Result<AppId, Error> {
+        let row = self.waiting(visitor, id).await?.row;
+        let event = Event {
+            result: "cancelled",
+            app: Some(row.app.clone()),
+            connector: Some(row.connector.clone()),
+            flow: Some(row.flow.to_string()),
+            ..Event::new(
+                visitor.principal.actor().clone(),
+                Action::ConnectionConnect,
+                visitor.principal.origin(),
+            )
+        };
+        self.give_up(id, Some(event)).await?;
+        Ok(row.app)
+    }
+
+    async fn waiting(&self, visitor: &Visitor, id: Uuid) -> Result<Waiting, Error> {
+        let conn = self.store.conn();
+        let row = conn.find_signup(id).await?.ok_or(Error::NothingPending)?;
+        if row.stage != Stage::Exchanged || row.expires_at <= conn.signup_clock().await? {
+            return Err(Error::NothingPending);
+        }
+        let member = visitor.principal.member(&row.app).map_err(|_| Error::NothingPending)?;
+        let resolved = self.resolve_kept(&row).await?;
+        let set = self.open_exchanged(&self.key_of(&row).await?, &row, &resolved.definition)?;
+        let doubts = self.doubts(&row, &resolved, set.account.as_ref()).await?;
+        let starter = row.session == visitor.session && Some(row.user) == visitor.principal.user();
+        let decides = doubts.replaces.is_some() && doubts.may_replace(&row, &visitor.principal);
+        if !starter && !decides {
+            return Err(Error::NothingPending);
+        }
+        let app = self.require_app(&member).await?;
+        Ok(Waiting { row, set, definition: resolved.definition, app, doubts })
+    }
+}
+
+/// Foreign apps are named to superadmins alone.
+fn victim(one: AccountUse, by: &Principal) -> Victim {
+    let visible = by.member(&one.app).is_ok();
+    Victim { app: visible.then_some(one.app), flow: visible.then_some(one.flow), since: one.since }
+}

@@ -1,0 +1,64 @@
+//! May an exchanged set go live at once, or must a person say so first?
+
+use crate::identity::Principal;
+use crate::keeper::account_fingerprint;
+use crate::model::connector::Account;
+use crate::signup::resolve::Resolved;
+use crate::signup::{Error, Signup};
+use crate::store::signups::{AccountUse, Predecessor, StoredSignup};
+
+/// Why a person is asked; nothing of it: the set goes live at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doubts {
+    /// The credentials are the instance's and more than one app uses them.
+    pub(super) several_apps: bool,
+    /// The connection had another account before.
+    pub(super) replaces: Option<Predecessor>,
+    /// The provider would kill the oldest token of this account, which another connection lives on.
+    pub(super) kills: Option<AccountUse>,
+}
+
+impl Doubts {
+    pub(super) fn none(&self) -> bool {
+        !self.several_apps && self.replaces.is_none() && self.kills.is_none()
+    }
+
+    /// Whether this person decides over the account that would be replaced.
+    pub(super) fn may_replace(&self, row: &StoredSignup, by: &Principal) -> bool {
+        let Some(before) = &self.replaces else { return true };
+        let owns = before.owner.as_deref() == Some(by.actor().to_string().as_str());
+        let member = by.member(&row.app).is_ok();
+        member && (owns || by.app_admin(&row.app).is_ok())
+    }
+}
+
+impl Signup {
+    pub(super) async fn doubts(
+        &self,
+        row: &StoredSignup,
+        resolved: &Resolved,
+        account: Option<&Account>,
+    ) -> Result<Doubts, Error> {
+        let conn = self.store.conn();
+        let fingerprint = account.map(|account| self.fingerprint(row, account));
+        let before = conn.app(&row.app).find_predecessor(&row.connector, &row.flow).await?;
+        let own = before.as_ref().map(|before| before.id);
+        let mut doubts = Doubts {
+            several_apps: !resolved.opened.owned_by_app && conn.list_apps(None, 2).await?.len() > 1,
+            replaces: before.filter(|before| {
+                before.account_fingerprint.is_some() && before.account_fingerprint != fingerprint
+            }),
+            kills: None,
+        };
+        if let (Some(most), Some(fingerprint)) = (resolved.definition.max_tokens_per_account, &fingerprint) {
+            let uses = conn.list_uses_of_account(&row.connector, resolved.opened.id, fingerprint).await?;
+            let full = u32::try_from(uses.len()).is_ok_and(|live| live >= most);
+            doubts.kills = uses.into_iter().next().filter(|oldest| full && Some(oldest.connection) != own);
+        }
+        Ok(doubts)
+    }
+
+    pub(super) fn fingerprint(&self, row: &StoredSignup, account: &Account) -> Vec<u8> {
+        account_fingerprint(&self.vault, &row.connector, &account.id).to_vec()
+    }
+}
