@@ -2,8 +2,13 @@
 
 mod binb_token;
 pub mod extract;
+pub mod account;
+pub mod form;
+pub mod invitations;
 pub mod layer;
+pub mod login;
 pub mod page;
 pub mod person;
 pub mod problem;
 pub mod settings;
+pub mod start;

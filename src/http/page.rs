@@ -26,15 +26,15 @@ tokio::task_local! {
 /// What stands around the content of a page.
 #[derive(Clone, Debug)]
 pub struct Page {
-    title: String,
+    pub(super) title: String,
     prefix: String,
-    signed_in: Option<SignedInAs>,
+    pub(super) signed_in: Option<SignedInAs>,
 }
 
 #[derive(Clone, Debug)]
-struct SignedInAs {
-    name: String,
-    form_token: String,
+pub(super) struct SignedInAs {
+    pub(super) name: String,
+    pub(super) form_token: String,
 }
 
 impl Page {
@@ -73,7 +73,7 @@ impl Page {
         }
     }
 
-    fn style(&self) -> String {
+    pub(super) fn style(&self) -> String {
         format!("{}?v={}", self.link("/static/style.css"), *STYLE_VERSION)
     }
 }
@@ -191,7 +191,8 @@ impl ResponseError for Error {
     }
 }
 
-fn keep_headers(problem: &Problem, headers: &mut header::HeaderMap) {
+/// Carries what a problem says beside its body into a page about it.
+pub(super) fn keep_headers(problem: &Problem, headers: &mut header::HeaderMap) {
     let mut response = problem.error_response();
     if let Some(after) = response.headers_mut().remove(header::RETRY_AFTER).next() {
         headers.insert(header::RETRY_AFTER, after);

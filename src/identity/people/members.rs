@@ -3,10 +3,10 @@
 use super::{Error, Part, People, after, event, part};
 use crate::identity::{Principal, Superadmin};
 use crate::model::app::{App, AppId};
-use crate::model::client::Role;
 use crate::model::event::{Action, Event};
 use crate::model::person::AppMember;
 use crate::model::principal::{Membership, UserId};
+use crate::model::scope::Scope;
 
 /// Apps a start page lists at most.
 const START_PAGE: u64 = 500;
@@ -61,8 +61,7 @@ impl People {
     pub async fn apps_of(&self, person: &Principal) -> Result<Vec<App>, Error> {
         let conn = self.tools.store.conn();
         let Some(user) = person.user() else { return Ok(Vec::new()) };
-        let role = conn.find_user(user).await?.and_then(|user| user.role);
-        if role == Some(Role::Superadmin) {
+        if person.superadmin(Scope::AppsRead).is_ok() {
             return Ok(conn.list_apps(None, START_PAGE).await?);
         }
         let mut apps = Vec::new();

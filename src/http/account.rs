@@ -1,0 +1,77 @@
+//! Setting a password by a one-time link.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::form::PageForm;
+use super::layer::host;
+use super::login::nothing;
+use super::page::{self, Page};
+use super::person::{self, Visitor};
+use super::settings::WebSettings;
+use crate::identity::password;
+use crate::identity::people::{Error, People};
+use crate::model::person::User;
+use crate::model::secret::Secret;
+
+/// `/account/password/{token}`.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        host::resource("/account/password/{token}")
+            .route(web::get().to(password_page))
+            .route(web::post().to(set_password)),
+    );
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordRequest {
+    #[serde(default = "nothing")]
+    password: Secret,
+    #[serde(default)]
+    csrf_token: String,
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage<'p> {
+    page: Page,
+    user: &'p User,
+    csrf_token: &'p str,
+    wrong: Option<&'static str>,
+}
+
+async fn password_page(
+    token: web::Path<String>,
+    visitor: Visitor,
+    people: web::Data<People>,
+) -> page::Answer {
+    let user = people.open_password_link(&token).await?;
+    Ok(visitor.keep(show(StatusCode::OK, &visitor, &user, None)))
+}
+
+async fn set_password(
+    request: HttpRequest,
+    token: web::Path<String>,
+    visitor: Visitor,
+    form: PageForm<PasswordRequest>,
+    people: web::Data<People>,
+    settings: web::Data<WebSettings>,
+) -> page::Answer {
+    visitor.check_csrf(&form.0.csrf_token)?;
+    match people.set_password(&token, &form.0.password, person::origin(&request)).await {
+        Ok(opened) => Ok(person::signed_in(&settings, &opened, "/")),
+        Err(Error::Password(password::Error::Rule(why))) => {
+            let user = people.open_password_link(&token).await?;
+            Ok(show(StatusCode::BAD_REQUEST, &visitor, &user, Some(why)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(status: StatusCode, visitor: &Visitor, user: &User, wrong: Option<&'static str>) -> HttpResponse {
+    let page = Page::new("Set your password");
+    Page::render_status(status, &PasswordPage { page, user, csrf_token: visitor.csrf_token(), wrong })
+}

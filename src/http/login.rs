@@ -1,0 +1,128 @@
+//! Signing in and out in the browser.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::form::{PageForm, PageQuery};
+use super::layer::host;
+use super::page::{self, Page, see_other};
+use super::person::{self, Visitor, local_path};
+use super::problem::Problem;
+use super::settings::WebSettings;
+use crate::identity::login::{Error, Logins};
+use crate::identity::session::Sessions;
+use crate::model::secret::Secret;
+
+/// `/login` and `/logout`.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(host::resource("/login").route(web::get().to(login_page)).route(web::post().to(login)));
+    cfg.service(host::resource("/logout").route(web::post().to(logout)));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginParams {
+    #[serde(default)]
+    return_to: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginRequest {
+    #[serde(default)]
+    email: String,
+    #[serde(default = "nothing")]
+    password: Secret,
+    #[serde(default)]
+    csrf_token: String,
+    #[serde(default)]
+    return_to: String,
+}
+
+pub(super) fn nothing() -> Secret {
+    Secret::new("")
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'p> {
+    page: Page,
+    csrf_token: &'p str,
+    email: &'p str,
+    return_to: &'p str,
+    error: Option<String>,
+}
+
+async fn login_page(
+    visitor: Visitor,
+    query: PageQuery<LoginParams>,
+    settings: web::Data<WebSettings>,
+) -> page::Answer {
+    let return_to = local_path(&settings, &query.0.return_to);
+    if visitor.person().is_some() {
+        return Ok(see_other(&settings.link(return_to.as_deref().unwrap_or("/"))));
+    }
+    let return_to = return_to.unwrap_or_default();
+    Ok(visitor.keep(show(StatusCode::OK, &visitor, "", &return_to, None)))
+}
+
+async fn login(
+    request: HttpRequest,
+    visitor: Visitor,
+    form: PageForm<LoginRequest>,
+    logins: web::Data<Logins>,
+    settings: web::Data<WebSettings>,
+) -> page::Answer {
+    let form = form.0;
+    visitor.check_csrf(&form.csrf_token)?;
+    let return_to = local_path(&settings, &form.return_to);
+    let former = visitor.person().map(person::Person::session_id);
+    match logins.sign_in(&form.email, &form.password, former, person::origin(&request)).await {
+        Ok(opened) => Ok(person::signed_in(&settings, &opened, return_to.as_deref().unwrap_or("/"))),
+        Err(error @ (Error::Wrong | Error::Limited { .. })) => {
+            let problem = Problem::from(error);
+            let (status, return_to) = (problem.code().status(), return_to.unwrap_or_default());
+            let detail = Some(problem.detail().to_owned());
+            let mut response = show(status, &visitor, &form.email, &return_to, detail);
+            page::keep_headers(&problem, response.headers_mut());
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(
+    status: StatusCode,
+    visitor: &Visitor,
+    email: &str,
+    return_to: &str,
+    error: Option<String>,
+) -> HttpResponse {
+    let page = Page::new("Sign in");
+    Page::render_status(
+        status,
+        &LoginPage { page, csrf_token: visitor.csrf_token(), email, return_to, error },
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogoutRequest {
+    #[serde(default)]
+    csrf_token: String,
+}
+
+async fn logout(
+    visitor: Visitor,
+    form: PageForm<LogoutRequest>,
+    sessions: web::Data<Sessions>,
+    settings: web::Data<WebSettings>,
+) -> page::Answer {
+    visitor.check_csrf(&form.0.csrf_token)?;
+    if let Some(person) = visitor.person() {
+        sessions.end(person.signed_in()).await?;
+    }
+    Ok(person::signed_out(&settings))
+}
