@@ -4,7 +4,6 @@ pub mod account;
 pub mod connect;
 mod binb_token;
 pub mod extract;
-pub mod account;
 pub mod form;
 pub mod invitations;
 pub mod layer;
