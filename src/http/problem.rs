@@ -8,6 +8,7 @@ mod identity;
 mod keeper;
 mod people;
 mod signup;
+mod admin;
 mod store;
 
 use actix_web::http::{StatusCode, header};

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ClientsRead, ClientsWrite, Collection, CollectionParams, LinkResponse, May, read_email};
+use super::{ClientsRead, ClientsWrite, Collection, CollectionParams, LinkResponse, May, read_email, times};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Problem};
 use crate::identity::people::People;
@@ -26,7 +26,7 @@ pub(in crate::http) struct UserResponse {
     disabled: bool,
     /// Whether a password was set.
     has_password: bool,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
 }
 
@@ -37,7 +37,7 @@ pub(in crate::http) struct CreateUserResponse {
     user: UserResponse,
     /// Shown once; whoever has it may use it.
     url: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     expires_at: OffsetDateTime,
 }
 
@@ -47,9 +47,9 @@ pub(in crate::http) struct SessionResponse {
     id: Uuid,
     /// Where it was made.
     address: Option<String>,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     expires_at: OffsetDateTime,
 }
 

@@ -1,0 +1,53 @@
+//! Problems of the database, the audit trail and the registry.
+
+use crate::http::problem::{Chain, Code, Problem};
+use crate::{audit, registry, store, vault};
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::AlreadyExists => Self::new(Code::AlreadyExists),
+            store::Error::Corrupt { .. } => Self::internal(&error),
+            store::Error::Unavailable(_)
+            | store::Error::Interrupted
+            | store::Error::Locked(_)
+            | store::Error::File { .. } => {
+                tracing::warn!(cause = %Chain(&error), "the database gave nothing");
+                Self::new(Code::StorageUnavailable)
+            }
+        }
+    }
+}
+
+impl From<audit::Error> for Problem {
+    fn from(error: audit::Error) -> Self {
+        match error {
+            audit::Error::Store(_) | audit::Error::Group => {
+                tracing::warn!(cause = %Chain(&error), "an audit record was not written");
+                Self::new(Code::AuditUnavailable)
+            }
+            audit::Error::Full => Self::new(Code::Overloaded),
+        }
+    }
+}
+
+impl From<registry::Error> for Problem {
+    fn from(error: registry::Error) -> Self {
+        match error {
+            registry::Error::Store(cause) => cause.into(),
+            registry::Error::Unreadable(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<vault::Error> for Problem {
+    fn from(error: vault::Error) -> Self {
+        match error {
+            vault::Error::DoesNotOpen { .. } | vault::Error::DataKey(_) | vault::Error::NotText => {
+                tracing::error!(cause = %Chain(&error), "a stored secret does not open");
+                Self::new(Code::SecretUnreadable)
+            }
+            vault::Error::Keyring(_) => Self::internal(&error),
+        }
+    }
+}
