@@ -4,6 +4,7 @@
 //! change, so that neither is there without the other.
 
 pub mod apps;
+pub mod clients;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
@@ -66,6 +67,3 @@ mod tests {
         assert_eq!(rest, Part { items: vec!["c", "d"], next: None });
     }
 }
-//! What superadmins administer.
-
-pub mod clients;

@@ -6,6 +6,7 @@ mod first;
 mod keyring;
 mod recover;
 mod services;
+mod upkeep;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::store::instance::Instance;
 use crate::store::{self, Store};
 use crate::vault::{self, InstanceKeys, Vault};
 use crate::{identity, issuer};
+
+use self::upkeep::Upkeep;
 
 pub use self::first::{Credentials, init};
 pub use self::recover::recover;
@@ -162,13 +165,38 @@ impl App {
         &self.services
     }
 
-    /// Serves on a listener until the server is stopped.
-    pub fn serve(self, listener: TcpListener) -> Result<Server, Error> {
+    /// Serves on a listener until it is stopped; from within a tokio runtime.
+    pub fn serve(self, listener: TcpListener) -> Result<Running, Error> {
         let address = listener.local_addr().map_err(Error::Server)?;
+        let upkeep = Upkeep::start(Arc::clone(&self.services.signup));
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
-        Ok(server)
+        Ok(Running { server, upkeep })
     }
+}
+
+/// A broker that serves.
+pub struct Running {
+    server: Server,
+    upkeep: Upkeep,
+}
+
+impl Running {
+    /// Ends when the server failed by itself.
+    pub async fn failed(&mut self) -> Error {
+        Error::Server(self.server.failed().await)
+    }
+
+    /// Ends what is under way, then everything.
+    pub async fn stop(self) {
+        self.upkeep.stop().await;
+        self.server.stop().await;
+    }
+}
+
+/// Brings the schema of an instance's database up to this release.
+pub async fn migrate(config: &Config, nature: Nature) -> Result<(), Error> {
+    Ground::open(config, nature).await.map(|_| ())
 }
 
 impl Ground {

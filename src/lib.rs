@@ -2,16 +2,11 @@
 //!
 //! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`sandbox`], adapters that
 //! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], [`signup`],
-//! [`admin`], [`health`], services. Tier 3: [`http`], the web. Around them: [`config`], [`telemetry`], [`app`], which
-//! puts everything together, and [`cli`].
+//! [`issuer`], [`admin`], [`health`], services. Tier 3: [`http`], the web. Around them: [`config`], [`telemetry`],
+//! [`app`], which puts everything together, and [`cli`].
 
 pub mod admin;
 pub mod app;
-//! Tier 0: [`model`], words without I/O. Tier 1: [`vault`], [`store`], [`connectors`], adapters that import the
-//! model alone. Tier 2: [`identity`], [`audit`], [`issuer`], [`admin`], services. Tier 3: [`http`], the web.
-//! services.
-//! Tier 3: [`http`], the web.
-
 pub mod audit;
 pub mod cli;
 pub mod config;
@@ -19,8 +14,8 @@ pub mod connectors;
 pub mod health;
 pub mod http;
 pub mod identity;
-pub mod keeper;
 pub mod issuer;
+pub mod keeper;
 pub mod model;
 pub mod outbound;
 pub mod registry;

@@ -21,7 +21,7 @@ use crate::identity::people::People;
 use crate::identity::session::Sessions;
 use crate::issuer::{self, Issuer};
 use crate::keeper::{self, SecretsKeeper};
-use crate::model::connector::validate::Rules;
+use crate::model::connector::Rules;
 use crate::outbound::Outbound;
 use crate::registry::Registry;
 use crate::signup::{self, Signup};

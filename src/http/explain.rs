@@ -4,10 +4,15 @@ use actix_web::{HttpResponse, web};
 
 use super::extract::Segments;
 use super::problem::{Answer, Code, Problem};
+use super::server::only;
 
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource("/problems/{code}").route(web::get().to(explain_problem)));
+    cfg.service(
+        web::resource("/problems/{code}")
+            .route(web::get().to(explain_problem))
+            .default_service(only("GET")),
+    );
 }
 
 /// Every text on the page is one of ours: nothing of the request is repeated.

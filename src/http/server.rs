@@ -17,7 +17,7 @@ use super::layer::trace::Nature;
 use super::layer::{limits, prefix, security_headers, trace};
 use super::problem::{Code, Problem};
 use super::settings::WebSettings;
-use super::{explain, health, page};
+use super::page;
 use crate::admin;
 use crate::health::Readiness;
 use crate::identity::bearer::Bearers;

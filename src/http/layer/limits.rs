@@ -2,6 +2,7 @@
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError};
 
@@ -29,9 +30,7 @@ pub async fn check<B: MessageBody>(
 
 fn excess(request: &ServiceRequest) -> Option<&'static str> {
     let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
-    let line = |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
-        name.as_str().len() + value.len() + 4
-    };
+    let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let headers: usize = request.headers().iter().map(line).sum();
     if url > URL {
         Some("the URL is longer than 8 KiB")
