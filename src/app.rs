@@ -96,7 +96,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether an operator has to change something; else it may pass by itself.
+    /// Whether it may pass by itself.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Store(store::Error::Unavailable(_) | store::Error::Locked(_)))
+    }
+
+    /// Whether an operator has to change something.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::NotInitialised
@@ -140,6 +145,7 @@ pub(in crate::app) struct Ground {
 /// A broker with its database open and its services ready.
 pub struct App {
     services: Services,
+    store: Store,
     public_url: PublicUrl,
 }
 
@@ -150,9 +156,9 @@ impl App {
     /// [`Error::WrongKeyring`] and [`Error::Keyring`] leave every file as it was.
     pub async fn open(config: &Config, nature: Nature) -> Result<Self, Error> {
         let ground = Ground::open(config, nature).await?;
-        let public_url = ground.public_url.clone();
+        let (store, public_url) = (ground.store.clone(), ground.public_url.clone());
         let services = services::build(config, ground).await?;
-        Ok(Self { services, public_url })
+        Ok(Self { services, store, public_url })
     }
 
     /// How the outside calls us.
@@ -171,7 +177,7 @@ impl App {
         let upkeep = Upkeep::start(Arc::clone(&self.services.signup));
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
-        Ok(Running { server, upkeep })
+        Ok(Running { server, upkeep, store: self.store })
     }
 }
 
@@ -179,6 +185,7 @@ impl App {
 pub struct Running {
     server: Server,
     upkeep: Upkeep,
+    store: Store,
 }
 
 impl Running {
@@ -191,12 +198,15 @@ impl Running {
     pub async fn stop(self) {
         self.upkeep.stop().await;
         self.server.stop().await;
+        if let Err(error) = self.store.close().await {
+            warn!(%error, "the database was not closed in order");
+        }
     }
 }
 
 /// Brings the schema of an instance's database up to this release.
 pub async fn migrate(config: &Config, nature: Nature) -> Result<(), Error> {
-    Ground::open(config, nature).await.map(|_| ())
+    Ok(Ground::open(config, nature).await?.store.close().await?)
 }
 
 impl Ground {

@@ -138,6 +138,11 @@ impl Store {
         tx.commit().await
     }
 
+    /// Closes all connections; SQLite then leaves one file, without a journal.
+    pub async fn close(&self) -> Result<(), Error> {
+        Ok(self.db.close_by_ref().await?)
+    }
+
     /// For reads.
     pub fn conn(&self) -> Conn<'_> {
         Conn { executor: Source::Pool(&self.db), clock: &*self.clock }

@@ -12,17 +12,20 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
+/// What is heard unless the operator says otherwise.
+const DEFAULT: &str = "info,sea_orm_migration=warn,actix_server=warn";
+
 /// Whether a text is a filter.
 pub fn is_filter(text: &str) -> bool {
     !text.is_empty() && EnvFilter::try_new(text).is_ok()
 }
 
-/// Starts logging: by `filter`, else `RUST_LOG`, else `info`. A second call in one process changes nothing.
+/// Starts logging: by `filter`, else `RUST_LOG`, else `info` and above. A second call in one process changes nothing.
 pub fn start(filter: Option<&str>, format: LogFormat) {
     let filter = filter
         .and_then(|text| EnvFilter::try_new(text).ok())
         .or_else(|| EnvFilter::try_from_default_env().ok())
-        .unwrap_or_else(|| EnvFilter::new("info"));
+        .unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -65,6 +65,7 @@ pub async fn init(config: &Config, nature: Nature) -> Result<Credentials, Error>
     tx.conn().insert_client(&client).await?;
     let credentials = ground.credentials(tx.conn(), client.client_id).await?;
     tx.commit().await?;
+    ground.store.close().await?;
     Ok(credentials)
 }
 

@@ -26,6 +26,7 @@ pub async fn recover(config: &Config, nature: Nature) -> Result<Credentials, Err
     };
     let credentials = ground.credentials(tx.conn(), client.client_id).await?;
     tx.commit().await?;
+    ground.store.close().await?;
     Ok(credentials)
 }
 

@@ -94,6 +94,7 @@ impl Error {
             Self::Broker { source, .. } => source.exit_code(),
             Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) => 78,
             Self::Server(error) if error.is_configuration() => 78,
+            Self::Server(error) if error.is_passing() => 75,
             Self::Server(_) | Self::Listen { .. } | Self::Unwritable { .. } => 1,
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::NotStarted { .. } => 126,
