@@ -4,6 +4,7 @@
 //! change, so that neither is there without the other.
 
 pub mod apps;
+pub mod clients;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
@@ -28,7 +29,7 @@ pub struct Part<T> {
 
 impl Page {
     /// How many rows to ask the store for: one more than wanted tells whether more follow.
-    fn rows(&self) -> u64 {
+    pub fn rows(&self) -> u64 {
         u64::from(self.limit).saturating_add(1)
     }
 
@@ -37,7 +38,7 @@ impl Page {
     }
 
     /// Cuts rows that were read with [`Page::rows`].
-    fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> String) -> Part<T> {
+    pub fn cut<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> String) -> Part<T> {
         let limit = self.length();
         let more = rows.len() > limit;
         rows.truncate(limit);

@@ -10,10 +10,18 @@ mod connector;
 mod credentials;
 mod error;
 mod exec;
+mod init;
 mod input;
 mod invite;
+mod migrate;
+mod openapi;
 mod output;
+mod recover;
 mod remote;
+mod sandbox;
+mod serve;
+mod server_args;
+mod shown_once;
 mod span;
 mod token;
 mod user;
@@ -40,6 +48,12 @@ consent needed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
+    Serve(serve::Args),
+    Recover(recover::Args),
+    Migrate(migrate::Args),
+    Sandbox(sandbox::Args),
+    Openapi(openapi::Args),
     Token(token::Args),
     Exec(exec::Args),
     App(app::Args),
@@ -58,6 +72,12 @@ impl Cli {
     /// [`Error::line`] and [`Error::exit_code`] say how to end the program.
     pub async fn run(self) -> Result<(), Error> {
         match self.command {
+            Command::Init(args) => init::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::Recover(args) => recover::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Sandbox(args) => sandbox::run(args).await,
+            Command::Openapi(args) => openapi::run(args),
             Command::Token(args) => token::run(args).await,
             Command::Exec(args) => exec::run(args).await,
             Command::App(args) => app::run(args).await,

@@ -1,15 +1,58 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
+//!
+//! Paths that begin with a name of ours come first; what is left begins with the id of an app, which can be none of
+//! those names.
 
 pub mod account;
-pub mod connect;
+pub mod admin;
 mod binb_token;
+#[cfg(test)]
+mod browser_tests;
+pub mod connect;
+pub mod explain;
 pub mod extract;
 pub mod form;
+pub mod health;
 pub mod invitations;
 pub mod layer;
 pub mod login;
+pub mod oauth;
+pub mod oauth_error;
+pub mod openapi;
 pub mod page;
 pub mod person;
 pub mod problem;
+pub mod server;
 pub mod settings;
 pub mod start;
+
+use actix_web::web::{ServiceConfig, get, resource};
+
+use self::server::only;
+
+/// Every route, by area.
+pub fn routes(cfg: &mut ServiceConfig) {
+    // /healthz /readyz /problems/{code} /static/
+    cfg.configure(health::routes).configure(explain::routes).configure(page::routes);
+    // /o/ /.well-known/
+    cfg.configure(oauth::routes);
+    // /admin/v1/
+    cfg.configure(admin::routes);
+    // / /login /logout /invitations/ /account/
+    cfg.configure(start::routes)
+        .configure(login::routes)
+        .configure(invitations::routes)
+        .configure(account::routes);
+    // /connect/ /{app_id}/connect /{app_id}/{connector}/signup
+    cfg.configure(connect::routes);
+    cfg.service(
+        resource("/{app_id}/{connector}/binb-token")
+            .route(get().to(binb_token::binb_token))
+            .default_service(only("GET")),
+    );
+    cfg.service(
+        resource("/{app_id}/{connector}/status")
+            .route(get().to(binb_token::connection_status))
+            .default_service(only("GET")),
+    );
+}

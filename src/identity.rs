@@ -9,6 +9,8 @@ pub mod login;
 pub mod password;
 pub mod people;
 pub mod session;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tools;
 
 use crate::model::app::AppId;

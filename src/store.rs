@@ -15,6 +15,7 @@ pub mod entity;
 pub mod instance;
 pub mod invitations;
 pub mod leases;
+mod look;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;
@@ -135,6 +136,11 @@ impl Store {
         }
         jeton_migration::Migrator::up(&tx.inner, None).await?;
         tx.commit().await
+    }
+
+    /// Closes all connections; SQLite then leaves one file, without a journal.
+    pub async fn close(&self) -> Result<(), Error> {
+        Ok(self.db.close_by_ref().await?)
     }
 
     /// For reads.

@@ -81,7 +81,7 @@ async fn connector_credentials(manager: &SchemaManager<'_>) -> Result<(), DbErr>
                 .table("connector_credentials")
                 .col("connector")
                 .col("app")
-                .and_where(Expr::col("current").into())
+                .and_where(Expr::col("current"))
                 .unique()
                 .to_owned(),
         )

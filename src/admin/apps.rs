@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::admin::{Page, Part};
 use crate::audit::{self, Audit};
 use crate::identity::Superadmin;
-use crate::keeper::{self, ConnectionFilter, SecretsKeeper};
+use crate::keeper::{self, ListFilter, SecretsKeeper};
 use crate::model::app::{App, AppId, AppState};
+use crate::model::connection::State;
 use crate::model::entropy::{Entropy, uuid};
 use crate::model::event::{Action, Event};
 use crate::model::name::DisplayName;
@@ -14,6 +15,9 @@ use crate::model::public_url::PublicUrl;
 use crate::model::time::Clock;
 use crate::store::{self, Conn, Store};
 use crate::vault::{self, Vault};
+
+/// Connections deleted between two look-ups.
+const BATCH: u64 = 100;
 
 /// Why an app was not made, changed or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -136,17 +140,14 @@ impl Apps {
     }
 
     async fn delete_connections(&self, by: &Superadmin, id: &AppId) -> Result<(), Error> {
-        let mut cursor = None;
+        let mut filter = ListFilter { app: Some(id.clone()), limit: BATCH, ..ListFilter::default() };
         loop {
-            let filter = ConnectionFilter { app: Some(id.clone()), cursor, limit: 200, ..Default::default() };
-            let (connections, next) = self.keeper.list(by, filter).await?;
-            for connection in connections.iter().filter(|connection| connection.state != "revoked") {
+            let batch = self.keeper.list(by, &filter).await?;
+            for connection in batch.iter().filter(|connection| connection.state != State::Revoked) {
                 self.keeper.delete(by, id, &connection.connector, Some(&connection.flow)).await?;
             }
-            if next.is_none() {
-                return Ok(());
-            }
-            cursor = next;
+            let Some(last) = batch.last() else { return Ok(()) };
+            filter.after = Some(last.id);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::identity::Superadmin;
 use crate::keeper::{self, Adoption, AdoptionKind, SecretsKeeper};
 use crate::model::app::AppId;
 use crate::model::connection::Flow;
-use crate::model::connector::{ConnectorId, Definition, Grant, Violation, is_token_field};
+use crate::model::connector::{Definition, Grant, Violation, is_token_field};
 use crate::model::secret::Secret;
 use crate::model::time::Clock;
 use crate::registry::{self, Registry};
@@ -141,6 +141,7 @@ impl Imports {
             variables: opened.map(|opened| opened.credentials.variables).unwrap_or_default(),
             sent_at: self.clock.now(),
             origin: principal.origin(),
+            signup: None,
             kind: AdoptionKind::Import { replace: import.replace, expires_at },
         })
     }
@@ -155,17 +156,20 @@ impl Import {
         let mut refuse = |pointer: String, detail: &str| {
             found.push(Violation { pointer, detail: detail.to_owned() });
         };
-        let tokens = [("/access_token", Some(&self.access_token)), ("/refresh_token", self.refresh_token.as_ref())];
+        let tokens =
+            [("/access_token", Some(&self.access_token)), ("/refresh_token", self.refresh_token.as_ref())];
         for (pointer, token) in tokens {
             if token.is_some_and(|token| !is_token(token)) {
                 refuse(pointer.to_owned(), "must be 1 to 16384 printable ASCII characters");
             }
         }
-        if self.scope.as_ref().is_some_and(|scope| scope.len() > 4096 || scope.chars().any(char::is_control)) {
+        if self.scope.as_ref().is_some_and(|scope| scope.len() > 4096 || scope.chars().any(char::is_control))
+        {
             refuse("/scope".to_owned(), "must be at most 4096 characters without control characters");
         }
         for field in self.extra.keys().filter(|field| !definition.extra_fields.contains(field)) {
-            let known = if is_token_field(field) { "is a token field" } else { "is no extra field of the connector" };
+            let known =
+                if is_token_field(field) { "is a token field" } else { "is no extra field of the connector" };
             refuse(format!("/extra/{field}"), known);
         }
         let expires_at = match self.expiry {

@@ -8,7 +8,7 @@ use crate::model::connector::{ConnectorId, Definition, Rules, Violation};
 use crate::model::event::{Action, Event};
 use crate::registry::{self, Registry};
 use crate::store::connectors::CustomConnector;
-use crate::store::{self, Conn, Store};
+use crate::store::{self, Conn, Store, Tx};
 use crate::vault::Vault;
 
 mod rebind;
@@ -21,7 +21,7 @@ pub enum Error {
     NotFound(String),
     /// It comes with the product.
     #[error("`{0}` is defined by the catalog")]
-    BuiltIn(ConnectorId),
+    BuiltIn(String),
     /// Another connector is called so, or was.
     #[error("`{0}` is or was the name of another connector")]
     Taken(String),
@@ -85,11 +85,6 @@ impl Connectors {
         found.ok_or_else(|| Error::NotFound(name.to_owned()))
     }
 
-    /// Whether a connector comes with the product.
-    pub fn is_builtin(&self, id: &ConnectorId) -> bool {
-        self.registry.is_builtin(id)
-    }
-
     /// Keeps a new definition.
     pub async fn create(&self, by: &Superadmin, definition: &Definition) -> Result<(), Error> {
         self.check(definition).await?;
@@ -99,7 +94,7 @@ impl Connectors {
             other => Error::Store(other),
         })?;
         self.audit(tx.conn(), by, &definition.id, "defined").await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Replaces a definition. A new token origin removes the stored credentials and parks the connections;
@@ -129,7 +124,7 @@ impl Connectors {
             return Err(Error::Changed(id.clone()));
         }
         if origin != seen.definition.token_origin() {
-            tx.conn().remove_credentials_of(id).await?;
+            tx.conn().remove_credentials(id, None).await?;
         }
         if origin == confirmed {
             self.rebind(tx.conn(), id, &origin).await?;
@@ -138,43 +133,56 @@ impl Connectors {
             tx.conn().park_connections(id).await?;
         }
         self.audit(tx.conn(), by, id, "redefined").await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Deletes a definition that no connection uses, with its credentials.
     pub async fn delete(&self, by: &Superadmin, id: &ConnectorId) -> Result<(), Error> {
-        if self.registry.is_builtin(id) {
-            return Err(Error::BuiltIn(id.clone()));
+        if self.registry.is_builtin(id.as_str()) {
+            return Err(Error::BuiltIn(id.to_string()));
         }
         let tx = self.store.begin().await?;
         let seen = require(tx.conn(), id).await?;
         if tx.conn().is_connector_used(id).await? {
             return Err(Error::InUse(id.clone()));
         }
-        tx.conn().remove_credentials_of(id).await?;
+        tx.conn().remove_credentials(id, None).await?;
         if !tx.conn().bury_connector(id, seen.version).await? {
             return Err(Error::Changed(id.clone()));
         }
         self.audit(tx.conn(), by, id, "deleted").await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Whether the definition keeps the rules and takes nobody's name.
     async fn check(&self, definition: &Definition) -> Result<(), Error> {
-        let names = std::iter::once(definition.id.as_str()).chain(definition.aliases.iter().map(String::as_str));
-        for name in names {
-            match self.registry.find(name).await? {
-                Some(other) if self.registry.is_builtin(&other.id) => {
-                    return Err(Error::BuiltIn(other.id.clone()));
-                }
-                Some(other) if other.id != definition.id => return Err(Error::Taken(name.to_owned())),
-                Some(_) | None => {}
+        let custom = self.store.conn().list_connectors().await?;
+        let others: Vec<_> = custom.iter().filter(|other| other.definition.id != definition.id).collect();
+        let aliases = definition.aliases.iter().map(String::as_str);
+        for name in std::iter::once(definition.id.as_str()).chain(aliases) {
+            if self.registry.is_builtin(name) {
+                return Err(Error::BuiltIn(name.to_owned()));
+            }
+            if others.iter().any(|other| other.definition.is_called(name)) {
+                return Err(Error::Taken(name.to_owned()));
             }
         }
         definition.validate(self.rules).map_err(Error::Invalid)
     }
 
-    async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &ConnectorId, what: &str) -> Result<(), Error> {
+    async fn commit(&self, tx: Tx<'_>) -> Result<(), Error> {
+        tx.commit().await?;
+        self.registry.forget();
+        Ok(())
+    }
+
+    async fn audit(
+        &self,
+        conn: Conn<'_>,
+        by: &Superadmin,
+        id: &ConnectorId,
+        what: &str,
+    ) -> Result<(), Error> {
         let principal = by.principal();
         let event = Event {
             connector: Some(id.clone()),

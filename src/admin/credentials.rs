@@ -11,7 +11,7 @@ use crate::model::event::{Action, Event};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::{Sealed, Secret, WrappedKey};
 use crate::model::time::Clock;
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, place};
 use crate::store::credentials::StoredCredentials;
 use crate::store::{self, Conn, Store};
 use crate::vault::{self, Vault};
@@ -132,8 +132,7 @@ impl ProviderCredentials {
         let key = self.data_key(conn, slot).await?;
         let current = conn.find_own_credentials(slot.owner, &definition.id).await?;
         expect_version(current.as_ref(), seen)?;
-        let earlier =
-            conn.find_credentials_of_client(slot.owner, &definition.id, &draft.client_id).await?;
+        let earlier = conn.find_credentials_of_client(slot.owner, &definition.id, &draft.client_id).await?;
         if let Some(current) = current.as_ref().filter(|row| row.client_id != draft.client_id) {
             conn.retire_credentials(current.id).await?;
         }
@@ -181,9 +180,7 @@ impl ProviderCredentials {
     async fn data_key(&self, conn: Conn<'_>, slot: Slot<'_>) -> Result<WrappedKey, Error> {
         match slot.owner {
             None => Ok(self.vault.instance_key().clone()),
-            Some(app) => {
-                conn.app(app).find_app_key().await?.ok_or_else(|| Error::AppNotFound(app.clone()))
-            }
+            Some(app) => conn.app(app).find_app_key().await?.ok_or_else(|| Error::AppNotFound(app.clone())),
         }
     }
 
@@ -231,14 +228,16 @@ impl ProviderCredentials {
         secret: Option<&Secret>,
         keep: Option<&StoredCredentials>,
     ) -> Result<StoredCredentials, Error> {
-        let to = |column, secret: &Secret| self.vault.seal(&row.key, &row.place(column), secret);
+        let to =
+            |column, secret: &Secret| self.vault.seal(&row.key, &place(&row, column, &row.origin), secret);
         let sealed_secret = secret.map(|secret| to("sealed_secret", secret)).transpose()?;
         // What was bound to another origin is never carried to this one.
         let kept = keep.filter(|kept| kept.origin == row.origin);
         let sealed_previous = kept.and_then(|kept| Some((kept, kept.sealed_secret.as_ref()?)));
         let sealed_previous: Option<Sealed> = sealed_previous
             .map(|(kept, sealed)| {
-                let opened = self.vault.open(&kept.key, &kept.place("sealed_secret"), sealed)?;
+                let opened =
+                    self.vault.open(&kept.key, &place(kept, "sealed_secret", &kept.origin), sealed)?;
                 to("sealed_previous", &opened)
             })
             .transpose()?;

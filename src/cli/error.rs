@@ -19,6 +19,28 @@ pub enum Error {
     /// The environment does not say which broker, or as whom.
     #[error("this command speaks to a broker")]
     Settings(#[from] SettingsError),
+    /// The configuration of the server is wrong.
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
+    /// The server does not start, or failed.
+    #[error(transparent)]
+    Server(#[from] crate::app::Error),
+    /// The address is taken, or none of this machine's.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file could not be made; one that exists is not overwritten.
+    #[error("cannot write {place}")]
+    Unwritable {
+        /// The file's name.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file or standard input could not be read.
     #[error("cannot read {place}")]
     Input {
@@ -70,7 +92,10 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Broker { source, .. } => source.exit_code(),
-            Self::Settings(_) | Self::NeedAttention(_) => 78,
+            Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) => 78,
+            Self::Server(error) if error.is_configuration() => 78,
+            Self::Server(error) if error.is_passing() => 75,
+            Self::Server(_) | Self::Listen { .. } | Self::Unwritable { .. } => 1,
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::NotStarted { .. } => 126,
             Self::Incomplete { code, .. } => *code,
@@ -78,8 +103,12 @@ impl Error {
         }
     }
 
-    /// One line: what failed, why, and what to do.
+    /// One line, or one for each fault of the configuration: what failed, why, and what to do.
     pub fn line(&self) -> String {
+        if let Self::Config(crate::config::Error::Invalid(violations)) = self {
+            let lines = violations.iter().map(|violation| format!("jeton: {violation}"));
+            return lines.map(|line| super::output::printable(&line)).collect::<Vec<_>>().join("\n");
+        }
         let mut line = format!("jeton: {self}");
         let mut source = self.source();
         while let Some(cause) = source {

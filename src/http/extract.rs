@@ -29,7 +29,7 @@ pub use self::body::{MAX_BODY_BYTES, read_body};
 pub use self::form::Form;
 pub use self::if_match::{IfMatch, etag};
 pub use self::json::Json;
-pub use self::pairs::{Pairs, PairsError};
+pub use self::pairs::{Pairs, PairsError, decode_pair_text};
 pub use self::query::Query;
 pub use self::segments::Segments;
 

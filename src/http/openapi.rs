@@ -4,13 +4,13 @@
 //! `api-spec/openapi.json`; a test fails when it differs from what is printed.
 
 use serde::Serialize;
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::Operation};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::http::admin::{
-    apps, clients, connections, connectors, credentials, invitations, members, users,
-};
+use crate::http::admin::{apps, clients, connections, connectors, credentials, invitations, members, users};
+use crate::http::binb_token;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use crate::http::admin::{
         description = "A multi-tenant, per-connector OAuth token broker. Errors are RFC 9457 problems; `code` and `action` are stable."
     ),
     paths(
+        binb_token::binb_token, binb_token::connection_status,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
         members::list_members, members::put_member, members::delete_member,
         invitations::list_invitations, invitations::create_invitation, invitations::delete_invitation,
@@ -50,7 +51,6 @@ pub fn document() -> String {
 
 /// An error (RFC 9457), with more fields where the code has them.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "the shape alone is used: problems are written by `problem`")]
 struct ProblemResponse {
     /// `/problems/{code}`: explains it.
     r#type: String,
@@ -82,14 +82,13 @@ enum ProblemAction {
 
 /// A fault of a request.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "the shape alone is used")]
 struct ProblemError {
     /// JSON pointer into the body, or the name of a parameter.
     pointer: String,
     detail: String,
 }
 
-/// What every route has: a bearer token under `/admin/v1`, and problems.
+/// What every route has: problems, and a bearer token unless its annotation says `security(())`.
 struct Shared;
 
 const BEARER: &str = "bearer";
@@ -101,15 +100,65 @@ impl Modify for Shared {
             .bearer_format("JWT")
             .description(Some("An access token of ours (RFC 9068), from /o/token/."))
             .build();
-        document.components.get_or_insert_default().add_security_scheme(BEARER, SecurityScheme::Http(scheme));
-        for (path, item) in &mut document.paths.paths {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+        for (name, schema) in &mut components.schemas {
+            if name.contains("Response") {
+                complete(schema);
+            }
+        }
+        for item in document.paths.paths.values_mut() {
             let slots = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in slots.into_iter().flatten() {
+                describe(operation);
                 operation.responses.responses.entry("default".to_owned()).or_insert_with(problem);
-                if path.starts_with("/admin/v1/") {
-                    protect(operation);
+                protect(operation);
+            }
+        }
+    }
+}
+
+/// Keys of an answer are always there, null when empty.
+fn complete(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            for (name, property) in &object.properties {
+                if is_nullable(property) && !object.required.contains(name) {
+                    object.required.push(name.clone());
                 }
             }
+        }
+        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(complete),
+        RefOr::T(_) | RefOr::Ref(_) => {}
+    }
+}
+
+fn is_nullable(schema: &RefOr<Schema>) -> bool {
+    let has_null = |kind: &SchemaType| match kind {
+        SchemaType::Type(one) => *one == Type::Null,
+        SchemaType::Array(several) => several.contains(&Type::Null),
+        SchemaType::AnyValue => false,
+    };
+    match schema {
+        RefOr::T(Schema::Object(object)) => has_null(&object.schema_type),
+        RefOr::T(Schema::Array(array)) => has_null(&array.schema_type),
+        RefOr::T(Schema::OneOf(one)) => one.items.iter().any(is_nullable),
+        RefOr::T(_) | RefOr::Ref(_) => false,
+    }
+}
+
+/// OpenAPI 3.1 wants a description of every answer.
+fn describe(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = match status.as_str() {
+                "201" => "Created",
+                "204" => "Done; nothing to tell",
+                _ => "Done",
+            }
+            .to_owned();
         }
     }
 }
@@ -122,7 +171,7 @@ fn protect(operation: &mut Operation) {
 fn problem() -> RefOr<Response> {
     let mut response = Response::new("A problem");
     let schema = Ref::from_schema_name("ProblemResponse");
-    response.content.insert("application/problem+json".to_owned(), Content::new(Some(schema)));
+    response.content.insert("application/problem+json".to_owned(), RefOr::T(Content::new(Some(schema))));
     RefOr::T(response)
 }
 
@@ -130,7 +179,6 @@ fn problem() -> RefOr<Response> {
 mod tests {
     use super::*;
 
-    /// `JETON_BLESS=1` is not needed: the failure says which command writes the file anew.
     #[test]
     fn the_committed_document_is_the_printed_one() {
         let committed = include_str!("../../api-spec/openapi.json");
@@ -150,8 +198,8 @@ mod tests {
                 assert!(ids.insert(id.to_owned()), "{id} is used twice");
                 let content = &operation["responses"]["default"]["content"];
                 assert!(content["application/problem+json"].is_object(), "{method} {path}");
-                let secured = operation["security"][0]["bearer"].is_array();
-                assert_eq!(secured, path.starts_with("/admin/v1/"), "{method} {path}");
+                let open = operation["security"][0].as_object().unwrap().is_empty();
+                assert!(!open || !path.starts_with("/admin/v1/"), "{method} {path}");
             }
         }
         assert!(ids.len() >= 40);

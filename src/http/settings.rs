@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use actix_web::http::header::HeaderMap;
 use url::Url;
 
+use crate::model::address::Network;
 use crate::model::public_url::PublicUrl;
 
 /// Settings of the web, the same for every request: nothing here comes from one.
@@ -15,13 +16,13 @@ pub struct WebSettings {
     https: bool,
     port: u16,
     prefix: String,
-    trusted_proxies: Vec<(IpAddr, u8)>,
+    trusted_proxies: Vec<Network>,
 }
 
 impl WebSettings {
     /// The public URL (its path becomes the prefix of links) and the networks of trusted proxies.
     #[expect(clippy::expect_used, reason = "a public URL was parsed as a URL")]
-    pub fn new(public_url: PublicUrl, trusted_proxies: Vec<(IpAddr, u8)>) -> Self {
+    pub fn new(public_url: PublicUrl, trusted_proxies: Vec<Network>) -> Self {
         let url = Url::parse(public_url.as_str()).expect("a public URL is a URL");
         Self {
             origin: url.origin(),
@@ -74,6 +75,11 @@ impl WebSettings {
         self.cookie("-pre")
     }
 
+    /// Name of the cookie of a browser from which somebody has signed in.
+    pub fn known_cookie(&self) -> String {
+        self.cookie("-known")
+    }
+
     fn cookie(&self, suffix: &str) -> String {
         if self.is_https() {
             return format!("__Host-jeton{suffix}");
@@ -109,21 +115,7 @@ impl WebSettings {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|(network, bits)| within(address, *network, *bits))
-    }
-}
-
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address, network.to_canonical()) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => {
-            let shift = 32_u32.saturating_sub(bits.into());
-            (u32::from(a) ^ u32::from(n)).checked_shr(shift).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) => {
-            let shift = 128_u32.saturating_sub(bits.into());
-            (u128::from(a) ^ u128::from(n)).checked_shr(shift).unwrap_or(0) == 0
-        }
-        _ => false,
+        self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 }
 
@@ -134,7 +126,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> WebSettings {
-        WebSettings::new(PublicUrl::parse(url).unwrap(), vec![("10.0.0.0".parse().unwrap(), 8)])
+        WebSettings::new(PublicUrl::parse(url).unwrap(), vec!["10.0.0.0/8".parse().unwrap()])
     }
 
     fn address(peer: &str, forwarded: &[&str]) -> String {

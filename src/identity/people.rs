@@ -7,6 +7,8 @@
 mod invitations;
 mod links;
 mod members;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::sync::Arc;

@@ -51,6 +51,28 @@ impl Clock for ShiftedClock {
     }
 }
 
+/// Something to be done again when it is old enough, by one of those who notice.
+#[derive(Debug)]
+pub struct Every {
+    age_us: i64,
+    done_at_us: AtomicI64,
+}
+
+impl Every {
+    /// Was done at `done_at`; due again after `age`.
+    pub fn new(age: Duration, done_at: OffsetDateTime) -> Self {
+        let age_us = i64::try_from(age.whole_microseconds()).unwrap_or(i64::MAX);
+        Self { age_us, done_at_us: AtomicI64::new(to_micros(done_at)) }
+    }
+
+    /// Whether it is due and nobody else has taken it on. A clock set back makes it due too.
+    pub fn claim(&self, now: OffsetDateTime) -> bool {
+        let (now, done) = (to_micros(now), self.done_at_us.load(Ordering::SeqCst));
+        let due = now.saturating_sub(done).saturating_abs() >= self.age_us;
+        due && self.done_at_us.compare_exchange(done, now, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
 /// Microseconds since 1970: how times are stored, so that both databases compare them alike.
 pub fn to_micros(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
@@ -73,6 +95,16 @@ mod tests {
     fn micros_survive_the_round_trip() {
         let at = time::macros::datetime!(2026-11-24 09:59:30.123456 UTC);
         assert_eq!(from_micros(to_micros(at)), at);
+    }
+
+    #[test]
+    fn what_is_due_is_claimed_once() {
+        let start = OffsetDateTime::UNIX_EPOCH;
+        let every = Every::new(Duration::seconds(5), start);
+        assert!(!every.claim(start + Duration::seconds(4)));
+        assert!(every.claim(start + Duration::seconds(5)));
+        assert!(!every.claim(start + Duration::seconds(5)));
+        assert!(every.claim(start - Duration::seconds(5)), "the clock was set back");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Conn<'_> {
     /// Takes a client's row lock until the transaction ends; says whether it is there.
     pub async fn lock_client(&self, id: &ClientId) -> Result<bool, Error> {
         let done = client::Entity::update_many()
-            .col_expr(client::Column::Version, Expr::col(client::Column::Version).into())
+            .col_expr(client::Column::Version, Expr::col(client::Column::Version))
             .filter(client::Column::ClientId.eq(id.as_str()))
             .exec(&self.db())
             .await?;

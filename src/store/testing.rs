@@ -49,6 +49,16 @@ impl TestDatabase {
         uuid(&*self.clock, &SystemEntropy)
     }
 
+    /// How many rows there are of a table, or of what else stands behind FROM.
+    pub(crate) async fn count(&self, from: &str) -> i64 {
+        let store = self.store();
+        let sql = format!("SELECT count(*) AS n FROM {from}");
+        let statement = sea_orm::Statement::from_string(store.conn().backend(), sql);
+        let conn = store.conn();
+        let row = conn.db().query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get("", "n").unwrap()
+    }
+
     /// Runs a statement as an attacker with SQL would.
     pub(crate) async fn sql(&self, statement: &str) {
         self.store.conn().db().execute_unprepared(statement).await.unwrap();

@@ -42,7 +42,9 @@ impl Draft {
             refuse("/scopes", "must be at most 100 scopes without spaces and control characters");
         }
         if let Err(wrong) = definition.check_variables(&self.params) {
-            found.extend(wrong.into_iter().map(|one| Violation { pointer: format!("/params{}", one.pointer), ..one }));
+            found.extend(
+                wrong.into_iter().map(|one| Violation { pointer: format!("/params{}", one.pointer), ..one }),
+            );
         }
         if found.is_empty() { Ok(()) } else { Err(Error::Invalid(found)) }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AppsRead, AppsWrite, Collection, CollectionParams, May};
+use super::{AppsRead, AppsWrite, Collection, CollectionParams, May, times};
 use crate::admin::apps::{Apps, Change};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::Answer;
@@ -20,7 +20,7 @@ pub(in crate::http) struct AppResponse {
     id: AppId,
     name: String,
     state: AppState,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
 }
 

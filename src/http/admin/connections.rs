@@ -7,18 +7,20 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
-use super::page::limit;
-use super::{Collection, CollectionParams, ConnectionsRead, ConnectionsWrite, May};
+use super::page::page;
+use super::{Collection, CollectionParams, ConnectionsRead, ConnectionsWrite, May, times};
+use crate::admin::Page;
 use crate::admin::apps::Apps;
 use crate::admin::connections::{Expiry, Import, Imports};
 use crate::admin::connectors::Connectors;
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Problem};
 use crate::identity::Superadmin;
-use crate::keeper::{ConnectionFilter, SecretsKeeper, Status};
+use crate::keeper::{ListFilter, SecretsKeeper, Status};
 use crate::model::app::AppId;
-use crate::model::connection::Flow;
+use crate::model::connection::{Flow, Reason};
 use crate::model::connector::ConnectorId;
 use crate::model::secret::Secret;
 
@@ -33,17 +35,17 @@ pub(in crate::http) struct ConnectionResponse {
     /// Why a new consent is needed.
     reason: Option<&'static str>,
     /// Since when it is in this state.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     since: OffsetDateTime,
     /// Counts token sets.
     generation: i64,
     /// When the access token dies; null: not known.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(serialize_with = "times::optional")]
     expires_at: Option<OffsetDateTime>,
     /// What people call the account.
     account: Option<String>,
     connected_by: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(serialize_with = "times::optional")]
     last_refresh_at: Option<OffsetDateTime>,
     last_error: Option<LastErrorResponse>,
     /// Whether members of the app may get its tokens.
@@ -54,7 +56,7 @@ pub(in crate::http) struct ConnectionResponse {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(in crate::http) struct LastErrorResponse {
     code: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     at: OffsetDateTime,
 }
 
@@ -63,7 +65,7 @@ pub(in crate::http) struct LastErrorResponse {
 pub(in crate::http) struct DeleteConnectionResponse {
     app_id: String,
     connector: String,
-    flow: Option<String>,
+    flow: String,
     /// At the provider: `revoked`, `failed`, `skipped` or `unsupported`.
     revocation: &'static str,
 }
@@ -157,11 +159,11 @@ pub(in crate::http) struct ImportRequest {
 impl From<Status> for ConnectionResponse {
     fn from(status: Status) -> Self {
         Self {
-            app_id: status.app_id.into(),
+            app_id: status.app.into(),
             connector: status.connector.into(),
             flow: status.flow.into(),
-            state: status.state,
-            reason: status.reason,
+            state: status.state.as_str(),
+            reason: status.state.reason().map(Reason::as_str),
             since: status.since,
             generation: status.generation.0,
             expires_at: status.expires_at,
@@ -182,15 +184,14 @@ pub(in crate::http) async fn list_connections(
     keeper: web::Data<SecretsKeeper>,
 ) -> Answer {
     let query = may.query;
-    let filter = ConnectionFilter {
+    let filter = ListFilter {
         app: query.app_id,
         connector: query.connector,
         state: query.state.map(|state| state.as_str().to_owned()),
         expires_before: query.expires_before,
-        cursor: query.cursor,
-        limit: limit(query.limit)?,
+        ..ListFilter::default()
     };
-    list(&may.by, filter, &keeper).await
+    list(&may.by, filter, &page(query.limit, query.cursor.as_deref())?, &keeper).await
 }
 
 /// Lists an app's connections, oldest first.
@@ -204,13 +205,8 @@ pub(in crate::http) async fn list_app_connections(
     keeper: web::Data<SecretsKeeper>,
 ) -> Answer {
     let app = apps.require(&may.by, &path.app()?).await?;
-    let filter = ConnectionFilter {
-        app: Some(app.id),
-        cursor: may.query.cursor().map(str::to_owned),
-        limit: may.query.limit()?,
-        ..ConnectionFilter::default()
-    };
-    list(&may.by, filter, &keeper).await
+    let filter = ListFilter { app: Some(app.id), ..ListFilter::default() };
+    list(&may.by, filter, &may.query.page()?, &keeper).await
 }
 
 /// Reads a connection.
@@ -262,8 +258,8 @@ pub(in crate::http) async fn delete_connection(
     Ok(HttpResponse::Ok().json(DeleteConnectionResponse {
         app_id: app.into(),
         connector: connector.into(),
-        flow: may.query.flow.map(String::from),
-        revocation: deletion.revocation,
+        flow: deletion.flow.into(),
+        revocation: deletion.revocation.as_str(),
     }))
 }
 
@@ -300,9 +296,12 @@ fn import(request: ImportRequest) -> Result<Import, Problem> {
     })
 }
 
-async fn list(by: &Superadmin, filter: ConnectionFilter, keeper: &SecretsKeeper) -> Answer {
-    let (items, next) = keeper.list(by, filter).await?;
-    Ok(HttpResponse::Ok().json(Collection::<ConnectionResponse>::opaque(items, next)))
+async fn list(by: &Superadmin, mut filter: ListFilter, page: &Page, keeper: &SecretsKeeper) -> Answer {
+    let after = page.after.as_deref().map(Uuid::try_parse).transpose();
+    filter.after = after.map_err(|_| Problem::invalid("cursor", "is no cursor of ours"))?;
+    filter.limit = page.rows();
+    let part = page.cut(keeper.list(by, &filter).await?, |status| status.id.to_string());
+    Ok(HttpResponse::Ok().json(Collection::<ConnectionResponse>::of(part)))
 }
 
 /// The path's app and connector, both known; the connector by its id where the path has an alias.

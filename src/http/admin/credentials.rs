@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ConnectorsWrite, May};
+use super::{ConnectorsWrite, May, times};
 use crate::admin::credentials::{Draft, Held, ProviderCredentials, Slot};
 use crate::http::extract::{IfMatch, Json, Segments, etag};
 use crate::http::problem::Answer;
@@ -33,9 +33,9 @@ pub(in crate::http) struct CredentialsResponse {
     redirect_uri: String,
     /// Where flows that start at the provider come in.
     install_uri: Option<String>,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     updated_at: OffsetDateTime,
 }
 
@@ -84,22 +84,14 @@ pub(in crate::http) async fn read_credentials(
 #[utoipa::path(put, path = "/admin/v1/connectors/{connector}/credentials", tag = "credentials",
     params(("connector" = String, Path), PutCredentialsParams, ("If-Match" = Option<String>, Header)),
     request_body = PutCredentialsRequest, responses((status = 200, body = CredentialsResponse)))]
-pub(in crate::http) async fn put_credentials(
-    may: Put,
-    path: Segments,
-    service: Service,
-) -> Answer {
+pub(in crate::http) async fn put_credentials(may: Put, path: Segments, service: Service) -> Answer {
     put(may, None, &path, &service).await
 }
 
 /// Removes the instance's credentials of a connector.
 #[utoipa::path(delete, path = "/admin/v1/connectors/{connector}/credentials", tag = "credentials",
     params(("connector" = String, Path), ("If-Match" = Option<String>, Header)), responses((status = 204)))]
-pub(in crate::http) async fn delete_credentials(
-    may: Delete,
-    path: Segments,
-    service: Service,
-) -> Answer {
+pub(in crate::http) async fn delete_credentials(may: Delete, path: Segments, service: Service) -> Answer {
     delete(may, None, &path, &service).await
 }
 
@@ -120,11 +112,7 @@ pub(in crate::http) async fn read_app_credentials(
     params(("app_id" = String, Path), ("connector" = String, Path), PutCredentialsParams,
         ("If-Match" = Option<String>, Header)),
     request_body = PutCredentialsRequest, responses((status = 200, body = CredentialsResponse)))]
-pub(in crate::http) async fn put_app_credentials(
-    may: Put,
-    path: Segments,
-    service: Service,
-) -> Answer {
+pub(in crate::http) async fn put_app_credentials(may: Put, path: Segments, service: Service) -> Answer {
     put(may, Some(&path.app()?), &path, &service).await
 }
 
@@ -132,11 +120,7 @@ pub(in crate::http) async fn put_app_credentials(
 #[utoipa::path(delete, path = "/admin/v1/apps/{app_id}/connectors/{connector}/credentials", tag = "credentials",
     params(("app_id" = String, Path), ("connector" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204)))]
-pub(in crate::http) async fn delete_app_credentials(
-    may: Delete,
-    path: Segments,
-    service: Service,
-) -> Answer {
+pub(in crate::http) async fn delete_app_credentials(may: Delete, path: Segments, service: Service) -> Answer {
     delete(may, Some(&path.app()?), &path, &service).await
 }
 
@@ -151,12 +135,7 @@ async fn read(
     Ok(answer(held))
 }
 
-async fn put(
-    may: Put,
-    owner: Option<&AppId>,
-    path: &Segments,
-    service: &ProviderCredentials,
-) -> Answer {
+async fn put(may: Put, owner: Option<&AppId>, path: &Segments, service: &ProviderCredentials) -> Answer {
     let connector = path.connector()?;
     let (IfMatch(seen), Json(request)) = may.body;
     let draft = Draft {

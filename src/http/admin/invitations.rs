@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{AppsRead, AppsWrite, Collection, CollectionParams, LinkResponse, May, read_email};
+use super::{AppsRead, AppsWrite, Collection, CollectionParams, LinkResponse, May, read_email, times};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::Answer;
 use crate::identity::people::{NewInvitation, People};
@@ -24,9 +24,9 @@ pub(in crate::http) struct InvitationResponse {
     /// What the person is asked to connect.
     connectors: Vec<String>,
     invited_by: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     expires_at: OffsetDateTime,
 }
 

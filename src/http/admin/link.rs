@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::times;
 use crate::http::problem::Problem;
 use crate::identity::people::Link;
 use crate::model::person::Email;
@@ -14,7 +15,7 @@ use crate::model::person::Email;
 pub(in crate::http) struct LinkResponse {
     id: Uuid,
     pub(super) url: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     pub(super) expires_at: OffsetDateTime,
 }
 

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{AppsRead, AppsWrite, Collection, CollectionParams, May};
+use super::{AppsRead, AppsWrite, Collection, CollectionParams, May, times};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::Answer;
 use crate::identity::people::People;
@@ -21,7 +21,7 @@ pub(in crate::http) struct MemberResponse {
     email: String,
     display_name: String,
     role: Membership,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
 }
 

@@ -35,13 +35,12 @@ pub(in crate::http) struct Collection<T> {
 impl CollectionParams {
     /// Reads the parameters.
     pub(in crate::http) fn page(&self) -> Result<Page, Problem> {
-        let after = self.cursor.as_deref().map(read_cursor).transpose()?;
-        Ok(Page { after, limit: self.limit()? })
+        page(self.limit, self.cursor.as_deref())
     }
 
     /// How many items at most.
     pub(in crate::http) fn limit(&self) -> Result<u32, Problem> {
-        limit(self.limit)
+        read_limit(self.limit)
     }
 
     /// The cursor as it was sent.
@@ -50,10 +49,18 @@ impl CollectionParams {
     }
 }
 
-/// Reads `limit`.
-pub(in crate::http) fn limit(given: Option<u32>) -> Result<u32, Problem> {
+/// Reads `limit` and `cursor`.
+pub(super) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<Page, Problem> {
+    Ok(Page { after: cursor.map(read_cursor).transpose()?, limit: read_limit(limit)? })
+}
+
+fn read_limit(given: Option<u32>) -> Result<u32, Problem> {
     let limit = given.unwrap_or(DEFAULT_LIMIT);
-    if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(Problem::invalid("limit", "must be 1 to 200")) }
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Problem::invalid("limit", "must be 1 to 200"))
+    }
 }
 
 fn read_cursor(text: &str) -> Result<String, Problem> {

@@ -2,12 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ClientsRead, ClientsWrite, Collection, CollectionParams, LinkResponse, May, read_email};
+use super::clients::present;
+use super::{ClientsRead, ClientsWrite, Collection, CollectionParams, LinkResponse, May, read_email, times};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Problem};
 use crate::identity::people::People;
@@ -26,7 +27,7 @@ pub(in crate::http) struct UserResponse {
     disabled: bool,
     /// Whether a password was set.
     has_password: bool,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
 }
 
@@ -37,7 +38,7 @@ pub(in crate::http) struct CreateUserResponse {
     user: UserResponse,
     /// Shown once; whoever has it may use it.
     url: String,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     expires_at: OffsetDateTime,
 }
 
@@ -47,9 +48,9 @@ pub(in crate::http) struct SessionResponse {
     id: Uuid,
     /// Where it was made.
     address: Option<String>,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "times::time")]
     expires_at: OffsetDateTime,
 }
 
@@ -76,11 +77,6 @@ pub(in crate::http) struct ChangeUserRequest {
     #[schema(value_type = Option<Role>)]
     role: Option<Option<Role>>,
     disabled: Option<bool>,
-}
-
-/// Tells a null from a missing field.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Role>>, D::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
 }
 
 impl From<User> for UserResponse {

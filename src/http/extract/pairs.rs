@@ -60,11 +60,11 @@ impl Pairs {
     }
 }
 
-/// Decodes one name or value.
+/// Decodes one form-urlencoded name or value.
 ///
 /// # Errors
 /// [`PairsError::Malformed`].
-pub(crate) fn decode(text: &[u8]) -> Result<String, PairsError> {
+pub fn decode_pair_text(text: &[u8]) -> Result<String, PairsError> {
     let mut bytes = text.iter();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
@@ -85,8 +85,8 @@ pub(crate) fn decode(text: &[u8]) -> Result<String, PairsError> {
 
 fn pair(text: &[u8]) -> Result<(String, String), PairsError> {
     let mut sides = text.splitn(2, |byte| *byte == b'=');
-    let name = decode(sides.next().unwrap_or_default())?;
-    Ok((name, decode(sides.next().unwrap_or_default())?))
+    let name = decode_pair_text(sides.next().unwrap_or_default())?;
+    Ok((name, decode_pair_text(sides.next().unwrap_or_default())?))
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ impl From<apps::Error> for Problem {
     fn from(error: apps::Error) -> Self {
         match error {
             apps::Error::NotFound(id) => no_app(&id),
-            apps::Error::Taken(id) => Self::of(Code::AlreadyExists, format!("the id `{id}` is or was in use")),
+            apps::Error::Taken(id) => {
+                Self::of(Code::AlreadyExists, format!("the id `{id}` is or was in use"))
+            }
             apps::Error::Reserved(_) => Self::invalid("/id", "is a reserved name"),
             apps::Error::Unconfirmed(id) => Self::invalid("confirm", format!("must repeat the id `{id}`")),
             apps::Error::Keeper(cause) => cause.into(),
-            apps::Error::Vault(cause) => Self::internal(&cause),
+            apps::Error::Vault(cause) => cause.into(),
             apps::Error::Audit(cause) => cause.into(),
             apps::Error::Store(cause) => cause.into(),
         }
@@ -69,10 +71,7 @@ impl From<credentials::Error> for Problem {
             ),
             credentials::Error::Invalid(violations) => violated(&violations),
             credentials::Error::Changed => Self::new(Code::PreconditionFailed),
-            credentials::Error::Vault(crate::vault::Error::DoesNotOpen { .. }) => {
-                Self::new(Code::SecretUnreadable)
-            }
-            credentials::Error::Vault(cause) => Self::internal(&cause),
+            credentials::Error::Vault(cause) => cause.into(),
             credentials::Error::Registry(cause) => cause.into(),
             credentials::Error::Audit(cause) => cause.into(),
             credentials::Error::Store(cause) => cause.into(),
@@ -107,8 +106,7 @@ fn violated(violations: &[Violation]) -> Problem {
         .iter()
         .map(|violation| json!({ "pointer": violation.pointer, "detail": violation.detail }))
         .collect();
-    let detail = violations
-        .first()
-        .map_or_else(String::new, |first| format!("{}: {}", first.pointer, first.detail));
+    let detail =
+        violations.first().map_or_else(String::new, |first| format!("{}: {}", first.pointer, first.detail));
     Problem::of(Code::InvalidRequest, detail).with("errors", errors)
 }

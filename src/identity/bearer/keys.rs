@@ -1,26 +1,24 @@
 //! Our own public keys, as the database has them.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use jeton_guard::{GivenKeys, KeySet};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tracing::warn;
 
-use crate::model::time::to_micros;
+use crate::model::time::Every;
 use crate::store::{Error, Store};
 
 /// How old they may get before they are read again.
-const MAX_AGE_US: i64 = 5_000_000;
+const MAX_AGE: Duration = Duration::seconds(5);
 
 pub(super) struct PublicKeys {
     given: GivenKeys,
-    read_at_us: AtomicI64,
+    reading: Every,
 }
 
 impl PublicKeys {
     pub(super) async fn read(store: &Store, now: OffsetDateTime) -> Result<Self, Error> {
         let given = GivenKeys::new(key_set(store).await?);
-        Ok(Self { given, read_at_us: AtomicI64::new(to_micros(now)) })
+        Ok(Self { given, reading: Every::new(MAX_AGE, now) })
     }
 
     pub(super) fn given(&self) -> &GivenKeys {
@@ -30,11 +28,7 @@ impl PublicKeys {
     /// Reads them again where they are old: one caller does, the others go on with what there is. A database that
     /// cannot be read leaves them as they are.
     pub(super) async fn refresh(&self, store: &Store, now: OffsetDateTime) {
-        let (now, seen) = (to_micros(now), self.read_at_us.load(Ordering::Relaxed));
-        let due = now.saturating_sub(seen).saturating_abs() >= MAX_AGE_US;
-        let claimed =
-            due && self.read_at_us.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if !claimed {
+        if !self.reading.claim(now) {
             return;
         }
         match key_set(store).await {

@@ -1,0 +1,57 @@
+//! Secrets of clients: at most two live, each shown once.
+
+use uuid::Uuid;
+
+use crate::identity::Superadmin;
+use crate::model::client::{Client, ClientId};
+use crate::model::entropy::{token, uuid};
+use crate::model::secret::Secret;
+use crate::store::Conn;
+use crate::store::clients::ClientSecret;
+
+use super::{Clients, Error, NewSecret, cover, locked};
+
+/// How many live secrets a client has at most: the old one and the new one while it is rolled out.
+pub(super) const MAX_SECRETS: usize = 2;
+
+impl Clients {
+    /// Makes a second secret. Needs `clients:write`.
+    pub async fn add_secret(&self, by: &Superadmin, id: &ClientId) -> Result<NewSecret, Error> {
+        let tx = self.store.begin().await?;
+        cover(by, &locked(&tx, id, None).await?)?;
+        if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
+            return Err(Error::TwoSecrets);
+        }
+        let secret = self.insert_secret(tx.conn(), id).await?;
+        self.finish(tx, by, id, "secret made").await?;
+        Ok(secret)
+    }
+
+    /// Deletes a secret; tokens issued to the client before now are refused. Needs `clients:write`.
+    pub async fn delete_secret(&self, by: &Superadmin, id: &ClientId, secret: Uuid) -> Result<(), Error> {
+        let tx = self.store.begin().await?;
+        let client = locked(&tx, id, None).await?;
+        cover(by, &client)?;
+        if !tx.conn().delete_client_secret(id, secret).await? {
+            return Err(Error::NotFound);
+        }
+        self.refuse_older_tokens(tx.conn(), client).await?;
+        self.finish(tx, by, id, "secret deleted").await
+    }
+
+    pub(super) async fn refuse_older_tokens(&self, conn: Conn<'_>, client: Client) -> Result<(), Error> {
+        let version = client.version;
+        let not_before = Some(self.clock.now());
+        let client = Client { not_before, version: version.saturating_add(1), ..client };
+        if conn.update_client(&client, version).await? { Ok(()) } else { Err(Error::Changed) }
+    }
+
+    pub(super) async fn insert_secret(&self, conn: Conn<'_>, client: &ClientId) -> Result<NewSecret, Error> {
+        let id = uuid(&*self.clock, &*self.entropy);
+        let secret = Secret::new(token::<32>(&*self.entropy));
+        let hash = self.vault.hash_secret("client_secret", "secret_hash", id.as_bytes(), &secret).to_vec();
+        let row = ClientSecret { id, hash, created_at: self.clock.now() };
+        conn.insert_client_secret(client, &row).await?;
+        Ok(NewSecret { id, secret })
+    }
+}

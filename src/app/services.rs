@@ -1,0 +1,152 @@
+//! Which part gets what? Every service is built here, once.
+
+use std::sync::Arc;
+
+use super::{Error, Ground};
+use crate::admin::apps::Apps;
+use crate::admin::clients::Clients;
+use crate::admin::connections::Imports;
+use crate::admin::connectors::Connectors;
+use crate::admin::credentials::ProviderCredentials;
+use crate::config::Config;
+use crate::connectors::catalog::Catalog;
+use crate::health::Readiness;
+use crate::http::layer::trace::Nature as WebNature;
+use crate::http::server::Services;
+use crate::http::settings::WebSettings;
+use crate::identity::bearer::{Bearers, RecentClients};
+use crate::identity::login::Logins;
+use crate::identity::password::Passwords;
+use crate::identity::people::People;
+use crate::identity::session::Sessions;
+use crate::issuer::{self, Issuer};
+use crate::keeper::{self, SecretsKeeper};
+use crate::model::connector::Rules;
+use crate::outbound::Outbound;
+use crate::registry::Registry;
+use crate::signup::{self, Signup};
+
+/// The parts, from the ground up.
+pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, Error> {
+    let registry = registry(config, &ground)?;
+    let keeper = keeper(config, &ground, &registry);
+    let recent = RecentClients::default();
+    let Ground { nature, store, vault, audit, public_url } = &ground;
+    let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
+    let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
+    let sessions = Arc::new(Sessions::new(ground.tools()));
+    let rules = Rules { allow_loopback: config.outbound.allow_loopback, builtin: false };
+    Ok(Services {
+        settings: Arc::new(WebSettings::new(url(), config.trusted_proxies.clone())),
+        nature: Arc::new(WebNature { clock: clock.clone(), entropy: entropy.clone() }),
+        readiness: Arc::new(Readiness::new(store.clone(), vault.clone())),
+        bearers: Arc::new(
+            Bearers::load(public_url.as_str(), store.clone(), clock.clone(), recent.clone()).await?,
+        ),
+        logins: Arc::new(Logins::new(ground.tools(), passwords.clone(), sessions.clone())),
+        people: Arc::new(People::new(ground.tools(), passwords, sessions.clone(), url())),
+        sessions,
+        signup: Arc::new(signup(config, &ground, &registry, &keeper)),
+        issuer: Arc::new(issuer(config, &ground).await?),
+        apps: Arc::new(Apps::new(
+            store.clone(),
+            vault.clone(),
+            audit.clone(),
+            keeper.clone(),
+            clock.clone(),
+            entropy.clone(),
+            url(),
+        )),
+        connectors: Arc::new(Connectors::new(
+            store.clone(),
+            vault.clone(),
+            audit.clone(),
+            registry.clone(),
+            rules,
+        )),
+        credentials: Arc::new(ProviderCredentials::new(
+            store.clone(),
+            vault.clone(),
+            audit.clone(),
+            registry.clone(),
+            clock.clone(),
+            entropy.clone(),
+            url(),
+        )),
+        imports: Arc::new(Imports::new(store.clone(), keeper.clone(), registry, clock.clone())),
+        clients: Arc::new(Clients::new(
+            store.clone(),
+            vault.clone(),
+            audit.clone(),
+            clock.clone(),
+            entropy.clone(),
+            recent,
+        )),
+        keeper,
+    })
+}
+
+fn registry(config: &Config, ground: &Ground) -> Result<Arc<Registry>, Error> {
+    let outbound = Outbound::new(&config.outbound)?;
+    let catalog = catalog(config)?;
+    Ok(Arc::new(Registry::new(catalog, ground.store.clone(), ground.vault.clone(), outbound)))
+}
+
+/// The catalog, at the addresses the operator gave.
+fn catalog(config: &Config) -> Result<Catalog, Error> {
+    config.connectors.iter().try_fold(Catalog::builtin(), |catalog, base| {
+        let id = base.id.as_str();
+        if catalog.find(id).is_none_or(|definition| definition.id != base.id) {
+            return Err(Error::NoSuchConnector(base.id.clone()));
+        }
+        let catalog = match &base.api_base_url {
+            Some(url) => catalog.with_api_base(id, url),
+            None => catalog,
+        };
+        Ok(match &base.base_url {
+            Some(url) => catalog.with_base(id, url),
+            None => catalog,
+        })
+    })
+}
+
+fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<SecretsKeeper> {
+    let parts = keeper::Parts {
+        store: ground.store.clone(),
+        vault: ground.vault.clone(),
+        audit: ground.audit.clone(),
+        registry: Arc::clone(registry),
+        clock: ground.nature.clock.clone(),
+        entropy: ground.nature.entropy.clone(),
+    };
+    let settings =
+        keeper::Settings { lease: config.refresh.lease, provider_timeout: config.outbound.timeout };
+    Arc::new(SecretsKeeper::new(parts, settings))
+}
+
+fn signup(config: &Config, ground: &Ground, registry: &Arc<Registry>, keeper: &Arc<SecretsKeeper>) -> Signup {
+    let settings = signup::Settings {
+        public_url: ground.public_url.clone(),
+        return_to_origins: config.return_to_origins.clone(),
+    };
+    let parts = signup::Parts {
+        store: ground.store.clone(),
+        vault: ground.vault.clone(),
+        audit: ground.audit.clone(),
+        registry: Arc::clone(registry),
+        keeper: Arc::clone(keeper),
+        clock: ground.nature.clock.clone(),
+        entropy: ground.nature.entropy.clone(),
+    };
+    Signup::new(settings, parts)
+}
+
+async fn issuer(config: &Config, ground: &Ground) -> Result<Issuer, Error> {
+    let settings = issuer::Settings {
+        issuer: ground.public_url.as_str().to_owned(),
+        token_lifetime_s: config.issuer.token_lifetime_s,
+    };
+    let (store, vault, audit) = (ground.store.clone(), ground.vault.clone(), ground.audit.clone());
+    let (clock, entropy) = (ground.nature.clock.clone(), ground.nature.entropy.clone());
+    Ok(Issuer::load(settings, store, vault, audit, clock, entropy).await?)
+}

@@ -1,0 +1,37 @@
+//! `jeton init`: makes a new instance.
+
+use std::io::Write;
+
+use super::Error;
+use super::server_args::{ServerArgs, nature};
+use super::shown_once::ShownOnce;
+use crate::app;
+
+/// Make a new instance: data directory, keyring, database, the first superadmin client and invitation
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    shown: ShownOnce,
+    /// End well, printing nothing, where there is an instance already
+    #[arg(long)]
+    if_needed: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), Error> {
+    let config = args.server.load(Vec::new())?;
+    let place = args.shown.open()?;
+    match app::init(&config, nature()).await {
+        Ok(made) => place.show(&made, "The instance is made."),
+        Err(app::Error::AlreadyInitialised) if args.if_needed => {
+            place.forget();
+            writeln!(std::io::stderr(), "jeton: there is an instance already; nothing was changed")?;
+            Ok(())
+        }
+        Err(error) => {
+            place.forget();
+            Err(error.into())
+        }
+    }
+}

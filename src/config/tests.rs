@@ -1,0 +1,138 @@
+use super::*;
+
+fn load(file: &str, environment: &[(&str, &str)], flags: Vec<Flag>) -> Result<Config, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jeton.toml");
+    std::fs::write(&path, file).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(Sources::flags(flags).with_environment(environment).with_file(Some(path)))
+}
+
+fn refusal(file: &str, environment: &[(&str, &str)]) -> String {
+    let text = load(file, environment, Vec::new()).unwrap_err().to_string();
+    // The file's directory is another one each time.
+    let words = text.split(' ').map(|word| if word.contains("/jeton.toml") { "FILE)" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn nothing_set_gives_the_documented_defaults() {
+    let config = load("", &[], Vec::new()).unwrap();
+    assert_eq!(config.database.url, "sqlite:./jeton-data/jeton.db");
+    assert_eq!(config.sqlite_file(), Some(Path::new("./jeton-data/jeton.db")));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.loopback_url().unwrap().as_str(), "http://127.0.0.1:8080");
+    assert_eq!((config.issuer.algorithm, config.issuer.token_lifetime_s), ("ES256", 3600));
+    assert!(
+        config.public_url.is_none() && !config.outbound.allow_loopback && config.trusted_proxies.is_empty()
+    );
+    assert!(matches!(&config.keys, Keys::File(path) if path.ends_with("keyring.toml")));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let flag = Flag { key: "listen", name: "--listen", value: "127.0.0.1:3".into() };
+    let file = "listen = '127.0.0.1:1'\nlog = 'warn'\n[database]\nmax_connections = 7\n";
+    let environment = [
+        ("JETON_LISTEN", "127.0.0.1:2"),
+        ("JETON_LOG", "debug"),
+        ("JETON_OUTBOUND__ALLOW_LOOPBACK", "true"),
+        ("JETON_CONNECTORS__GITHUB_APP__BASE_URL", "https://ghe.example.com"),
+    ];
+    let config = load(file, &environment, vec![flag]).unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.log.as_deref(), Some("debug"));
+    assert_eq!(config.database.max_connections, 7);
+    assert!(config.outbound.allow_loopback);
+    let base = config.connectors.first().unwrap();
+    assert_eq!(
+        (base.id.as_str(), base.base_url.as_ref().unwrap().as_str()),
+        ("github-app", "https://ghe.example.com/")
+    );
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_name_and_its_place() {
+    insta::assert_snapshot!(refusal("[outbound]\nallow_loopbak = true\n", &[]), @"configuration key `outbound.allow_loopbak` (set in FILE) is not known; did you mean `outbound.allow_loopback`?");
+    insta::assert_snapshot!(refusal("", &[("JETON_PUBLIC_ULR", "x")]), @"configuration key `public_ulr` (set by JETON_PUBLIC_ULR) is not known; did you mean `public_url`?");
+    insta::assert_snapshot!(refusal("max_connections = 3", &[]), @"configuration key `max_connections` (set in FILE) is not known; did you mean `database.max_connections`?");
+    insta::assert_snapshot!(refusal("[zzz]\nqqqqqqqqqqqqqqqqqqqq = 1", &[]), @"configuration key `zzz.qqqqqqqqqqqqqqqqqqqq` (set in FILE) is not known; remove it");
+    insta::assert_snapshot!(refusal("[connectors.github]\nbase = 1", &[]), @"configuration key `connectors.github.base` (set in FILE) is not known; did you mean `connectors.github.base_url`?");
+}
+
+#[test]
+fn variables_of_the_client_and_of_the_tests_are_ignored() {
+    let environment = [
+        ("JETON_URL", "http://127.0.0.1:1"),
+        ("JETON_CLIENT_ID", "c"),
+        ("JETON_CLIENT_SECRET", "s"),
+        ("JETON_CLIENT_SECRET_FILE", "f"),
+        ("JETON_CREDENTIAL", "env:X"),
+        ("JETON_TEST_POSTGRES_URL", "postgres://x"),
+        ("PATH", "/bin"),
+        ("JETON_LOG", ""),
+    ];
+    assert_eq!(load("", &environment, Vec::new()).unwrap().log, None);
+}
+
+#[test]
+fn every_violation_is_told_at_once_and_no_secret_is_repeated() {
+    let file = "
+        database_url = 'mysql://root:canary@db/x'
+        public_url = 'http://example.com'
+        listen = '0.0.0.0:80'
+        log_format = 'xml'
+        [refresh]
+        timeout_s = 50
+        lease_s = 30
+        [proxy]
+        trusted = []
+        [outbound]
+        allow_networks = ['10.0.0.0/33']
+        proxy = 'socks5://u:canary@proxy'
+        [issuer]
+        token_lifetime_s = 5
+    ";
+    let text = refusal(file, &[]);
+    assert!(!text.contains("canary"), "{text}");
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn a_secret_comes_from_its_file_and_a_later_layer_replaces_either_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("url");
+    std::fs::write(&path, "postgres://u:p@db/jeton\n").unwrap();
+    let path = path.to_str().unwrap();
+    let config = load("", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
+    assert_eq!(config.database.url, "postgres://u:p@db/jeton");
+    let config =
+        load("database_url = 'sqlite:x.db'", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
+    assert_eq!(config.database.url, "postgres://u:p@db/jeton");
+    let both = format!("database_url = 'sqlite:x.db'\ndatabase_url_file = '{path}'");
+    insta::assert_snapshot!(refusal(&both, &[]), @"configuration key `database_url_file` (set in FILE) stands beside `database_url`; keep one of the two");
+}
+
+#[test]
+fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
+    let file = "
+        [metrics]
+        listen = '127.0.0.1:9090'
+        [login.oidc]
+        issuer = 'https://sso.example.com'
+        [audit]
+        retention_days = 30
+        [fence]
+        strict = false
+    ";
+    let config = load(file, &[], Vec::new()).unwrap();
+    let text = config.refuse_unsupported().unwrap_err().to_string();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.lines().all(|line| line.contains("is not supported by this release")), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_without_repeating_the_line() {
+    let text = refusal("[keys]\nkeyring = \"canary", &[]);
+    assert!(text.contains("line 2") && !text.contains("canary"), "{text}");
+}

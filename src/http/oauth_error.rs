@@ -1,0 +1,150 @@
+//! Errors of the authorization server: RFC 6749 §5.2 JSON.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::http::problem::{Chain, Code, Problem};
+use crate::issuer;
+
+/// The values of `error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OAuthCode {
+    /// Malformed, repeated or missing parameter.
+    InvalidRequest,
+    /// Client authentication failed.
+    InvalidClient,
+    /// The client may not use this grant.
+    UnauthorizedClient,
+    /// No grant of ours.
+    UnsupportedGrantType,
+    /// Scope unknown or beyond the client's.
+    InvalidScope,
+    /// No resource of the client's (RFC 8707 §2).
+    InvalidTarget,
+    /// Later.
+    TemporarilyUnavailable,
+    /// We failed.
+    ServerError,
+}
+
+impl OAuthCode {
+    /// As text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
+/// An error, ready to be answered.
+#[derive(Clone, Debug)]
+pub struct OAuthError {
+    code: OAuthCode,
+    status: StatusCode,
+    description: String,
+    basic: bool,
+    retry_after_s: Option<u64>,
+}
+
+impl OAuthError {
+    /// An error with the status the standard gives it. The description is ours, never what was sent.
+    pub fn new(code: OAuthCode, description: impl Into<String>) -> Self {
+        let status = match code {
+            OAuthCode::InvalidClient => StatusCode::UNAUTHORIZED,
+            OAuthCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            OAuthCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            OAuthCode::InvalidRequest
+            | OAuthCode::UnauthorizedClient
+            | OAuthCode::UnsupportedGrantType
+            | OAuthCode::InvalidScope
+            | OAuthCode::InvalidTarget => StatusCode::BAD_REQUEST,
+        };
+        let retry_after_s = (code == OAuthCode::TemporarilyUnavailable).then_some(1);
+        Self { code, status, description: description.into(), basic: false, retry_after_s }
+    }
+
+    /// Says which way of client authentication is asked for, where it failed.
+    #[must_use]
+    pub fn challenging(self, basic: bool) -> Self {
+        Self { basic: basic && self.code == OAuthCode::InvalidClient, ..self }
+    }
+
+    pub(super) fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl std::fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.description)
+    }
+}
+
+impl ResponseError for OAuthError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::PRAGMA, "no-cache"));
+        if self.basic {
+            response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"jeton\", charset=\"UTF-8\""));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        response.json(json!({ "error": self.code.as_str(), "error_description": self.description }))
+    }
+}
+
+impl From<issuer::Error> for OAuthError {
+    fn from(error: issuer::Error) -> Self {
+        use issuer::Error;
+        match error {
+            Error::InvalidClient => Self::new(OAuthCode::InvalidClient, "client authentication failed"),
+            Error::TooManyFailures { retry_after_s } => Self {
+                retry_after_s: Some(retry_after_s),
+                ..Self::new(OAuthCode::TemporarilyUnavailable, "client authentication failed too often")
+                    .status(StatusCode::TOO_MANY_REQUESTS)
+            },
+            Error::UnauthorizedClient => {
+                Self::new(OAuthCode::UnauthorizedClient, "this client may not use this grant")
+            }
+            Error::InvalidScope => Self::new(
+                OAuthCode::InvalidScope,
+                "the scope is malformed, unknown or not granted to this client",
+            ),
+            Error::InvalidTarget => Self::new(OAuthCode::InvalidTarget, "no resource of this client"),
+            Error::Store(_) | Error::Audit(_) => {
+                tracing::warn!(cause = %Chain(&error), "no token was issued");
+                Self::new(OAuthCode::TemporarilyUnavailable, "try again later")
+            }
+            Error::Keys(_) => {
+                tracing::error!(cause = %Chain(&error), "no token can be signed");
+                Self::new(OAuthCode::ServerError, "no token can be signed")
+            }
+        }
+    }
+}
+
+/// What reading a request found, in the words of the standard.
+impl From<Problem> for OAuthError {
+    fn from(problem: Problem) -> Self {
+        let error = Self::new(OAuthCode::InvalidRequest, problem.detail());
+        match problem.code() {
+            Code::TooLarge => error.status(StatusCode::PAYLOAD_TOO_LARGE),
+            _ => error,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Our authorization server: who gets an access token of ours, and what it says.
+//!
+//! Promises RFC 6749 with tokens of RFC 9068: a client is known by its secret, never by anything else it says; a
+//! token never grants more than the client's row; each one issued has its audit record before it leaves.
+
+pub mod authentication;
+pub mod client_credentials;
+pub mod keys;
+
+mod claims;
+mod failures;
+mod signer;
+
+use std::sync::Arc;
+
+use crate::audit::Audit;
+use crate::model::entropy::Entropy;
+use crate::model::time::Clock;
+use crate::store::Store;
+use crate::vault::Vault;
+
+use self::failures::Failures;
+use self::keys::Keys;
+pub use self::signer::Algorithm;
+
+/// What the operator sets.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The public URL, byte for byte.
+    pub issuer: String,
+    /// Seconds an access token lives where the client's row does not say.
+    pub token_lifetime_s: u32,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Unknown, disabled, or with a wrong secret: the caller learns no difference.
+    #[error("the client is not who it says")]
+    InvalidClient,
+    /// The client's failures come too fast.
+    #[error("too many failed authentications")]
+    TooManyFailures {
+        /// When the next one is looked at.
+        retry_after_s: u64,
+    },
+    /// Its kind does not use this grant.
+    #[error("the client may not use this grant")]
+    UnauthorizedClient,
+    /// Malformed, unknown, or beyond the client's.
+    #[error("the scope is beyond the client's")]
+    InvalidScope,
+    /// No resource server of the client.
+    #[error("the resource is none of the client's")]
+    InvalidTarget,
+    /// The database gave nothing.
+    #[error("the client could not be looked up")]
+    Store(#[from] crate::store::Error),
+    /// No record, no token.
+    #[error("the token's audit record was not written")]
+    Audit(#[from] crate::audit::Error),
+    /// Nothing can be signed.
+    #[error("the signing keys cannot be used")]
+    Keys(#[from] keys::Error),
+}
+
+/// Issues access tokens.
+pub struct Issuer {
+    settings: Settings,
+    store: Store,
+    vault: Arc<Vault>,
+    audit: Arc<Audit>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    keys: Keys,
+    failures: Failures,
+}
+
+impl Issuer {
+    /// Opens the signing keys.
+    ///
+    /// # Errors
+    /// [`keys::Error::NoActiveKey`] before [`keys::create_first`].
+    pub async fn load(
+        settings: Settings,
+        store: Store,
+        vault: Arc<Vault>,
+        audit: Arc<Audit>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, keys::Error> {
+        let keys = Keys::load(store.clone(), Arc::clone(&vault), clock.now()).await?;
+        let failures = Failures::default();
+        Ok(Self { settings, store, vault, audit, clock, entropy, keys, failures })
+    }
+
+    /// Who signs: the public URL.
+    pub fn url(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// The public keys as a JWKS document (RFC 7517 §5).
+    pub async fn jwks(&self) -> String {
+        self.keys.current(self.clock.now()).await.jwks.clone()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

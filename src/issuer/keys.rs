@@ -1,0 +1,124 @@
+//! Which keys sign our tokens, and which are published?
+//!
+//! All keys of the table are published, the newest active one signs. They are read again every 5 s at most, so
+//! that replicas see each other's.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::model::entropy::{Entropy, uuid};
+use crate::model::time::{Clock, Every};
+use crate::store::signing_keys::{SigningKey, SigningKeyState};
+use crate::store::{Conn, Store};
+use crate::vault::{Place, Vault};
+
+use super::signer::{Algorithm, Signer};
+
+/// How old they may get before they are read again.
+const MAX_AGE: Duration = Duration::seconds(5);
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// None of the table's keys signs: the instance was not initialised.
+    #[error("there is no active signing key")]
+    NoActiveKey,
+    /// A row holds no key of its algorithm.
+    #[error("signing key {0} is no key of its algorithm")]
+    Malformed(Uuid),
+    /// The database gave nothing.
+    #[error("the signing keys could not be read")]
+    Store(#[from] crate::store::Error),
+    /// It does not open in its place.
+    #[error("a signing key does not open")]
+    Vault(#[from] crate::vault::Error),
+    /// The cryptographic library refused.
+    #[error("the key could not be made or used")]
+    Crypto,
+}
+
+/// Makes the instance's first signing key, inside the transaction of `init`.
+pub async fn create_first(
+    conn: Conn<'_>,
+    vault: &Vault,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    algorithm: Algorithm,
+) -> Result<(), Error> {
+    let kid = uuid(clock, entropy);
+    let (private, public_jwk) = Signer::generate(kid, algorithm).map_err(|_| Error::Crypto)?;
+    let sealed_private = vault.seal(vault.instance_key(), &place(kid), &private)?;
+    let state = SigningKeyState::Active;
+    let algorithm = algorithm.as_str().to_owned();
+    let key = SigningKey { kid, algorithm, sealed_private, public_jwk, state };
+    Ok(conn.insert_signing_key(&key).await?)
+}
+
+/// The keys as read last.
+pub(super) struct Keys {
+    store: Store,
+    vault: Arc<Vault>,
+    current: RwLock<Arc<Loaded>>,
+    reading: Every,
+}
+
+/// The keys of one reading.
+pub(super) struct Loaded {
+    pub(super) signer: Arc<Signer>,
+    /// The document of RFC 7517 §5.
+    pub(super) jwks: String,
+}
+
+impl Keys {
+    pub(super) async fn load(store: Store, vault: Arc<Vault>, now: OffsetDateTime) -> Result<Self, Error> {
+        let rows = store.conn().list_signing_keys().await?;
+        let loaded = open(&rows, &vault, None)?;
+        Ok(Self { store, vault, current: RwLock::new(Arc::new(loaded)), reading: Every::new(MAX_AGE, now) })
+    }
+
+    /// The keys, at most 5 s old; older where the database cannot be read.
+    pub(super) async fn current(&self, now: OffsetDateTime) -> Arc<Loaded> {
+        if self.reading.claim(now)
+            && let Err(error) = self.reload().await
+        {
+            warn!(%error, "the signing keys could not be read again; the ones known stay in use");
+        }
+        self.known()
+    }
+
+    fn known(&self) -> Arc<Loaded> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn reload(&self) -> Result<(), Error> {
+        let rows = self.store.conn().list_signing_keys().await?;
+        let loaded = open(&rows, &self.vault, Some(&self.known().signer))?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+        Ok(())
+    }
+}
+
+/// Opens the active key, unless it is the one `known` already.
+fn open(rows: &[SigningKey], vault: &Vault, known: Option<&Arc<Signer>>) -> Result<Loaded, Error> {
+    let active = rows.iter().find(|row| row.state == SigningKeyState::Active).ok_or(Error::NoActiveKey)?;
+    let signer = match known.filter(|signer| signer.kid() == active.kid) {
+        Some(signer) => Arc::clone(signer),
+        None => Arc::new(open_one(active, vault)?),
+    };
+    let public: Vec<_> = rows.iter().map(|row| &row.public_jwk).collect();
+    Ok(Loaded { signer, jwks: json!({ "keys": public }).to_string() })
+}
+
+fn open_one(row: &SigningKey, vault: &Vault) -> Result<Signer, Error> {
+    let private = vault.open(vault.instance_key(), &place(row.kid), &row.sealed_private)?;
+    let algorithm = Algorithm::parse(&row.algorithm).ok_or(Error::Malformed(row.kid))?;
+    Signer::open(row.kid, algorithm, &private).ok_or(Error::Malformed(row.kid))
+}
+
+fn place(kid: Uuid) -> Place<'static> {
+    Place::of("signing_key", "sealed_private", kid)
+}
