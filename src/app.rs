@@ -43,13 +43,17 @@ pub enum Error {
     )]
     AlreadyInitialised,
     /// There is an instance but no keyring.
-    #[error("the keyring of this instance is missing; put it back where `keys.keyring_file` says (nothing was changed)")]
+    #[error(
+        "the keyring of this instance is missing; put it back where `keys.keyring_file` says (nothing was changed)"
+    )]
     Keyring(#[source] vault::keyring::Error),
     /// The keyring cannot be used or made.
     #[error("the keyring cannot be used")]
     KeyringUnusable(#[source] vault::keyring::Error),
     /// The keyring is another instance's.
-    #[error("the keyring is not the one this instance was made with; put the right one back (nothing was changed)")]
+    #[error(
+        "the keyring is not the one this instance was made with; put the right one back (nothing was changed)"
+    )]
     WrongKeyring(#[source] vault::Error),
     /// Nobody said how the outside calls us.
     #[error(

@@ -130,7 +130,11 @@ impl Config {
             database: database::read(reader, &data_dir),
             public_url: reader.parsed("public_url", PublicUrl::parse),
             listen,
-            log: reader.checked("log", "a filter such as `info` or `jeton=debug`", crate::telemetry::is_filter),
+            log: reader.checked(
+                "log",
+                "a filter such as `info` or `jeton=debug`",
+                crate::telemetry::is_filter,
+            ),
             log_format: log_format(reader),
             instance: instance::read(reader),
             keys: keys::read(reader, &data_dir),

@@ -6,6 +6,8 @@
 pub mod account;
 pub mod admin;
 mod binb_token;
+#[cfg(test)]
+mod browser_tests;
 pub mod connect;
 pub mod explain;
 pub mod extract;

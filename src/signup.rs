@@ -14,7 +14,7 @@ mod resolve;
 mod return_to;
 mod start;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -159,8 +159,10 @@ impl fmt::Display for Problem {
             write!(f, ": {reason}")?;
         }
         f.write_str(")")?;
-        for error in &self.errors {
-            write!(f, ", {}: {}", error.pointer, error.detail)?;
+        // The detail may repeat the first of them.
+        let told = self.errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail));
+        for error in told.filter(|error| !self.detail.contains(error)) {
+            write!(f, ", {error}")?;
         }
         Ok(())
     }
@@ -249,6 +251,9 @@ mod tests {
         let bad =
             read(400, r#"{"detail":"bad","code":"c","errors":[{"pointer":"/id","detail":"too long"}]}"#);
         assert_eq!(bad.to_string(), "bad (c), /id: too long");
+        let told =
+            r#"{"detail":"/id: too long","code":"c","errors":[{"pointer":"/id","detail":"too long"}]}"#;
+        assert_eq!(read(400, told).to_string(), "/id: too long (c)");
     }
 
     #[test]

@@ -124,12 +124,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
     Arc::new(SecretsKeeper::new(parts, settings))
 }
 
-fn signup(
-    config: &Config,
-    ground: &Ground,
-    registry: &Arc<Registry>,
-    keeper: &Arc<SecretsKeeper>,
-) -> Signup {
+fn signup(config: &Config, ground: &Ground, registry: &Arc<Registry>, keeper: &Arc<SecretsKeeper>) -> Signup {
     let settings = signup::Settings {
         public_url: ground.public_url.clone(),
         return_to_origins: config.return_to_origins.clone(),

@@ -43,7 +43,9 @@ async fn run(signup: Arc<Signup>, mut stopped: oneshot::Receiver<()>) {
                 deferred = done.deferred,
                 "ended consents that nobody finished"
             ),
-            Err(error) => warn!(%error, "consents that nobody finished could not be ended; tried again later"),
+            Err(error) => {
+                warn!(%error, "consents that nobody finished could not be ended; tried again later")
+            }
         }
     }
 }

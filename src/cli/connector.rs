@@ -50,7 +50,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let remote = args.remote.connect()?;
     match args.verb {
         Verb::List => {
-            let columns = ["id", "display_name", "source", "api_base_url"];
+            let columns = ["id", "display_name", "api_base_url", "docs_url"];
             remote.list("cannot list the connectors", &["connectors"], &columns).await
         }
         Verb::Show { id } => {

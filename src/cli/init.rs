@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
+use super::Error;
 use super::server_args::{ServerArgs, nature};
 use super::shown_once::ShownOnce;
-use super::Error;
 use crate::app;
 
 /// Make a new instance: data directory, keyring, database, the first superadmin client and invitation

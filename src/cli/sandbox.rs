@@ -33,7 +33,12 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     writeln!(out, "The sandbox provider is at {url}")?;
     writeln!(out, "It keeps everything in memory. Its clients, for `jeton credentials set`:\n")?;
     for client in &clients {
-        writeln!(out, "  client_id {:<20} client_secret {}", client.client_id, client.client_secret.as_deref().unwrap_or("(none)"))?;
+        writeln!(
+            out,
+            "  client_id {:<20} client_secret {}",
+            client.client_id,
+            client.client_secret.as_deref().unwrap_or("(none)")
+        )?;
     }
     writeln!(out, "\nA broker reaches it with `outbound.allow_loopback = true` and, for its catalog entry,")?;
     writeln!(out, "JETON_CONNECTORS__SANDBOX__BASE_URL={url}\nCtrl-C ends it.")?;

@@ -35,7 +35,7 @@ enum Verb {
         #[arg(long, value_enum)]
         role: Option<RoleChoice>,
     },
-    /// Change a user
+    /// Change a user, disable or enable it
     Update {
         /// The user's id
         id: String,
@@ -45,6 +45,12 @@ enum Verb {
         /// Superadmin: administers the instance
         #[arg(long, value_enum)]
         role: Option<RoleChoice>,
+        /// Keep the user out
+        #[arg(long, conflicts_with = "enable")]
+        disable: bool,
+        /// Let the user in again
+        #[arg(long)]
+        enable: bool,
     },
     /// Delete a user
     Delete {
@@ -62,7 +68,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let remote = args.remote.connect()?;
     match args.verb {
         Verb::List => {
-            let columns = ["id", "email", "display_name", "role", "created_at"];
+            let columns = ["id", "email", "display_name", "role", "disabled", "created_at"];
             remote.list("cannot list the users", &["users"], &columns).await
         }
         Verb::Show { id } => {
@@ -73,8 +79,9 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
             set_role(&mut body, role);
             remote.call(&format!("cannot make the user {email}"), Call::post(&["users"], given(body))).await
         }
-        Verb::Update { id, display_name, role } => {
-            let mut body = given(json!({"display_name": display_name}));
+        Verb::Update { id, display_name, role, disable, enable } => {
+            let disabled = (disable || enable).then_some(disable);
+            let mut body = given(json!({"display_name": display_name, "disabled": disabled}));
             set_role(&mut body, role);
             remote.call(&format!("cannot change the user {id}"), Call::patch(&["users", &id], body)).await
         }

@@ -24,12 +24,16 @@ pub(super) fn read(reader: &mut Reader, timeouts: Timeouts) -> Settings {
 }
 
 /// Its address may hold a password, hence the twin.
-#[expect(clippy::disallowed_methods, reason = "door: the proxy's address goes into the HTTP client's settings")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "door: the proxy's address goes into the HTTP client's settings"
+)]
 fn proxy(reader: &mut Reader) -> Option<Url> {
     let text = reader.secret("outbound.proxy")?;
     let url = Url::parse(text.expose_secret()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     if url.is_none() {
-        reader.refuse("outbound.proxy", "must be an http or https URL, such as http://proxy.example.com:3128");
+        reader
+            .refuse("outbound.proxy", "must be an http or https URL, such as http://proxy.example.com:3128");
     }
     url
 }

@@ -138,7 +138,9 @@ impl Reader {
             .filter(|text| !text.is_empty())
             .map(|text| parse(text).map_err(|error| error.to_string()))
             .collect();
-        items.map_err(|detail| self.refuse(key, format!("holds an item that is wrong: {detail}"))).unwrap_or_default()
+        items
+            .map_err(|detail| self.refuse(key, format!("holds an item that is wrong: {detail}")))
+            .unwrap_or_default()
     }
 
     /// A secret, itself or in the file that `KEY_file` names; a final line break is not part of it.
@@ -164,7 +166,8 @@ impl Reader {
 
     /// Names of tables below `section`, for keys with a name of the operator's choice.
     pub(super) fn names_below(&self, section: &str) -> BTreeSet<String> {
-        let below = |key: &String| Some(key.strip_prefix(section)?.strip_prefix('.')?.split_once('.')?.0.to_owned());
+        let below =
+            |key: &String| Some(key.strip_prefix(section)?.strip_prefix('.')?.split_once('.')?.0.to_owned());
         self.entries.keys().filter_map(below).collect()
     }
 

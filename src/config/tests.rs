@@ -23,7 +23,9 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.loopback_url().unwrap().as_str(), "http://127.0.0.1:8080");
     assert_eq!((config.issuer.algorithm, config.issuer.token_lifetime_s), ("ES256", 3600));
-    assert!(config.public_url.is_none() && !config.outbound.allow_loopback && config.trusted_proxies.is_empty());
+    assert!(
+        config.public_url.is_none() && !config.outbound.allow_loopback && config.trusted_proxies.is_empty()
+    );
     assert!(matches!(&config.keys, Keys::File(path) if path.ends_with("keyring.toml")));
 }
 
@@ -43,7 +45,10 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.database.max_connections, 7);
     assert!(config.outbound.allow_loopback);
     let base = config.connectors.first().unwrap();
-    assert_eq!((base.id.as_str(), base.base_url.as_ref().unwrap().as_str()), ("github-app", "https://ghe.example.com/"));
+    assert_eq!(
+        (base.id.as_str(), base.base_url.as_ref().unwrap().as_str()),
+        ("github-app", "https://ghe.example.com/")
+    );
 }
 
 #[test]
@@ -101,7 +106,8 @@ fn a_secret_comes_from_its_file_and_a_later_layer_replaces_either_form() {
     let path = path.to_str().unwrap();
     let config = load("", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
     assert_eq!(config.database.url, "postgres://u:p@db/jeton");
-    let config = load("database_url = 'sqlite:x.db'", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
+    let config =
+        load("database_url = 'sqlite:x.db'", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
     assert_eq!(config.database.url, "postgres://u:p@db/jeton");
     let both = format!("database_url = 'sqlite:x.db'\ndatabase_url_file = '{path}'");
     insta::assert_snapshot!(refusal(&both, &[]), @"configuration key `database_url_file` (set in FILE) stands beside `database_url`; keep one of the two");

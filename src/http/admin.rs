@@ -4,7 +4,7 @@
 //! and before anything is looked up.
 
 pub(in crate::http) mod apps;
-//CL pub(in crate::http) mod clients;
+pub(in crate::http) mod clients;
 pub(in crate::http) mod connections;
 pub(in crate::http) mod connectors;
 pub(in crate::http) mod credentials;
@@ -100,19 +100,30 @@ fn connector_routes(cfg: &mut ServiceConfig) {
 }
 
 fn identity_routes(cfg: &mut ServiceConfig) {
-    cfg.service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
-        .service(
-            at("/users/{user_id}")
-                .route(get().to(users::read_user))
-                .route(patch().to(users::change_user))
-                .route(delete().to(users::delete_user)),
-        )
-        .service(at("/users/{user_id}/password-link").route(post().to(users::create_password_link)))
-        .service(
-            at("/users/{user_id}/sessions")
-                .route(get().to(users::list_user_sessions))
-                .route(delete().to(users::delete_user_sessions)),
-        );
+    cfg.service(
+        at("/clients").route(get().to(clients::list_clients)).route(post().to(clients::create_client)),
+    )
+    .service(
+        at("/clients/{client_id}")
+            .route(get().to(clients::read_client))
+            .route(patch().to(clients::change_client))
+            .route(delete().to(clients::delete_client)),
+    )
+    .service(at("/clients/{client_id}/secrets").route(post().to(clients::create_client_secret)))
+    .service(at("/clients/{client_id}/secrets/{secret_id}").route(delete().to(clients::delete_client_secret)))
+    .service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
+    .service(
+        at("/users/{user_id}")
+            .route(get().to(users::read_user))
+            .route(patch().to(users::change_user))
+            .route(delete().to(users::delete_user)),
+    )
+    .service(at("/users/{user_id}/password-link").route(post().to(users::create_password_link)))
+    .service(
+        at("/users/{user_id}/sessions")
+            .route(get().to(users::list_user_sessions))
+            .route(delete().to(users::delete_user_sessions)),
+    );
 }
 
 /// A resource under `/admin/v1`; its other methods are answered by a problem.

@@ -5,6 +5,8 @@ mod callback;
 mod confirm;
 mod install;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};

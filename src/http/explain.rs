@@ -9,9 +9,7 @@ use super::server::only;
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
-        web::resource("/problems/{code}")
-            .route(web::get().to(explain_problem))
-            .default_service(only("GET")),
+        web::resource("/problems/{code}").route(web::get().to(explain_problem)).default_service(only("GET")),
     );
 }
 

@@ -1,21 +1,17 @@
-//! Forms and queries of browser routes, read strictly: unknown or repeated fields are refused, as a page.
+//! Forms and queries of browser routes: read as strictly as elsewhere, refused as a page.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::error::UrlencodedError;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
+use super::extract::{Form, Query};
 use super::page;
-use super::problem::{Code, Problem};
 
-const LIMIT: usize = 64 * 1024;
-
-/// A form's fields.
-#[derive(Debug)]
+/// A form's fields. Derive `T` with `deny_unknown_fields`.
 pub struct PageForm<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for PageForm<T> {
@@ -25,45 +21,37 @@ impl<T: DeserializeOwned + 'static> FromRequest for PageForm<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         // A form without fields has no body and may have no content type either.
         if !request.headers().contains_key(header::CONTENT_TYPE) && is_empty(request) {
-            return Box::pin(async { read("").map(Self) });
+            return Box::pin(async { Ok(Self(parse_nothing()?)) });
         }
-        let body = web::UrlEncoded::<T>::new(request, payload).limit(LIMIT);
-        Box::pin(async move { body.await.map(Self).map_err(|error| refused(&error).into()) })
+        let form = Form::<T>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(form.await?.0)) })
     }
 }
 
-/// A query's parameters.
-#[derive(Debug)]
+/// A query's parameters. Derive `T` with `deny_unknown_fields`.
 pub struct PageQuery<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for PageQuery<T> {
     type Error = page::Error;
-    type Future = std::future::Ready<Result<Self, Self::Error>>;
+    type Future = Ready<Result<Self, Self::Error>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(read(request.query_string()).map(Self))
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(
+            Query::<T>::from_request(request, payload)
+                .into_inner()
+                .map(|query| Self(query.0))
+                .map_err(Into::into),
+        )
     }
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> page::Answer<T> {
-    serde_urlencoded::from_str(text).map_err(|_| malformed().into())
+fn parse_nothing<T: DeserializeOwned>() -> page::Answer<T> {
+    let missing = |_| super::problem::Problem::new(super::problem::Code::InvalidRequest);
+    Ok(serde_urlencoded::from_str("").map_err(missing)?)
 }
 
 fn is_empty(request: &HttpRequest) -> bool {
     let length = request.headers().get(header::CONTENT_LENGTH);
     length.is_none_or(|length| length.as_bytes() == b"0")
         && !request.headers().contains_key(header::TRANSFER_ENCODING)
-}
-
-fn refused(error: &UrlencodedError) -> Problem {
-    match error {
-        UrlencodedError::Overflow { .. } => Problem::new(Code::TooLarge),
-        UrlencodedError::ContentType | UrlencodedError::Encoding => Problem::new(Code::UnsupportedMediaType),
-        _ => malformed(),
-    }
-}
-
-/// Without the parser's words: they may quote what was sent.
-fn malformed() -> Problem {
-    Problem::of(Code::InvalidRequest, "A field is missing, unknown, repeated or malformed.")
 }

@@ -11,7 +11,7 @@ use super::page::{self, Page, see_other};
 use super::person::{self, Visitor, local_path};
 use super::problem::Problem;
 use super::settings::WebSettings;
-use crate::identity::login::{Error, Logins};
+use crate::identity::login::{Browser, Error, Logins};
 use crate::identity::session::Sessions;
 use crate::model::secret::Secret;
 
@@ -78,8 +78,10 @@ async fn login(
     let form = form.0;
     visitor.check_csrf(&form.csrf_token)?;
     let return_to = local_path(&settings, &form.return_to);
-    let former = visitor.person().map(person::Person::session_id);
-    match logins.sign_in(&form.email, &form.password, former, person::origin(&request)).await {
+    let session = visitor.person().map(person::Person::session_id);
+    let known = request.cookie(&settings.known_cookie());
+    let browser = Browser { session, known: known.as_ref().map(|cookie| cookie.value()) };
+    match logins.sign_in(&form.email, &form.password, browser, person::origin(&request)).await {
         Ok(opened) => Ok(person::signed_in(&settings, &opened, return_to.as_deref().unwrap_or("/"))),
         Err(error @ (Error::Wrong | Error::Limited { .. })) => {
             let problem = Problem::from(error);

@@ -112,20 +112,10 @@ pub enum Error {
     Problem(Problem),
     /// Somewhere else first, usually sign-in: a location with the prefix.
     SeeOther(String),
+    /// The form is not from a page of this session, or its session has ended. Nothing was changed.
+    FormExpired,
     /// The request names another host than the public URL's.
     Misdirected,
-}
-
-impl Error {
-    /// 403: the form is not one of ours, or its session has ended. Nothing was changed.
-    pub fn form_expired() -> Self {
-        Problem::of(
-            Code::Forbidden,
-            "The form was not sent from a page of this session, or it is too old. Nothing was changed. \
-             Go back, reload the page and send it again.",
-        )
-        .into()
-    }
 }
 
 impl<E> From<E> for Error
@@ -142,6 +132,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::Problem(problem) => problem.fmt(f),
             Self::SeeOther(_) => f.write_str("another page comes first"),
+            Self::FormExpired => f.write_str("the form is not one of ours or too old"),
             Self::Misdirected => f.write_str("the request names another host"),
         }
     }
@@ -162,6 +153,7 @@ impl ResponseError for Error {
         match self {
             Self::Problem(problem) => problem.code().status(),
             Self::SeeOther(_) => StatusCode::SEE_OTHER,
+            Self::FormExpired => StatusCode::FORBIDDEN,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         }
     }
@@ -173,6 +165,12 @@ impl ResponseError for Error {
                 let code = problem.code();
                 (code.title(), problem.detail(), advice(code), code.as_str())
             }
+            Self::FormExpired => (
+                "The form is too old",
+                "It was not sent from a page of this session, or the session has ended. Nothing was changed.",
+                "Go back, reload the page and send the form again. Your browser must accept cookies.",
+                Code::Forbidden.as_str(),
+            ),
             Self::Misdirected => (
                 "This is not the address of this service",
                 "The request names another host than the one this service is known by.",

@@ -19,6 +19,9 @@ use crate::model::event::Origin;
 use crate::model::person::User;
 use crate::model::secret::Secret;
 
+/// How long a browser is known after a sign-in.
+const KNOWN: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::days(180);
+
 /// A person with a live session.
 #[derive(Clone)]
 pub struct Person {
@@ -48,7 +51,7 @@ impl Person {
 
     /// Refuses a form that another site or another session made.
     pub fn check_csrf(&self, given: &str) -> page::Answer<()> {
-        if self.signed_in.form_token.matches(given) { Ok(()) } else { Err(page::Error::form_expired()) }
+        if self.signed_in.form_token.matches(given) { Ok(()) } else { Err(page::Error::FormExpired) }
     }
 
     /// The session, for what ends or replaces it.
@@ -99,7 +102,7 @@ impl Visitor {
         match &self.person {
             Some(person) => person.check_csrf(given),
             None if !self.new && self.visit_token.matches(given) => Ok(()),
-            None => Err(page::Error::form_expired()),
+            None => Err(page::Error::FormExpired),
         }
     }
 
@@ -143,12 +146,14 @@ pub fn origin(request: &HttpRequest) -> Origin {
 }
 
 /// Puts a session into the browser and sends it on to `path` of ours.
-#[expect(clippy::disallowed_methods, reason = "door: the ticket goes into the browser's cookie")]
+#[expect(clippy::disallowed_methods, reason = "door: ticket and browser mark go into the browser's cookies")]
 pub fn signed_in(settings: &WebSettings, opened: &Opened, path: &str) -> HttpResponse {
     let value = opened.ticket.text().expose_secret().to_owned();
     let life = actix_web::cookie::time::Duration::seconds(LIFE.whole_seconds());
     let cookie = cookie(settings, settings.session_cookie(), value).max_age(life).finish();
-    with_cookie(see_other(&settings.link(path)), &cookie)
+    let response = with_cookie(see_other(&settings.link(path)), &cookie);
+    let value = opened.known_browser.expose_secret().to_owned();
+    with_cookie(response, &self::cookie(settings, settings.known_cookie(), value).max_age(KNOWN).finish())
 }
 
 /// Takes the session out of the browser and sends it to sign-in.

@@ -3,12 +3,12 @@
 //! This file and its children alone give statuses. A problem carries what the caller can act on and never a
 //! cause; `internal` says nothing but its trace id.
 
+mod admin;
 mod clients;
 mod identity;
 mod keeper;
 mod people;
 mod signup;
-mod admin;
 mod store;
 
 use actix_web::http::{StatusCode, header};

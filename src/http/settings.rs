@@ -75,6 +75,11 @@ impl WebSettings {
         self.cookie("-pre")
     }
 
+    /// Name of the cookie of a browser from which somebody has signed in.
+    pub fn known_cookie(&self) -> String {
+        self.cookie("-known")
+    }
+
     fn cookie(&self, suffix: &str) -> String {
         if self.is_https() {
             return format!("__Host-jeton{suffix}");

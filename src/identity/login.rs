@@ -2,12 +2,12 @@
 //!
 //! Failures are counted in the database, for all replicas: per login name and network (/24 or /64), and per
 //! network. An attempt is counted before the password is looked at, so that many at once cannot slip by; one
-//! that succeeds is taken back. Failures from elsewhere never lock a person out.
+//! that succeeds is taken back. Failures of others never lock a person out: another network has its own count,
+//! and so has a browser from which the person has signed in before.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use time::Duration;
 use uuid::Uuid;
 
 use super::password::{self, Passwords};
@@ -18,9 +18,18 @@ use crate::model::person::{Email, User};
 use crate::model::principal::{Actor, UserId};
 use crate::model::secret::{KeyedHash, Secret};
 
-const WINDOW: Duration = Duration::minutes(15);
-const PER_NAME_AND_NETWORK: i64 = 10;
+const WINDOW_US: i64 = 15 * 60 * 1_000_000;
+const PER_NAME: i64 = 10;
 const PER_NETWORK: i64 = 100;
+
+/// What a browser brings to a sign-in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Browser<'b> {
+    /// Its session so far, which ends.
+    pub session: Option<Uuid>,
+    /// The cookie of an earlier sign-in.
+    pub known: Option<&'b str>,
+}
 
 /// Why nobody is signed in.
 #[derive(Debug, thiserror::Error)]
@@ -58,25 +67,26 @@ impl Logins {
         Self { tools, passwords, sessions }
     }
 
-    /// Signs a person in; `former` is the browser's session so far, which ends.
+    /// Signs a person in from `browser`.
     pub async fn sign_in(
         &self,
         name: &str,
         password: &Secret,
-        former: Option<Uuid>,
+        browser: Browser<'_>,
         origin: Origin,
     ) -> Result<Opened, Error> {
-        let keys = self.keys(name, origin);
-        self.count(&keys).await?;
         let found = match Email::parse(name) {
             Some(email) => self.tools.store.conn().find_login(&email).await?,
             None => None,
         };
         let (user, hash) = found.unzip();
         let id = user.as_ref().map_or(UserId(Uuid::nil()), |user| user.id);
+        let known = browser.known.and_then(|cookie| self.sessions.known_browser(id, cookie));
+        let limits = self.limits(name, known, origin);
+        self.count(&limits).await?;
         let fits = self.passwords.verify(id, password, hash.flatten().as_deref()).await?;
         match user.filter(|user| fits && !user.disabled) {
-            Some(user) => self.open(&user, &keys, former, origin).await,
+            Some(user) => self.open(&user, &limits, browser.session, origin).await,
             None => Err(self.refuse(id, origin).await?),
         }
     }
@@ -84,13 +94,18 @@ impl Logins {
     async fn open(
         &self,
         user: &User,
-        keys: &Keys,
+        limits: &[Limit],
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, Error> {
         let tx = self.tools.store.begin().await?;
-        tx.conn().forget_failures(keys.name_and_network).await?;
-        tx.conn().uncount_failure(keys.network).await?;
+        for limit in limits {
+            if limit.of_one_name {
+                tx.conn().forget_failures(limit.key).await?;
+            } else {
+                tx.conn().uncount_failure(limit.key).await?;
+            }
+        }
         let opened = self.sessions.open_in(tx.conn(), user, former, origin).await?;
         let event = Event::new(Actor::User(user.id), Action::Login, origin);
         self.tools.audit.record_in(tx.conn(), event).await?;
@@ -105,23 +120,19 @@ impl Logins {
         Ok(Error::Wrong)
     }
 
-    /// Counts an attempt, unless the limit is reached: then it costs one read.
-    async fn count(&self, keys: &Keys) -> Result<(), Error> {
-        let limits = [(keys.name_and_network, PER_NAME_AND_NETWORK), (keys.network, PER_NETWORK)];
-        for (key, limit) in limits {
-            let failures = self.tools.store.conn().find_failures(key).await?;
-            if failures.count >= limit {
+    /// Counts an attempt, unless a limit is reached: then it costs one read.
+    async fn count(&self, limits: &[Limit]) -> Result<(), Error> {
+        for limit in limits {
+            let failures = self.tools.store.conn().find_failures(limit.key).await?;
+            if failures.count >= limit.failures {
                 return Err(limited(failures.ends_in_us));
             }
         }
         let tx = self.tools.store.begin().await?;
         let mut over = None;
-        for (key, limit) in limits {
-            let failures = tx
-                .conn()
-                .count_failure(key, i64::try_from(WINDOW.whole_microseconds()).unwrap_or(i64::MAX))
-                .await?;
-            if failures.count > limit {
+        for limit in limits {
+            let failures = tx.conn().count_failure(limit.key, WINDOW_US).await?;
+            if failures.count > limit.failures {
                 over = Some(limited(failures.ends_in_us));
             }
         }
@@ -129,20 +140,31 @@ impl Logins {
         over.map_or(Ok(()), Err)
     }
 
-    fn keys(&self, name: &str, origin: Origin) -> Keys {
+    fn limits(&self, name: &str, known: Option<&str>, origin: Origin) -> Vec<Limit> {
         let network = origin.address.map(network).map(|address| address.to_string()).unwrap_or_default();
         let name = name.trim().to_lowercase();
         let vault = &self.tools.vault;
-        Keys {
-            name_and_network: vault.hash("attempt", "key", network.as_bytes(), name.as_bytes()),
-            network: vault.hash("attempt", "network", b"", network.as_bytes()),
+        let of_one_name = |key| Limit { key, failures: PER_NAME, of_one_name: true };
+        match known {
+            Some(browser) => {
+                vec![of_one_name(vault.hash("attempt", "browser", browser.as_bytes(), name.as_bytes()))]
+            }
+            None => vec![
+                of_one_name(vault.hash("attempt", "name", network.as_bytes(), name.as_bytes())),
+                Limit {
+                    key: vault.hash("attempt", "network", b"", network.as_bytes()),
+                    failures: PER_NETWORK,
+                    of_one_name: false,
+                },
+            ],
         }
     }
 }
 
-struct Keys {
-    name_and_network: KeyedHash,
-    network: KeyedHash,
+struct Limit {
+    key: KeyedHash,
+    failures: i64,
+    of_one_name: bool,
 }
 
 fn limited(ends_in_us: i64) -> Error {

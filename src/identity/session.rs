@@ -14,6 +14,7 @@ use super::tools::Tools;
 use crate::model::entropy::token;
 use crate::model::event::Origin;
 use crate::model::person::{Session, User};
+use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
 use crate::store::Conn;
@@ -69,6 +70,8 @@ pub struct Opened {
     pub ticket: Ticket,
     /// The row.
     pub session: Session,
+    /// Shows at the next sign-in that this person has signed in from this browser before.
+    pub known_browser: Secret,
 }
 
 /// Opens, resumes and ends sessions.
@@ -135,7 +138,23 @@ impl Sessions {
         let hash = self.tools.hash("session", &ticket);
         let life_us = i64::try_from(LIFE.whole_microseconds()).unwrap_or(i64::MAX);
         let session = conn.insert_session(ticket.id, hash, user.id, origin, life_us).await?;
-        Ok(Opened { ticket, session })
+        Ok(Opened { ticket, session, known_browser: self.new_known_browser(user.id) })
+    }
+
+    /// What tells one browser of this person from another, where `cookie` was given to one of theirs.
+    pub(in crate::identity) fn known_browser<'c>(&self, user: UserId, cookie: &'c str) -> Option<&'c str> {
+        let (browser, tag) = cookie.split_once('.')?;
+        FormToken::of(self.known_tag(user, browser)).matches(tag).then_some(browser)
+    }
+
+    fn new_known_browser(&self, user: UserId) -> Secret {
+        let browser = token::<32>(&*self.tools.entropy);
+        let tag = FormToken::of(self.known_tag(user, &browser));
+        Secret::new(format!("{browser}.{}", tag.as_str()))
+    }
+
+    fn known_tag(&self, user: UserId, browser: &str) -> KeyedHash {
+        self.tools.vault.hash("user", "known_browser", user.0.as_bytes(), browser.as_bytes())
     }
 
     fn form_token(&self, table: &'static str, row: &[u8], secret: &Secret) -> FormToken {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::identity::login::Logins;
+use crate::identity::login::{Browser, Logins};
 use crate::identity::password::Passwords;
 use crate::identity::people::{Joining, Link, NewInvitation, People};
 use crate::identity::session::{Opened, Sessions, SignedIn};
@@ -41,8 +41,7 @@ impl Fixture {
         let public_url = PublicUrl::parse(public_url).unwrap();
         let passwords = Arc::new(Passwords::new(db.vault(), db.entropy()));
         let sessions = Arc::new(Sessions::new(tools.clone()));
-        let logins =
-            Arc::new(Logins::new(tools.clone(), Arc::clone(&passwords), Arc::clone(&sessions)));
+        let logins = Arc::new(Logins::new(tools.clone(), Arc::clone(&passwords), Arc::clone(&sessions)));
         let people =
             Arc::new(People::new(tools.clone(), passwords, Arc::clone(&sessions), public_url.clone()));
         Self { tools, people, logins, sessions, public_url }
@@ -90,7 +89,7 @@ impl Fixture {
     }
 
     pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Result<Opened, super::login::Error> {
-        self.logins.sign_in(email, &Secret::new(password), None, from("203.0.113.9")).await
+        self.logins.sign_in(email, &Secret::new(password), Browser::default(), from("203.0.113.9")).await
     }
 
     pub(crate) async fn resume(&self, opened: &Opened) -> Option<SignedIn> {

@@ -63,6 +63,14 @@ impl TestDatabase {
     pub(crate) async fn sql(&self, statement: &str) {
         self.store.conn().db().execute_unprepared(statement).await.unwrap();
     }
+
+    /// The first column of a query, as texts.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        let conn = self.store.conn();
+        let statement = sea_orm::Statement::from_string(conn.backend(), query);
+        let rows = conn.db().query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
 }
 
 /// A fresh database of each kind there is.

@@ -241,7 +241,7 @@ async fn connections_that_need_attention_end_with_78() {
 
 #[tokio::test]
 async fn each_verb_is_its_call() {
-    let cases: [(&str, &str, Value); 18] = [
+    let cases: [(&str, &str, Value); 19] = [
         ("app create acme", "POST /admin/v1/apps", json!({"id": "acme", "name": "acme"})),
         ("app update acme --state disabled", "PATCH /admin/v1/apps/acme", json!({"state": "disabled"})),
         ("app delete acme --confirm acme", "DELETE /admin/v1/apps/acme?confirm=acme", Value::Null),
@@ -283,6 +283,11 @@ async fn each_verb_is_its_call() {
             "user create kim@acme.example --display-name Kim",
             "POST /admin/v1/users",
             json!({"email": "kim@acme.example", "display_name": "Kim"}),
+        ),
+        (
+            "user update u1 --role none --enable",
+            "PATCH /admin/v1/users/u1",
+            json!({"role": null, "disabled": false}),
         ),
         ("user password-link u1", "POST /admin/v1/users/u1/password-link", json!({})),
     ];

@@ -1,8 +1,12 @@
 //! The one integration binary: what the product does, seen from outside.
+//!
+//! Each module says `cfg(test)`, so that the lints know its fixtures for test code.
 
+#[cfg(test)]
 mod command_line;
 mod instance;
 mod layering;
+#[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;
 mod support;

@@ -16,14 +16,11 @@ use crate::model::connector::Definition;
 /// A connector definition: every key, so that it can be changed and put back.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(transparent)]
-pub(in crate::http) struct ConnectorResponse {
-    #[schema(inline = false)]
-    definition: Definition,
-}
+pub(in crate::http) struct ConnectorResponse(Definition);
 
 impl From<Arc<Definition>> for ConnectorResponse {
     fn from(definition: Arc<Definition>) -> Self {
-        Self { definition: Arc::unwrap_or_clone(definition) }
+        Self(Arc::unwrap_or_clone(definition))
     }
 }
 
@@ -58,7 +55,7 @@ pub(in crate::http) async fn create_connector(
 ) -> Answer {
     let Json(definition) = may.body;
     connectors.create(&may.by, &definition).await?;
-    Ok(HttpResponse::build(StatusCode::CREATED).json(ConnectorResponse { definition }))
+    Ok(HttpResponse::build(StatusCode::CREATED).json(ConnectorResponse(definition)))
 }
 
 /// Reads a definition, by id or alias.
@@ -85,7 +82,7 @@ pub(in crate::http) async fn replace_connector(
     let Json(definition) = may.body;
     let confirmed = may.query.confirm_origin.as_deref();
     connectors.replace(&may.by, &path.connector()?, &definition, confirmed).await?;
-    Ok(HttpResponse::Ok().json(ConnectorResponse { definition }))
+    Ok(HttpResponse::Ok().json(ConnectorResponse(definition)))
 }
 
 /// Deletes a custom definition that no connection uses, and its credentials.

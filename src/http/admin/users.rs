@@ -2,11 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::clients::present;
 use super::{ClientsRead, ClientsWrite, Collection, CollectionParams, LinkResponse, May, read_email, times};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Problem};
@@ -76,11 +77,6 @@ pub(in crate::http) struct ChangeUserRequest {
     #[schema(value_type = Option<Role>)]
     role: Option<Option<Role>>,
     disabled: Option<bool>,
-}
-
-/// Tells a null from a missing field.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Role>>, D::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
 }
 
 impl From<User> for UserResponse {

@@ -45,7 +45,7 @@ fn decorate(response: &mut HttpResponse, https: bool) {
     set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     set(headers, HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
     if https {
-        set(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+        set(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
 }
 

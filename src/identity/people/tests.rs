@@ -86,9 +86,16 @@ async fn an_address_alone_gives_nothing() {
         let fixture = Fixture::of(&db, URL);
         let root = fixture.superadmin().await;
         let acme = fixture.app("acme").await;
-        let (made, link) =
-            fixture.people.create_user(&root, &email("boss@example.com"), &name("Mallory"), None).await.unwrap();
-        fixture.people.set_password(&token(&link), &PASSWORD.to_owned().into(), Origin::default()).await.unwrap();
+        let (made, link) = fixture
+            .people
+            .create_user(&root, &email("boss@example.com"), &name("Mallory"), None)
+            .await
+            .unwrap();
+        fixture
+            .people
+            .set_password(&token(&link), &PASSWORD.to_owned().into(), Origin::default())
+            .await
+            .unwrap();
         let new = NewInvitation {
             offer: Offer::Superadmin,
             email: email("boss@example.com"),
@@ -138,7 +145,8 @@ async fn nobody_makes_or_gives_a_link_for_more_rights_than_his_own() {
         let boss = root.principal().user().unwrap();
         let less = weaker("apps:write clients:write");
         let role = Some(crate::model::client::Role::Superadmin);
-        let denied = |ended: Result<(), Error>| assert!(matches!(ended, Err(Error::Denied(_))), "{}", db.name);
+        let denied =
+            |ended: Result<(), Error>| assert!(matches!(ended, Err(Error::Denied(_))), "{}", db.name);
         let people = &fixture.people;
         denied(people.create_user(&less, &email("x@example.com"), &name("X"), role).await.map(drop));
         denied(people.password_link(&less, boss).await.map(drop));
@@ -168,7 +176,8 @@ async fn a_password_link_works_once_for_a_day_and_ends_the_sessions_before() {
         let older = fixture.people.password_link(&root, ada.user.id).await.unwrap();
         let link = fixture.people.password_link(&root, ada.user.id).await.unwrap();
         let fresh: Secret = "another horse battery".to_owned().into();
-        let short = fixture.people.set_password(&token(&link), &"short".to_owned().into(), Origin::default()).await;
+        let short =
+            fixture.people.set_password(&token(&link), &"short".to_owned().into(), Origin::default()).await;
         assert!(matches!(short, Err(Error::Password(password::Error::Rule(_)))), "{}", db.name);
         let opened = fixture.people.set_password(&token(&link), &fresh, Origin::default()).await.unwrap();
         assert!(fixture.resume(&opened).await.is_some() && fixture.resume(&before).await.is_none());
@@ -250,7 +259,9 @@ async fn failures_lock_out_their_network_and_not_the_person() {
         let try_from = |address: &'static str, password: &'static str| {
             let password = Secret::new(password);
             let logins = Arc::clone(&fixture.logins);
-            async move { logins.sign_in("ada@example.com", &password, None, from(address)).await }
+            async move {
+                logins.sign_in("ada@example.com", &password, login::Browser::default(), from(address)).await
+            }
         };
         let wrong = (0..30).map(|_| try_from("198.51.100.7", "wrong horse battery"));
         let ended = futures_util::future::join_all(wrong).await;
@@ -278,7 +289,10 @@ async fn one_network_guessing_at_many_names_is_stopped_and_sign_ins_do_not_count
         let mut limited = 0;
         for n in 0..105 {
             let name = format!("nobody{n}@example.com");
-            let ended = fixture.logins.sign_in(&name, &wrong, None, from("2001:db8:1:2::3")).await;
+            let ended = fixture
+                .logins
+                .sign_in(&name, &wrong, login::Browser::default(), from("2001:db8:1:2::3"))
+                .await;
             limited += i32::from(matches!(ended, Err(login::Error::Limited { .. })));
         }
         assert_eq!(limited, 5, "{}", db.name);
@@ -319,7 +333,12 @@ async fn a_later_superadmin_invitation_does_not_collide_with_the_first() {
         fixture.superadmin().await;
         let link = fixture.first_superadmin_link().await;
         let found = fixture.people.open_invitation(&token(&link)).await.unwrap();
-        assert_eq!((found.email.as_str(), found.known), ("superadmin-2@api.example.com", false), "{}", db.name);
+        assert_eq!(
+            (found.email.as_str(), found.known),
+            ("superadmin-2@api.example.com", false),
+            "{}",
+            db.name
+        );
         let chosen = Joining { email: Some(email("ada@example.com")), ..joining("Ada") };
         fixture.people.join(&token(&link), &chosen, Origin::default()).await.unwrap();
         let ada = fixture.resume(&fixture.sign_in("ada@example.com", PASSWORD).await.unwrap()).await.unwrap();

@@ -22,7 +22,7 @@ use crate::model::principal::{Membership, UserId};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
-use crate::outbound::scripted::{Scripted, Step};
+use crate::outbound::scripted::{Scripted, Seen, Step};
 use crate::outbound::{self, Outbound};
 use crate::registry::{self, Registry};
 use crate::signup::{Answer, Arrival, Error, Outcome, Parts, Settings, Signup, Visitor, Wish};
@@ -162,7 +162,7 @@ impl World {
         apps: &[(&str, Membership)],
     ) -> (Visitor, Ticket) {
         let id = UserId(self.db.id());
-        let email = Email::parse(&format!("{name}@example.com")).unwrap();
+        let email = Email::parse(&format!("{id}@example.com")).unwrap();
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
         tx.conn().insert_user(id, &email, name, role, None).await.unwrap();
@@ -189,7 +189,8 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "the test is the browser that holds the cookie")]
     pub(crate) async fn visitor(&self, ticket: &Ticket) -> Visitor {
         let cookie = ticket.text();
-        let signed_in = self.sessions().resume(cookie.expose_secret(), Origin::default()).await.unwrap().unwrap();
+        let signed_in =
+            self.sessions().resume(cookie.expose_secret(), Origin::default()).await.unwrap().unwrap();
         let (principal, session) = (signed_in.principal, signed_in.session_id);
         Visitor { principal, session, label: signed_in.user.display_name }
     }
@@ -281,7 +282,7 @@ impl World {
         let seen = self.provider.seen();
         let revocations = seen.iter().filter(|seen| seen.line.ends_with("/revoke"));
         let token = |(name, value): (String, String)| (name == "token").then_some(value);
-        revocations.filter_map(|seen| seen.form().into_iter().find_map(token)).collect()
+        revocations.filter_map(|seen| form(seen).into_iter().find_map(token)).collect()
     }
 
     pub(crate) fn id(&self, connector: &str) -> ConnectorId {
@@ -292,6 +293,11 @@ impl World {
     pub(crate) async fn audited(&self) -> Vec<String> {
         self.db.texts("SELECT result FROM audit_event WHERE action = 'connection.connect' ORDER BY seq").await
     }
+}
+
+/// The fields of a form that came to the provider.
+pub(crate) fn form(seen: &Seen) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(seen.body.as_bytes()).into_owned().collect()
 }
 
 /// A callback's answer with nothing but its state.

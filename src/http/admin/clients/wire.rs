@@ -1,0 +1,230 @@
+//! What is sent and answered of clients?
+
+use serde::{Deserialize, Deserializer, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::admin::clients::{ClientChange, Created, NewClient, NewSecret, SecretInfo};
+use crate::http::admin::times;
+use crate::http::problem::Problem;
+use crate::model::client::{Allow, Client, ClientKind, Location, Role};
+use crate::model::scope::{Scope, Scopes};
+use crate::model::uri::{RedirectUri, ResourceUri};
+
+/// A client, without its secrets.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct ClientResponse {
+    client_id: String,
+    identifier: String,
+    kind: ClientKind,
+    role: Option<Role>,
+    scopes: Vec<&'static str>,
+    /// Where it may receive tokens (`app/connector`, `*` for either); null: not confined.
+    allow: Option<Vec<String>>,
+    resources: Vec<String>,
+    redirect_uris: Vec<String>,
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<serde_json::Value>,
+    /// Null: the instance's default.
+    token_lifetime_s: Option<u32>,
+    refresh_tokens: bool,
+    disabled: bool,
+    #[serde(serialize_with = "times::time")]
+    created_at: OffsetDateTime,
+    /// Its live secrets; only where one client is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secrets: Option<Vec<SecretResponse>>,
+    /// What to think about (`unconfined`); only where it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    warnings: Option<Vec<&'static str>>,
+}
+
+/// A live secret, without itself.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct SecretResponse {
+    secret_id: Uuid,
+    #[serde(serialize_with = "times::time")]
+    created_at: OffsetDateTime,
+}
+
+/// A client just made.
+#[derive(Clone, Serialize, ToSchema)]
+pub(in crate::http) struct CreateClientResponse {
+    #[serde(flatten)]
+    client: ClientResponse,
+    /// Shown this once; null for a programmatic client.
+    client_secret: Option<String>,
+    /// To delete the secret by.
+    secret_id: Option<Uuid>,
+}
+
+/// A secret just made.
+#[derive(Clone, Serialize, ToSchema)]
+pub(in crate::http) struct CreateSecretResponse {
+    secret_id: Uuid,
+    /// Shown this once.
+    client_secret: String,
+}
+
+/// A client to be made.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CreateClientRequest {
+    /// What people call it; unique.
+    #[schema(min_length = 1, max_length = 200)]
+    identifier: String,
+    kind: ClientKind,
+    role: Option<Role>,
+    /// `binb:read` for a superadmin when missing, else none.
+    scopes: Option<Vec<String>>,
+    /// Where it may receive tokens; missing or null: not confined.
+    #[schema(value_type = Option<Vec<String>>)]
+    allow: Option<Vec<Location>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    resources: Option<Vec<ResourceUri>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    redirect_uris: Option<Vec<RedirectUri>>,
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<serde_json::Value>,
+    #[schema(minimum = 60, maximum = 86400)]
+    token_lifetime_s: Option<u32>,
+    refresh_tokens: Option<bool>,
+}
+
+/// What to change of a client; null empties what may be empty.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::http) struct ChangeClientRequest {
+    #[schema(min_length = 1, max_length = 200)]
+    identifier: Option<String>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Role>)]
+    role: Option<Option<Role>>,
+    scopes: Option<Vec<String>>,
+    /// Null: not confined any more.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    allow: Option<Option<Vec<Location>>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    resources: Option<Vec<ResourceUri>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    redirect_uris: Option<Vec<RedirectUri>>,
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<Option<serde_json::Value>>,
+    /// Null: the instance's default.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<u32>, minimum = 60, maximum = 86400)]
+    token_lifetime_s: Option<Option<u32>>,
+    refresh_tokens: Option<bool>,
+    disabled: Option<bool>,
+}
+
+/// Tells a null from a missing field.
+pub(in crate::http::admin) fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+impl CreateClientRequest {
+    pub(super) fn read(self) -> Result<NewClient, Problem> {
+        Ok(NewClient {
+            identifier: self.identifier,
+            kind: self.kind,
+            role: self.role,
+            scopes: self.scopes.as_deref().map(scopes).transpose()?,
+            allow: Allow(self.allow),
+            resources: self.resources.unwrap_or_default(),
+            redirect_uris: self.redirect_uris.unwrap_or_default(),
+            jwks: self.jwks,
+            token_lifetime_s: self.token_lifetime_s,
+            refresh_tokens: self.refresh_tokens.unwrap_or_default(),
+        })
+    }
+}
+
+impl ChangeClientRequest {
+    pub(super) fn read(self) -> Result<ClientChange, Problem> {
+        Ok(ClientChange {
+            identifier: self.identifier,
+            role: self.role,
+            scopes: self.scopes.as_deref().map(scopes).transpose()?,
+            allow: self.allow.map(Allow),
+            resources: self.resources,
+            redirect_uris: self.redirect_uris,
+            jwks: self.jwks,
+            token_lifetime_s: self.token_lifetime_s,
+            refresh_tokens: self.refresh_tokens,
+            disabled: self.disabled,
+        })
+    }
+}
+
+fn scopes(texts: &[String]) -> Result<Scopes, Problem> {
+    let read = |(index, text): (usize, &String)| {
+        Scope::parse(text)
+            .ok_or_else(|| Problem::invalid(&format!("/scopes/{index}"), "is no scope of the broker"))
+    };
+    texts.iter().enumerate().map(read).collect()
+}
+
+impl From<Client> for ClientResponse {
+    fn from(client: Client) -> Self {
+        Self {
+            client_id: client.client_id.into(),
+            identifier: client.identifier,
+            kind: client.kind,
+            role: client.role,
+            scopes: client.scopes.iter().map(Scope::as_str).collect(),
+            allow: client.allow.0.map(|all| all.into_iter().map(String::from).collect()),
+            resources: client.resources.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            redirect_uris: client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            jwks: client.jwks,
+            token_lifetime_s: client.token_lifetime_s,
+            refresh_tokens: client.refresh_tokens,
+            disabled: client.disabled,
+            created_at: client.created_at,
+            secrets: None,
+            warnings: None,
+        }
+    }
+}
+
+impl ClientResponse {
+    pub(super) fn with_secrets(client: Client, secrets: &[SecretInfo]) -> Self {
+        let told =
+            |secret: &SecretInfo| SecretResponse { secret_id: secret.id, created_at: secret.created_at };
+        Self { secrets: Some(secrets.iter().map(told).collect()), ..client.into() }
+    }
+
+    pub(super) fn warned(self, warnings: Vec<&'static str>) -> Self {
+        Self { warnings: Some(warnings), ..self }
+    }
+}
+
+impl From<Created> for CreateClientResponse {
+    fn from(created: Created) -> Self {
+        let secret = created.secret.map(CreateSecretResponse::from);
+        Self {
+            client: ClientResponse::from(created.client).warned(created.warnings),
+            secret_id: secret.as_ref().map(|secret| secret.secret_id),
+            client_secret: secret.map(|secret| secret.client_secret),
+        }
+    }
+}
+
+impl From<NewSecret> for CreateSecretResponse {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "door: a client's secret is answered when it is made, once"
+    )]
+    fn from(made: NewSecret) -> Self {
+        Self { secret_id: made.id, client_secret: made.secret.expose_secret().to_owned() }
+    }
+}
