@@ -4,6 +4,9 @@
 
 #[cfg(test)]
 mod command_line;
+mod instance;
+mod layering;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;
+mod support;
