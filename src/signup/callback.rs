@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use tracing::{Instrument, warn};
 
 use crate::connectors::{self, Exchange};
@@ -137,7 +138,7 @@ impl Signup {
         code: &Secret,
     ) -> Result<Exchanged, Error> {
         let place = Place::of(TABLE, "sealed_verifier", row.id).in_app(&row.app, &row.connector);
-        let verifier = self.vault.open(key, &place, &row.sealed_verifier)?;
+        let verifier = self.open_audited(row, key, &place, &row.sealed_verifier).await?;
         let redirect_uri = row.redirect_uri.parse().map_err(|_| Error::OtherFlow)?;
         let credentials = resolved.credentials(&row.variables);
         let sent_at = self.clock.now();
@@ -145,12 +146,29 @@ impl Signup {
             Exchange { credentials: &credentials, redirect_uri: &redirect_uri, code, verifier: &verifier };
         let grant = resolved.connector.exchange(&request).await.map_err(|error| refusal(row, error))?;
         let set = Exchanged { grant, account: None };
-        let sealed = self.seal_exchanged(key, row, &resolved.definition, &set)?;
+        match self.keep(row, resolved, key, &set, sent_at).await {
+            Ok(()) => Ok(set),
+            Err(error) => {
+                self.revoke_unkept(row, resolved, &set).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn keep(
+        &self,
+        row: &StoredSignup,
+        resolved: &Resolved,
+        key: &WrappedKey,
+        set: &Exchanged,
+        sent_at: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let sealed = self.seal_exchanged(key, row, &resolved.definition, set)?;
         let tx = self.store.begin().await?;
         let expires_at = tx.conn().signup_clock().await? + PENDING;
         let kept = tx.conn().keep_exchanged(row.id, &sealed, sent_at, expires_at).await?;
         tx.commit().await?;
-        if kept { Ok(set) } else { Err(Error::State) }
+        if kept { Ok(()) } else { Err(Error::State) }
     }
 
     /// Asks whose account it is, where the provider can be asked.
