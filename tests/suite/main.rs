@@ -4,9 +4,14 @@
 
 #[cfg(test)]
 mod command_line;
+#[cfg(test)]
 mod instance;
+#[cfg(test)]
+mod job;
+#[cfg(test)]
 mod layering;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;
+#[cfg(test)]
 mod support;
