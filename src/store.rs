@@ -98,7 +98,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     /// SQLite has one writer: waiting here is fair, its own busy handler is not.
     writer: Option<Arc<Mutex<()>>>,
-    _lock: Option<Arc<std::fs::File>>,
+    lock: Option<Arc<std::fs::File>>,
 }
 
 impl Store {
@@ -124,7 +124,7 @@ impl Store {
             options.map_sqlx_sqlite_opts(sqlite_options);
         }
         let db = Database::connect(options).await?;
-        Ok(Self { db, clock, writer: sqlite.then(Arc::default), _lock: lock })
+        Ok(Self { db, clock, writer: sqlite.then(Arc::default), lock })
     }
 
     /// Brings the schema up to this release, under a lock that ends with the transaction.
@@ -138,9 +138,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Closes all connections; SQLite then leaves one file, without a journal.
+    /// Closes all connections and lets the SQLite file go, whoever still holds a clone; it then has no journal.
     pub async fn close(&self) -> Result<(), Error> {
-        Ok(self.db.close_by_ref().await?)
+        self.db.close_by_ref().await?;
+        if let Some(lock) = &self.lock {
+            // Where it is not ours any more there is nothing to let go.
+            lock.unlock().ok();
+        }
+        Ok(())
     }
 
     /// For reads.

@@ -42,7 +42,7 @@ async fn read(path: &Path, immutable: bool, clock: Arc<dyn Clock>) -> Result<Opt
     let mut options = ConnectOptions::new(format!("sqlite:{}", path.display()));
     options.max_connections(1).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(move |sqlite| sqlite.read_only(immutable).immutable(immutable));
-    let store = Store { db: Database::connect(options).await?, clock, writer: None, _lock: None };
+    let store = Store { db: Database::connect(options).await?, clock, writer: None, lock: None };
     let found = store.conn().find_instance().await;
     store.db.close().await?;
     found

@@ -3,7 +3,17 @@
 //! Each module says `cfg(test)`, so that the lints know its fixtures for test code.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod instance;
+#[cfg(test)]
+mod layering;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;
+#[cfg(test)]
+mod support;

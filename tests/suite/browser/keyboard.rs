@@ -1,0 +1,1 @@
+//! Can everything be done without a mouse?

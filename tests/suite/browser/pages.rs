@@ -1,0 +1,1 @@
+//! Is every page readable, at every width, light and dark?

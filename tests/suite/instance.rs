@@ -1,0 +1,249 @@
+//! How does an instance come into being, start, refuse to start, and let its owner in again?
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::app::{Broker, Home, http};
+use crate::support::program::{Serving, exit_code, jeton, run, stderr};
+
+fn made(output: &std::process::Output) -> Value {
+    assert_eq!(exit_code(output), 0, "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn token(url: &str, client: &Value) -> reqwest::Response {
+    let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+    let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+    http().post(format!("{url}/o/token/")).form(&form).send().await.unwrap()
+}
+
+/// Every file below a directory, with its bytes.
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let file = |entry: std::fs::DirEntry| {
+        (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap())
+    };
+    std::fs::read_dir(dir).unwrap().map(|entry| file(entry.unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_new_instance_serves_its_superadmin_and_ends_when_told() {
+    for home in Home::each().await {
+        let client = made(&run(&home, "init", &["--json"]));
+        let serving = Serving::start(&home);
+        let answer = token(&serving.url, &client).await;
+        assert_eq!(answer.status(), 200, "{}", home.name);
+        let token: Value = answer.json().await.unwrap();
+        let bearer = token["access_token"].as_str().unwrap();
+        let answer = http()
+            .post(format!("{}/admin/v1/apps", serving.url))
+            .bearer_auth(bearer)
+            .json(&json!({"id": "acme", "name": "Acme"}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+        let invitation = http().get(client["invitation_url"].as_str().unwrap().replace("http://127.0.0.1:8080", &serving.url));
+        assert_eq!(invitation.send().await.unwrap().status(), 200);
+        let (code, log) = serving.terminate();
+        assert_eq!(code, Some(0), "{log}");
+        for secret in [client["client_secret"].as_str().unwrap(), bearer] {
+            assert!(!log.contains(secret), "{}: a secret is in the log", home.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_init_makes_is_for_its_owner_alone() {
+    let home = Home::sqlite();
+    let out = home.path().join("credentials.json");
+    let output = run(&home, "init", &["--json", "--out", out.to_str().unwrap()]);
+    assert_eq!((exit_code(&output), output.stdout.len()), (0, 0));
+    let written: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    assert!(written["client_secret"].as_str().unwrap().len() == 43);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&out), 0o600);
+    assert_eq!(mode(&home.data_dir()), 0o700);
+    for entry in std::fs::read_dir(home.data_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_second_init_changes_nothing_and_says_what_to_do() {
+    for home in Home::each().await {
+        made(&run(&home, "init", &["--json"]));
+        let before = contents(&home.data_dir());
+        let again = run(&home, "init", &["--json"]);
+        assert_eq!((exit_code(&again), again.stdout.len()), (78, 0), "{}", home.name);
+        assert!(stderr(&again).contains("jeton recover"), "{}", stderr(&again));
+        let tolerant = run(&home, "init", &["--json", "--if-needed"]);
+        assert_eq!((exit_code(&tolerant), tolerant.stdout.len()), (0, 0), "{}", home.name);
+        assert_eq!(contents(&home.data_dir()), before, "{}", home.name);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_keyring_refuses_to_start_and_changes_no_byte() {
+    for home in Home::each().await {
+        made(&run(&home, "init", &["--json"]));
+        let other = Home::sqlite();
+        made(&run(&other, "init", &["--json"]));
+        let keyring = home.data_dir().join("keyring.toml");
+        std::fs::copy(other.data_dir().join("keyring.toml"), &keyring).unwrap();
+        let before = contents(&home.data_dir());
+        for command in ["serve", "recover", "migrate"] {
+            let refused = run(&home, command, &[]);
+            assert_eq!(exit_code(&refused), 78, "{command}: {}", stderr(&refused));
+            assert!(stderr(&refused).contains("keyring is not the one"), "{}", stderr(&refused));
+        }
+        assert_eq!(contents(&home.data_dir()), before, "{}", home.name);
+        std::fs::remove_file(&keyring).unwrap();
+        let before = contents(&home.data_dir());
+        let refused = run(&home, "serve", &[]);
+        assert_eq!(exit_code(&refused), 78);
+        assert!(stderr(&refused).contains("keyring of this instance is missing"), "{}", stderr(&refused));
+        assert_eq!(contents(&home.data_dir()), before, "{}", home.name);
+    }
+}
+
+#[tokio::test]
+async fn a_crash_leaves_a_journal_that_the_check_of_the_keyring_reads_too() {
+    let home = Home::sqlite();
+    let client = made(&run(&home, "init", &["--json"]));
+    let serving = Serving::start(&home);
+    assert_eq!(token(&serving.url, &client).await.status(), 200);
+    // Killed, not ended: its last writes are in the journal alone.
+    drop(serving);
+    let journal = home.data_dir().join("jeton.db-wal");
+    assert!(std::fs::metadata(&journal).unwrap().len() > 0);
+    let keyring = home.data_dir().join("keyring.toml");
+    let right = std::fs::read(&keyring).unwrap();
+    let text = String::from_utf8(right.clone()).unwrap();
+    let (head, _) = text.rsplit_once("= \"").unwrap();
+    std::fs::write(&keyring, format!("{head}= \"{}=\"\n", "A".repeat(43))).unwrap();
+    let before = contents(&home.data_dir());
+    let refused = run(&home, "serve", &[]);
+    assert!(stderr(&refused).contains("keyring is not the one"), "{}", stderr(&refused));
+    assert_eq!(contents(&home.data_dir()), before);
+    std::fs::write(&keyring, right).unwrap();
+    let serving = Serving::start(&home);
+    assert_eq!(token(&serving.url, &client).await.status(), 200);
+}
+
+#[tokio::test]
+async fn recovery_gives_a_new_secret_and_keeps_at_most_two() {
+    for home in Home::each().await {
+        let first = made(&run(&home, "init", &["--json"]));
+        let second = made(&run(&home, "recover", &["--json"]));
+        let third = made(&run(&home, "recover", &["--json"]));
+        assert_eq!(first["client_id"], third["client_id"], "{}", home.name);
+        let serving = Serving::start(&home);
+        for (client, status) in [(&first, 401), (&second, 200), (&third, 200)] {
+            assert_eq!(token(&serving.url, client).await.status(), status, "{}", home.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_an_instance_serving_names_init_and_makes_nothing() {
+    for home in Home::each().await {
+        let refused = run(&home, "serve", &[]);
+        assert_eq!(exit_code(&refused), 78, "{}", home.name);
+        assert!(stderr(&refused).contains("jeton init"), "{}", stderr(&refused));
+        assert!(!home.data_dir().exists(), "{}", home.name);
+    }
+}
+
+#[tokio::test]
+async fn two_servers_never_share_a_sqlite_file() {
+    let home = Home::sqlite();
+    made(&run(&home, "init", &["--json"]));
+    let serving = Serving::start(&home);
+    let second = run(&home, "serve", &["--listen", "127.0.0.1:0"]);
+    assert_eq!(exit_code(&second), 75, "{}", stderr(&second));
+    assert!(stderr(&second).contains("another process uses"), "{}", stderr(&second));
+    assert_eq!(serving.terminate().0, Some(0));
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_78_and_a_line_for_each_fault() {
+    let home = Home::sqlite();
+    std::fs::write(home.path().join("jeton.toml"), "[outbound]\nallow_loopbak = true\n").unwrap();
+    let output = jeton(&home).arg("serve").env("JETON_LISTEN", "everywhere").output().unwrap();
+    assert_eq!(exit_code(&output), 78);
+    insta::assert_snapshot!(stderr(&output), @r"
+    jeton: configuration key `listen` (set by JETON_LISTEN) must be an address and port, such as 127.0.0.1:8080 or [::1]:8080
+    jeton: configuration key `outbound.allow_loopbak` (set in jeton.toml) is not known; did you mean `outbound.allow_loopback`?
+    ");
+    let usage = jeton(&home).args(["serve", "--prot", "1"]).output().unwrap();
+    assert_eq!(exit_code(&usage), 2);
+}
+
+#[test]
+fn what_this_release_does_not_do_is_refused_and_not_ignored() {
+    let home = Home::sqlite();
+    let output = jeton(&home).arg("serve").env("JETON_METRICS__LISTEN", "127.0.0.1:9").output().unwrap();
+    assert_eq!(exit_code(&output), 78);
+    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `metrics.listen` (set by JETON_METRICS__LISTEN) is not supported by this release: remove it");
+}
+
+#[tokio::test]
+async fn the_public_url_may_have_a_path_and_requests_come_with_and_without_it() {
+    let home = Home::sqlite();
+    let broker = Broker::start(&home, &[("public_url", "https://api.example.com/laputa")]).await;
+    for path in ["/healthz", "/laputa/healthz", "/.well-known/jwks.json", "/laputa/.well-known/jwks.json"] {
+        let answer = broker.http.get(format!("{}{path}", broker.direct)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.headers().contains_key("strict-transport-security"), "{path}");
+    }
+    for path in ["/laputahealthz", "/laputa/laputa/healthz", "/other/healthz"] {
+        let answer = broker.http.get(format!("{}{path}", broker.direct)).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+    }
+    assert!(broker.invitation_url.starts_with("https://api.example.com/laputa/invitations/"));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_routes_wrong_methods_and_oversized_requests_get_problems() {
+    let home = Home::sqlite();
+    let broker = Broker::start(&home, &[]).await;
+    let get = |path: String| broker.http.get(broker.at(&path));
+    let long = "x".repeat(8 * 1024);
+    for (request, status, code) in [
+        (get("/nowhere/at/all/really".into()), 404, "not_found"),
+        (broker.http.post(broker.at("/healthz")), 405, "method_not_allowed"),
+        (broker.http.delete(broker.at("/acme/github/binb-token")), 405, "method_not_allowed"),
+        (get(format!("/healthz?x={long}")), 413, "too_large"),
+        (get("/healthz".into()).header("x-long", "y".repeat(17 * 1024)), 413, "too_large"),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        assert_eq!(answer.headers().get("allow").map(|allow| allow.to_str().unwrap()), (status == 405).then_some("GET"));
+        assert!(!answer.headers().contains_key("server"));
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], code);
+        assert!(problem["trace_id"].is_string());
+    }
+    let page = get("/problems/too_large".into()).send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(page.text().await.unwrap().contains("64 KiB"));
+    assert_eq!(get("/problems/%3Cscript%3E".into()).send().await.unwrap().status(), 404);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn health_and_readiness_answer_anybody() {
+    for home in Home::each().await {
+        let broker = Broker::start(&home, &[]).await;
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(broker.http.get(broker.at(path)).send().await.unwrap().status(), 200, "{}", home.name);
+        }
+        broker.stop().await;
+    }
+}

@@ -1,0 +1,129 @@
+//! A real broker on a free port, with a data directory of its own and either database.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jeton::app::{self, App, Nature, Running};
+use jeton::config::{Config, Flag, Sources};
+use jeton::model::entropy::SystemEntropy;
+use jeton::model::time::ShiftedClock;
+use serde_json::Value;
+
+use super::postgres;
+
+/// Where an instance lives: a directory and a database, empty at first.
+pub(crate) struct Home {
+    pub(crate) name: &'static str,
+    pub(crate) database_url: Option<String>,
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    pub(crate) fn sqlite() -> Self {
+        Self { name: "sqlite", database_url: None, dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// One of each kind there is.
+    pub(crate) async fn each() -> Vec<Self> {
+        let mut homes = vec![Self::sqlite()];
+        if let Some(url) = postgres::fresh().await {
+            homes.push(Self {
+                name: "postgres",
+                database_url: Some(url),
+                dir: tempfile::tempdir().unwrap(),
+            });
+        }
+        homes
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The flags that lead a command of the server here.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = vec!["--data-dir".to_owned(), self.data_dir().display().to_string()];
+        if let Some(url) = &self.database_url {
+            flags.extend(["--database-url".to_owned(), url.clone()]);
+        }
+        flags
+    }
+
+    fn config(&self, listen: &str, more: &[(&'static str, &str)]) -> Config {
+        let data_dir = self.data_dir().display().to_string();
+        let mut keys = vec![("data_dir", data_dir.as_str()), ("listen", listen)];
+        keys.extend(self.database_url.as_deref().map(|url| ("database_url", url)));
+        keys.extend(more.iter().copied());
+        let flag = |(key, value): (&'static str, &str)| Flag { key, name: "a test", value: value.to_owned() };
+        Config::load(Sources::flags(keys.into_iter().map(flag).collect())).unwrap()
+    }
+}
+
+/// A broker that serves in this process.
+pub(crate) struct Broker {
+    pub(crate) url: String,
+    /// The listener, for what stands in front of the public URL.
+    pub(crate) direct: String,
+    pub(crate) clock: Arc<ShiftedClock>,
+    pub(crate) http: reqwest::Client,
+    /// A superadmin client: id and secret.
+    pub(crate) superadmin: (String, String),
+    /// Makes a superadmin of whoever opens it.
+    pub(crate) invitation_url: String,
+    running: Running,
+}
+
+impl Broker {
+    /// A new instance in `home`, with these keys of the configuration beside.
+    pub(crate) async fn start(home: &Home, more: &[(&'static str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let config = home.config(&address, more);
+        let clock = Arc::new(ShiftedClock::default());
+        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let made = app::init(&config, nature.clone()).await.unwrap();
+        let app = App::open(&config, nature).await.unwrap();
+        let url = app.public_url().as_str().to_owned();
+        let running = app.serve(listener).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the test is who the credentials were made for")]
+        let superadmin = (made.client_id.to_string(), made.client_secret.expose_secret().to_owned());
+        #[expect(clippy::disallowed_methods, reason = "the test is who the invitation was made for")]
+        let invitation_url = made.invitation_url.expose_secret().to_owned();
+        Self { url, direct: format!("http://{address}"), clock, http: http(), superadmin, invitation_url, running }
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// An access token for a client.
+    pub(crate) async fn token_of(&self, client: &(String, String)) -> String {
+        let answer = self
+            .http
+            .post(self.at("/o/token/"))
+            .basic_auth(&client.0, Some(&client.1))
+            .form(&[("grant_type", "client_credentials")])
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        let body: Value = answer.json().await.unwrap();
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+/// A client that follows nothing and keeps no cookies.
+#[expect(clippy::disallowed_methods, reason = "tests are the outside")]
+pub(crate) fn http() -> reqwest::Client {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}

@@ -1,0 +1,73 @@
+//! The built program, run as a person or service manager runs it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use super::app::Home;
+
+/// The program with an environment of its own.
+pub(crate) fn jeton(home: &Home) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jeton"));
+    command.env_clear().current_dir(home.path()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command of the server to its end.
+pub(crate) fn run(home: &Home, command: &str, more: &[&str]) -> Output {
+    jeton(home).arg(command).args(home.flags()).args(more).output().unwrap()
+}
+
+pub(crate) fn exit_code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// `jeton serve`, ended when the test ends.
+pub(crate) struct Serving {
+    pub(crate) url: String,
+    child: Child,
+    lines: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Serving {
+    /// Starts it on a free port and waits until it says where it serves.
+    pub(crate) fn start(home: &Home) -> Self {
+        let mut child = jeton(home)
+            .arg("serve")
+            .args(home.flags())
+            .args(["--listen", "127.0.0.1:0"])
+            .env("JETON_LOG", "trace")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut head = String::new();
+        let url = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("it ended before it served:\n{head}"));
+            head.push_str(&line);
+            if let Some((_, rest)) = line.split_once(" serving ") {
+                break rest.split(' ').next().unwrap().to_owned();
+            }
+        };
+        let rest = std::thread::spawn(move || lines.fold(head, |all, line| all + &line + "\n"));
+        Self { url, child, lines: Some(rest) }
+    }
+
+    /// Asks it to end as a service manager does; its exit code and all it logged.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let code = self.child.wait().unwrap().code();
+        (code, self.lines.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
