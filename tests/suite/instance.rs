@@ -45,7 +45,8 @@ async fn a_new_instance_serves_its_superadmin_and_ends_when_told() {
             .await
             .unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
-        let invitation = http().get(client["invitation_url"].as_str().unwrap().replace("http://127.0.0.1:8080", &serving.url));
+        let invitation = http()
+            .get(client["invitation_url"].as_str().unwrap().replace("http://127.0.0.1:8080", &serving.url));
         assert_eq!(invitation.send().await.unwrap().status(), 200);
         let (code, log) = serving.terminate();
         assert_eq!(code, Some(0), "{log}");
@@ -224,7 +225,10 @@ async fn unknown_routes_wrong_methods_and_oversized_requests_get_problems() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), status);
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
-        assert_eq!(answer.headers().get("allow").map(|allow| allow.to_str().unwrap()), (status == 405).then_some("GET"));
+        assert_eq!(
+            answer.headers().get("allow").map(|allow| allow.to_str().unwrap()),
+            (status == 405).then_some("GET")
+        );
         assert!(!answer.headers().contains_key("server"));
         let problem: Value = answer.json().await.unwrap();
         assert_eq!(problem["code"], code);

@@ -16,7 +16,10 @@ const RULE: [(&str, &[&str]); 18] = [
     // Which connector, with which credentials: a service that stands between the adapters and the others.
     ("registry", &["model", "vault", "connectors", "store", "outbound"]),
     ("keeper", &["model", "vault", "connectors", "store", "audit", "outbound", "identity", "registry"]),
-    ("signup", &["model", "vault", "connectors", "store", "audit", "outbound", "identity", "registry", "keeper"]),
+    (
+        "signup",
+        &["model", "vault", "connectors", "store", "audit", "outbound", "identity", "registry", "keeper"],
+    ),
     ("issuer", &["model", "vault", "store", "audit", "keeper", "identity"]),
     ("admin", &["model", "vault", "store", "audit", "connectors", "keeper", "identity", "registry"]),
     ("health", &["model", "store", "vault", "audit"]),
@@ -30,11 +33,8 @@ const RULE: [(&str, &[&str]); 18] = [
 const ADAPTERS: [&str; 4] = ["store", "vault", "connectors", "outbound"];
 
 /// Crates that only some parts may name.
-const CRATES: [(&str, &[&str]); 3] = [
-    ("sea_orm", &["store"]),
-    ("actix_web", &["http", "sandbox"]),
-    ("reqwest", &["outbound"]),
-];
+const CRATES: [(&str, &[&str]); 3] =
+    [("sea_orm", &["store"]), ("actix_web", &["http", "sandbox"]), ("reqwest", &["outbound"])];
 
 struct File {
     module: String,
@@ -80,7 +80,8 @@ fn is_test(path: &Path) -> bool {
 
 /// Modules of ours that a text names: `crate::x`, and each of `crate::{x, y}`.
 fn imports(text: &str) -> BTreeSet<String> {
-    let word = |text: &str| text.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    let word =
+        |text: &str| text.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {
         let before = text[..at].chars().next_back();

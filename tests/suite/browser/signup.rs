@@ -53,7 +53,11 @@ async fn an_account_is_connected_in_chromium_refreshed_five_times_and_revoked() 
     browser.close().await;
 
     let (status, first) = house.binb_token("acme", "peer").await;
-    assert_eq!((status, &first["generation"], &first["refreshed"]), (200, &json!(1), &json!(false)), "{first}");
+    assert_eq!(
+        (status, &first["generation"], &first["refreshed"]),
+        (200, &json!(1), &json!(false)),
+        "{first}"
+    );
     assert_eq!(account_of(&house, &provider, &first).await, (200, "ada-at-peer".to_owned()));
     let mut seen = vec![first["access_token"].clone()];
     for generation in 2..=6 {
@@ -106,7 +110,8 @@ async fn consent(browser: &Browser, provider: &OidcProvider) {
 /// Whose account the provider says a handed-out token opens.
 async fn account_of(house: &House, provider: &OidcProvider, handed: &Value) -> (u16, String) {
     let token = handed["access_token"].as_str().unwrap();
-    let answer = house.broker.http.get(format!("{}/me", provider.url)).bearer_auth(token).send().await.unwrap();
+    let answer =
+        house.broker.http.get(format!("{}/me", provider.url)).bearer_auth(token).send().await.unwrap();
     let status = answer.status().as_u16();
     let body: Value = answer.json().await.unwrap();
     (status, body["sub"].as_str().unwrap_or_default().to_owned())

@@ -28,11 +28,7 @@ impl Home {
     pub(crate) async fn each() -> Vec<Self> {
         let mut homes = vec![Self::sqlite()];
         if let Some(url) = postgres::fresh().await {
-            homes.push(Self {
-                name: "postgres",
-                database_url: Some(url),
-                dir: tempfile::tempdir().unwrap(),
-            });
+            homes.push(Self { name: "postgres", database_url: Some(url), dir: tempfile::tempdir().unwrap() });
         }
         homes
     }
@@ -94,7 +90,15 @@ impl Broker {
         let superadmin = (made.client_id.to_string(), made.client_secret.expose_secret().to_owned());
         #[expect(clippy::disallowed_methods, reason = "the test is who the invitation was made for")]
         let invitation_url = made.invitation_url.expose_secret().to_owned();
-        Self { url, direct: format!("http://{address}"), clock, http: http(), superadmin, invitation_url, running }
+        Self {
+            url,
+            direct: format!("http://{address}"),
+            clock,
+            http: http(),
+            superadmin,
+            invitation_url,
+            running,
+        }
     }
 
     pub(crate) fn at(&self, path: &str) -> String {

@@ -9,7 +9,8 @@ use url::Url;
 use super::app::http;
 use super::house::PASSWORD;
 
-/// Cookies by host and name: like in browsers, ports make no difference.
+/// Cookies by host and name: like in browsers, ports make no difference. A clone is a thief with a copy.
+#[derive(Clone)]
 pub(crate) struct Jar {
     http: reqwest::Client,
     cookies: BTreeMap<(String, String), String>,
@@ -39,11 +40,6 @@ impl Seen {
 impl Jar {
     pub(crate) fn new() -> Self {
         Self { http: http(), cookies: BTreeMap::new() }
-    }
-
-    /// What somebody who stole the cookies would have.
-    pub(crate) fn cookies(&self) -> &BTreeMap<(String, String), String> {
-        &self.cookies
     }
 
     pub(crate) async fn get(&mut self, url: &str) -> Seen {
