@@ -11,6 +11,8 @@ mod outcome;
 mod refresh;
 mod seal;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -135,15 +135,25 @@ fn connected(settings: &WebSettings, done: &Connected) -> HttpResponse {
 /// after a POST against `form-action`, and providers send people on to sign-in hosts nobody can list: over https
 /// any of them, over http (loopback alone) the very origin.
 fn allow_provider(response: &mut HttpResponse, definition: &Definition, return_to: Option<&str>) {
-    let mut targets = vec![origin_of(&definition.authorization_url)];
-    let elsewhere = return_to.and_then(|text| Url::parse(text).ok());
-    targets.extend(elsewhere.map(|url| url.origin().ascii_serialization()));
-    let allowed = targets.into_iter().filter_map(|origin| {
-        let plain = origin.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:/[]".contains(&b));
-        let source = if origin.starts_with("https://") { "https:".to_owned() } else { origin };
-        (plain || source == "https:").then_some(source)
-    });
-    let mut sources: Vec<String> = allowed.collect();
-    sources.dedup();
-    response.extensions_mut().insert(FormTargets(sources));
+    let provider = origin_of(&definition.authorization_url);
+    let plain = provider.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:/[]".contains(&b));
+    let provider = match provider.starts_with("https://") {
+        true => Some("https:".to_owned()),
+        false => Some(provider).filter(|_| plain),
+    };
+    allow(response, provider.into_iter().chain(elsewhere(return_to)));
+}
+
+/// Lets the forms of a page lead to `return_to`, where it is not ours.
+fn allow_return(response: &mut HttpResponse, return_to: Option<&str>) {
+    allow(response, elsewhere(return_to).into_iter());
+}
+
+fn elsewhere(return_to: Option<&str>) -> Option<String> {
+    let url = Url::parse(return_to?).ok()?;
+    Some(url.origin().ascii_serialization())
+}
+
+fn allow(response: &mut HttpResponse, sources: impl Iterator<Item = String>) {
+    response.extensions_mut().insert(FormTargets(sources.collect()));
 }

@@ -7,9 +7,10 @@ use crate::identity::password::Passwords;
 use crate::identity::people::{Joining, Link, NewInvitation, People};
 use crate::identity::session::{Opened, Sessions, SignedIn};
 use crate::identity::tools::Tools;
-use crate::identity::{Principal, Superadmin};
+use crate::identity::{MayReceive, Principal, Superadmin};
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Role};
+use crate::model::connector::ConnectorId;
 use crate::model::event::Origin;
 use crate::model::name::DisplayName;
 use crate::model::person::{Email, Offer};
@@ -109,6 +110,11 @@ pub(crate) fn weaker(scopes: &str) -> Superadmin {
         origin: Origin::default(),
     };
     Superadmin { principal }
+}
+
+/// A job that may receive this app's tokens of this connector.
+pub(crate) fn receiver(app: &AppId, connector: &ConnectorId) -> MayReceive {
+    weaker("binb:read").principal.may_receive(app, connector).unwrap()
 }
 
 pub(crate) fn joining(name: &str) -> Joining {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use tracing::{Instrument, warn};
 
 use crate::connectors::{self, Exchange};
 use crate::identity::Denied;
 use crate::keeper::{self, Adoption, AdoptionKind};
 use crate::model::app::AppId;
-use crate::model::connector::{Account, ConnectorId};
+use crate::model::connector::{Account, ConnectorId, fill, origin_of};
 use crate::model::event::{Action, Event};
 use crate::model::principal::Actor;
 use crate::model::secret::{Secret, WrappedKey};
@@ -137,7 +138,7 @@ impl Signup {
         code: &Secret,
     ) -> Result<Exchanged, Error> {
         let place = Place::of(TABLE, "sealed_verifier", row.id).in_app(&row.app, &row.connector);
-        let verifier = self.vault.open(key, &place, &row.sealed_verifier)?;
+        let verifier = self.open_audited(row, key, &place, &row.sealed_verifier).await?;
         let redirect_uri = row.redirect_uri.parse().map_err(|_| Error::OtherFlow)?;
         let credentials = resolved.credentials(&row.variables);
         let sent_at = self.clock.now();
@@ -145,12 +146,29 @@ impl Signup {
             Exchange { credentials: &credentials, redirect_uri: &redirect_uri, code, verifier: &verifier };
         let grant = resolved.connector.exchange(&request).await.map_err(|error| refusal(row, error))?;
         let set = Exchanged { grant, account: None };
-        let sealed = self.seal_exchanged(key, row, &resolved.definition, &set)?;
+        match self.keep(row, resolved, key, &set, sent_at).await {
+            Ok(()) => Ok(set),
+            Err(error) => {
+                self.revoke_unkept(row, resolved, &set).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn keep(
+        &self,
+        row: &StoredSignup,
+        resolved: &Resolved,
+        key: &WrappedKey,
+        set: &Exchanged,
+        sent_at: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let sealed = self.seal_exchanged(key, row, &resolved.definition, set)?;
         let tx = self.store.begin().await?;
         let expires_at = tx.conn().signup_clock().await? + PENDING;
         let kept = tx.conn().keep_exchanged(row.id, &sealed, sent_at, expires_at).await?;
         tx.commit().await?;
-        if kept { Ok(set) } else { Err(Error::State) }
+        if kept { Ok(()) } else { Err(Error::State) }
     }
 
     /// Asks whose account it is, where the provider can be asked.
@@ -251,9 +269,7 @@ fn check_answer<'a>(
     resolved: &Resolved,
     answer: &'a Answer,
 ) -> Result<&'a Secret, Error> {
-    if let (Some(expected), Some(iss)) = (&resolved.definition.issuer, &answer.iss)
-        && expected != iss
-    {
+    if answer.iss.as_deref().is_some_and(|iss| !is_issuer(row, resolved, iss)) {
         return Err(Error::Issuer);
     }
     if let Some(code) = &answer.error {
@@ -261,6 +277,21 @@ fn check_answer<'a>(
         return Err(Error::NoConsent { app: row.app.clone(), code: cut(code, 64), description });
     }
     answer.code.as_ref().filter(|code| !code.is_empty()).ok_or(Error::NoCode)
+}
+
+/// Whether this is the name of the provider the flow was started with. Where the definition tells none, it must at
+/// least live where the browser was sent or where the code goes: else a connector could bounce the browser to an
+/// honest provider and be handed that one's code.
+fn is_issuer(row: &StoredSignup, resolved: &Resolved, iss: &str) -> bool {
+    let definition = &resolved.definition;
+    if let Some(expected) = &definition.issuer {
+        return expected == iss;
+    }
+    let variables = resolved.credentials(&row.variables).variables;
+    let lives_at = |template: &String| {
+        fill(template, &variables).is_ok_and(|url| url.origin().ascii_serialization() == origin_of(iss))
+    };
+    [&definition.authorization_url, &definition.token_url].into_iter().any(lives_at)
 }
 
 /// At most `most` characters of what a provider says.

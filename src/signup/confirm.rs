@@ -136,7 +136,7 @@ impl Signup {
         }
         let member = visitor.principal.member(&row.app).map_err(|_| Error::NothingPending)?;
         let resolved = self.resolve_kept(&row).await?;
-        let set = self.open_exchanged(&self.key_of(&row).await?, &row, &resolved.definition)?;
+        let set = self.open_exchanged(&self.key_of(&row).await?, &row, &resolved.definition).await?;
         let doubts = self.doubts(&row, &resolved, set.account.as_ref()).await?;
         let starter = row.session == visitor.session && Some(row.user) == visitor.principal.user();
         let decides = doubts.replaces.is_some() && doubts.may_replace(&row, &visitor.principal);

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::model::connector::{Account, Definition, Grant};
+use crate::model::event::{Action, Event, Origin};
+use crate::model::principal::Actor;
 use crate::model::secret::{Sealed, Secret, WrappedKey};
 use crate::signup::{Error, Signup};
 use crate::store::signups::{StoredSignup, TABLE};
-use crate::vault::Place;
+use crate::vault::{self, Place};
 
 /// A set that is not live, and whose account it is as far as known.
 pub(super) struct Exchanged {
@@ -49,7 +51,7 @@ impl Signup {
         Ok(self.vault.seal(key, &place(row, &origin), &to_text(set)?)?)
     }
 
-    pub(super) fn open_exchanged(
+    pub(super) async fn open_exchanged(
         &self,
         key: &WrappedKey,
         row: &StoredSignup,
@@ -57,7 +59,30 @@ impl Signup {
     ) -> Result<Exchanged, Error> {
         let sealed = row.sealed_grant.as_ref().ok_or(Error::NothingPending)?;
         let origin = definition.token_origin();
-        from_text(&self.vault.open(key, &place(row, &origin), sealed)?)
+        from_text(&self.open_audited(row, key, &place(row, &origin), sealed).await?)
+    }
+
+    /// Opens a column of a row; one that was moved or changed leaves its mark in the audit trail.
+    pub(super) async fn open_audited(
+        &self,
+        row: &StoredSignup,
+        key: &WrappedKey,
+        place: &Place<'_>,
+        sealed: &Sealed,
+    ) -> Result<Secret, Error> {
+        let opened = self.vault.open(key, place, sealed);
+        if let Err(vault::Error::DoesNotOpen { column, .. }) = &opened {
+            let event = Event {
+                result: "secret_unreadable",
+                app: Some(row.app.clone()),
+                connector: Some(row.connector.clone()),
+                flow: Some(row.flow.to_string()),
+                subject: Some(format!("{TABLE}.{column} {}", row.id)),
+                ..Event::new(Actor::System, Action::SecretUnreadable, Origin::default())
+            };
+            self.audit.record(event).await?;
+        }
+        Ok(opened?)
     }
 }
 

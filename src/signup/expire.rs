@@ -45,7 +45,7 @@ impl Signup {
         let mut done = Expired::default();
         let now = self.store.conn().signup_clock().await?;
         for id in self.store.conn().list_overdue_signups(now, BATCH).await? {
-            let Some(row) = self.claim(id, Some(now)).await? else { continue };
+            let Some(row) = self.claim(id, Some(now), None).await? else { continue };
             match self.revoke_and_end(&row, "abandoned").await? {
                 End::Revoked => done.revoked += 1,
                 End::Forgotten(_) => done.forgotten += 1,
@@ -60,13 +60,12 @@ impl Signup {
 
     /// Gives an exchanged set up now, with its audit record; nothing where there is none.
     pub(super) async fn give_up(&self, id: Uuid, event: Option<Event>) -> Result<(), Error> {
-        let Some(row) = self.claim(id, None).await? else {
-            return if event.is_some() { Err(Error::NothingPending) } else { Ok(()) };
-        };
-        if let Some(event) = event {
-            self.audit.record(event).await?;
+        let wanted = event.is_some();
+        match self.claim(id, None, event).await? {
+            Some(row) => self.revoke_and_end(&row, "given_up").await.map(|_| ()),
+            None if wanted => Err(Error::NothingPending),
+            None => Ok(()),
         }
-        self.revoke_and_end(&row, "given_up").await.map(|_| ())
     }
 
     /// Bars confirmation and other replicas for the time of a try.
@@ -74,10 +73,14 @@ impl Signup {
         &self,
         id: Uuid,
         overdue: Option<time::OffsetDateTime>,
+        event: Option<Event>,
     ) -> Result<Option<StoredSignup>, Error> {
         let tx = self.store.begin().await?;
         let retry_at = tx.conn().signup_clock().await? + RETRY;
         let row = tx.conn().give_up_signup(id, retry_at, overdue).await?;
+        if let (Some(_), Some(event)) = (&row, event) {
+            self.audit.record_in(tx.conn(), event).await?;
+        }
         tx.commit().await?;
         Ok(row)
     }
@@ -113,20 +116,15 @@ impl Signup {
 
     async fn revoke(&self, row: &StoredSignup) -> Result<End, Error> {
         let resolved = self.resolve_kept(row).await?;
-        let set = self.open_exchanged(&self.key_of(row).await?, row, &resolved.definition)?;
+        let set = self.open_exchanged(&self.key_of(row).await?, row, &resolved.definition).await?;
         let spare_grant = self.shares_grant(row, &resolved, &set).await?;
-        let tokens = Tokens {
-            access_token: Some(&set.grant.access_token),
-            refresh_token: set.grant.refresh_token.as_ref().filter(|_| !spare_grant),
-        };
-        match resolved.connector.revoke(&resolved.credentials(&row.variables), &tokens).await {
-            Ok(Revocation::Revoked) => Ok(End::Revoked),
-            Ok(Revocation::Unsupported) => Ok(End::Forgotten("not_revocable")),
-            Err(error) => {
-                warn!(signup.id = %row.id, connector = %row.connector, %error, "a set was not revoked");
-                Ok(End::Deferred)
-            }
-        }
+        Ok(revoke_set(row, &resolved, &set, spare_grant).await)
+    }
+
+    /// Gives back a set that could not even be sealed into its row.
+    pub(super) async fn revoke_unkept(&self, row: &StoredSignup, resolved: &Resolved, set: &Exchanged) {
+        let spare_grant = self.shares_grant(row, resolved, set).await.unwrap_or(true);
+        revoke_set(row, resolved, set, spare_grant).await;
     }
 
     /// Whether a live connection may hang on the same grant: many providers end all of it with its refresh token.
@@ -142,6 +140,22 @@ impl Signup {
         };
         let fingerprint = self.fingerprint(row, account);
         Ok(!conn.list_uses_of_account(&row.connector, resolved.opened.id, &fingerprint).await?.is_empty())
+    }
+}
+
+/// Sends the tokens of one set to be revoked, its refresh token only where no other set can hang on it.
+async fn revoke_set(row: &StoredSignup, resolved: &Resolved, set: &Exchanged, spare_grant: bool) -> End {
+    let tokens = Tokens {
+        access_token: Some(&set.grant.access_token),
+        refresh_token: set.grant.refresh_token.as_ref().filter(|_| !spare_grant),
+    };
+    match resolved.connector.revoke(&resolved.credentials(&row.variables), &tokens).await {
+        Ok(Revocation::Revoked) => End::Revoked,
+        Ok(Revocation::Unsupported) => End::Forgotten("not_revocable"),
+        Err(error) => {
+            warn!(signup.id = %row.id, connector = %row.connector, %error, "a set was not revoked");
+            End::Deferred
+        }
     }
 }
 

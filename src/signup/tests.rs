@@ -493,6 +493,8 @@ async fn a_set_moved_to_another_row_does_not_open() {
         ).await;
         let refused = world.signup.confirm(&ada, first).await;
         assert!(matches!(refused, Err(Error::Vault(_))), "{refused:?}");
+        let told = world.db.texts("SELECT app FROM audit_event WHERE action = 'secret.unreadable'").await;
+        assert_eq!(told, ["acme"]);
         assert!(world.connections(&ada, "acme").await.is_empty());
     }
 }

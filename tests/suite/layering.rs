@@ -74,7 +74,8 @@ fn code(text: &str) -> String {
 fn is_test(path: &Path) -> bool {
     path.components().any(|part| {
         let name = part.as_os_str().to_string_lossy();
-        ["tests", "tests.rs", "testing.rs", "scripted.rs", "testing"].contains(&name.as_ref())
+        ["tests", "tests.rs", "testing", "testing.rs", "scripted.rs"].contains(&name.as_ref())
+            || name.ends_with("_tests.rs")
     })
 }
 

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use uuid::Uuid;
 
-use super::{allow_provider, connected, form, nothing_else, query, visitor};
+use super::{allow_return, connected, form, nothing_else, query, visitor};
 use crate::http::page::{Answer, Page, see_other};
 use crate::http::person::Person;
 use crate::http::problem::Problem;
@@ -96,7 +96,7 @@ fn render(person: &Person, settings: &WebSettings, question: Question) -> HttpRe
         address: settings.absolute(&path),
     };
     let mut response = Page::render(&template);
-    allow_provider(&mut response, &definition, return_to.as_deref());
+    allow_return(&mut response, return_to.as_deref());
     response
 }
 

@@ -14,7 +14,7 @@ use crate::identity::tools::Tools;
 use crate::keeper::{self, SecretsKeeper, Status};
 use crate::model::app::AppId;
 use crate::model::client::Role;
-use crate::model::connector::{ConnectorId, Definition};
+use crate::model::connector::Definition;
 use crate::model::entropy::SystemEntropy;
 use crate::model::event::Origin;
 use crate::model::person::Email;
@@ -283,10 +283,6 @@ impl World {
         let revocations = seen.iter().filter(|seen| seen.line.ends_with("/revoke"));
         let token = |(name, value): (String, String)| (name == "token").then_some(value);
         revocations.filter_map(|seen| form(seen).into_iter().find_map(token)).collect()
-    }
-
-    pub(crate) fn id(&self, connector: &str) -> ConnectorId {
-        ConnectorId::parse(connector).unwrap()
     }
 
     /// Results of the audit records about connecting, oldest first.

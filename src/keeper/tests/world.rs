@@ -1,0 +1,256 @@
+//! A keeper with one connected account at the sandbox provider.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use url::Url;
+
+use crate::connectors::{Authorize, Catalog, Exchange};
+use crate::identity::{MayReceive, Superadmin, testing};
+use crate::keeper::{Adoption, AdoptionKind, Error, HandedToken, Lifetime, Parts, SecretsKeeper, Settings};
+use crate::model::app::AppId;
+use crate::model::connection::{Flow, Request};
+use crate::model::connector::{ConnectorId, Grant};
+use crate::model::event::Origin;
+use crate::model::principal::Actor;
+use crate::model::secret::Secret;
+use crate::model::token_set::Generation;
+use crate::outbound::{self, Outbound};
+use crate::registry::{self, Opened, Registry};
+use crate::sandbox::{self, Client, Faults, Handle, Profile, Sandbox};
+use crate::store::credentials::StoredCredentials;
+use crate::store::testing::TestDatabase;
+
+pub(super) const BEST_EFFORT: Lifetime =
+    Lifetime { request: Request { min_ttl: None, rejected: None }, wait: Duration::from_secs(20) };
+
+pub(super) struct World {
+    pub(super) db: TestDatabase,
+    pub(super) keeper: Arc<SecretsKeeper>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) sandbox: Sandbox,
+    pub(super) connector: ConnectorId,
+    pub(super) app: AppId,
+}
+
+impl World {
+    /// An account of `profile` connected for the app acme.
+    pub(super) async fn connected(db: TestDatabase, connector: &str, profile: Profile) -> Self {
+        let world = Self::new(db, connector, profile).await;
+        world.consent("alice", Flow::default()).await;
+        world
+    }
+
+    pub(super) async fn new(db: TestDatabase, connector: &str, profile: Profile) -> Self {
+        let client = Client {
+            client_secret: Some("sandbox-secret".into()),
+            any_loopback_redirect: true,
+            ..Client::new("client", profile)
+        };
+        let settings = sandbox::Settings {
+            clients: vec![client],
+            ..sandbox::Settings::new("127.0.0.1:0".parse().unwrap())
+        };
+        let sandbox = sandbox::start(settings, db.clock(), db.entropy()).unwrap();
+        let outbound = outbound::Settings {
+            allow_loopback: true,
+            timeout: Duration::from_secs(2),
+            ..outbound::Settings::default()
+        };
+        let catalog = Catalog::builtin().with_base(connector, &sandbox.url());
+        let outbound = Outbound::new(&outbound).unwrap();
+        let registry = Arc::new(Registry::new(catalog, db.store(), db.vault(), outbound));
+        let keeper = Arc::new(keeper(&db, &registry));
+        let connector = ConnectorId::parse(connector).unwrap();
+        let app = AppId::parse("acme").unwrap();
+        let world = Self { db, keeper, registry, sandbox, connector, app };
+        // The keeper lets 15 s pass after a start before it resends.
+        world.pass(16);
+        world.add_app("acme").await;
+        world.add_credentials().await;
+        world
+    }
+
+    /// A second process on the same database.
+    pub(super) fn replica(&self) -> SecretsKeeper {
+        keeper(&self.db, &self.registry)
+    }
+
+    pub(super) async fn add_app(&self, id: &str) {
+        let key = self.db.vault().new_data_key(self.db.id()).unwrap();
+        let store = self.db.store();
+        let tx = store.begin().await.unwrap();
+        tx.conn().app(&AppId::parse(id).unwrap()).insert_app(id, &key).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn add_credentials(&self) {
+        let definition = self.registry.find(self.connector.as_str()).await.unwrap().unwrap();
+        let mut new = StoredCredentials {
+            id: self.db.id(),
+            connector: definition.id.clone(),
+            app: None,
+            client_id: "client".into(),
+            sealed_secret: None,
+            sealed_previous: None,
+            key: self.db.vault().instance_key().clone(),
+            scopes: None,
+            params: BTreeMap::new(),
+            origin: definition.token_origin(),
+            version: 1,
+            current: true,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let place = registry::place(&new, "sealed_secret", &new.origin);
+        new.sealed_secret =
+            Some(self.db.vault().seal(&new.key, &place, &Secret::new("sandbox-secret")).unwrap());
+        let store = self.db.store();
+        let tx = store.begin().await.unwrap();
+        tx.conn().put_credentials(&new).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    pub(super) async fn opened(&self) -> Opened {
+        let definition = self.registry.find(self.connector.as_str()).await.unwrap().unwrap();
+        self.registry.credentials_for(&self.app, &definition).await.unwrap().unwrap()
+    }
+
+    /// What the provider gives when `user` approves.
+    pub(super) async fn grant(&self, user: &str) -> Grant {
+        let definition = self.registry.find(self.connector.as_str()).await.unwrap().unwrap();
+        let connector = self.registry.connector(&definition);
+        let opened = self.opened().await;
+        let (state, verifier) = (Secret::new("state"), Secret::new("v".repeat(43)));
+        let redirect_uri = Url::parse("http://127.0.0.1:1/callback").unwrap();
+        let credentials = &opened.credentials;
+        let url = connector
+            .authorize_url(&Authorize {
+                credentials,
+                redirect_uri: &redirect_uri,
+                state: &state,
+                verifier: &verifier,
+            })
+            .unwrap();
+        let code = Secret::new(approve(url, user).await);
+        let exchange =
+            Exchange { credentials, redirect_uri: &redirect_uri, code: &code, verifier: &verifier };
+        connector.exchange(&exchange).await.unwrap()
+    }
+
+    pub(super) async fn consent(&self, user: &str, flow: Flow) -> Generation {
+        let grant = self.grant(user).await;
+        self.adopt(&self.keeper, grant, flow, AdoptionKind::Consent).await.unwrap()
+    }
+
+    pub(super) async fn import(&self, grant: Grant, replace: bool) -> Result<Generation, Error> {
+        let kind = AdoptionKind::Import { replace, expires_at: None };
+        self.adopt(&self.keeper, grant, Flow::default(), kind).await
+    }
+
+    pub(super) async fn adopt(
+        &self,
+        keeper: &SecretsKeeper,
+        grant: Grant,
+        flow: Flow,
+        kind: AdoptionKind,
+    ) -> Result<Generation, Error> {
+        let opened = self.opened().await;
+        let adoption = Adoption {
+            app: self.app.clone(),
+            connector: self.connector.clone(),
+            flow,
+            grant,
+            account: None,
+            owner: Actor::System,
+            owner_label: Some("Alice".into()),
+            credentials: Some((opened.id, opened.version)),
+            variables: BTreeMap::new(),
+            sent_at: self.db.clock().now(),
+            origin: Origin::default(),
+            signup: None,
+            kind,
+        };
+        keeper.adopt(adoption).await
+    }
+
+    pub(super) fn job(&self) -> MayReceive {
+        testing::receiver(&self.app, &self.connector)
+    }
+
+    pub(super) fn root(&self) -> Superadmin {
+        testing::weaker("superadmin")
+    }
+
+    pub(super) async fn token(&self, lifetime: Lifetime) -> Result<HandedToken, Error> {
+        self.keeper.retrieve_token(&self.job(), None, lifetime).await
+    }
+
+    pub(super) async fn state(&self) -> (&'static str, Option<&'static str>) {
+        let state = self.keeper.status(&self.job(), None).await.unwrap().state;
+        (state.as_str(), state.reason().map(|reason| reason.as_str()))
+    }
+
+    pub(super) fn pass(&self, seconds: i64) {
+        self.db.clock.advance(time::Duration::seconds(seconds));
+    }
+
+    pub(super) fn provider(&self) -> Handle {
+        self.sandbox.handle()
+    }
+
+    pub(super) fn faults(&self, faults: Faults) {
+        self.provider().set_faults("client", faults).unwrap();
+    }
+
+    /// Refresh requests that reached the provider.
+    pub(super) fn refreshes(&self) -> u64 {
+        let ledger = self.provider().ledger();
+        ledger.clients.get("client").and_then(|c| c.token_requests.get("refresh_token").copied()).unwrap_or(0)
+    }
+}
+
+fn keeper(db: &TestDatabase, registry: &Arc<Registry>) -> SecretsKeeper {
+    let parts = Parts {
+        store: db.store(),
+        vault: db.vault(),
+        audit: db.audit(),
+        registry: Arc::clone(registry),
+        clock: db.clock(),
+        entropy: db.entropy(),
+    };
+    let settings = Settings { provider_timeout: Duration::from_secs(2), ..Settings::default() };
+    SecretsKeeper::new(parts, settings)
+}
+
+pub(super) fn at_least(seconds: i64) -> Lifetime {
+    let request = Request { min_ttl: Some(time::Duration::seconds(seconds)), rejected: None };
+    Lifetime { request, ..BEST_EFFORT }
+}
+
+pub(super) fn rejecting(generation: Generation) -> Lifetime {
+    let request = Request { min_ttl: None, rejected: Some(generation) };
+    Lifetime { request, ..BEST_EFFORT }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test compares plaintexts")]
+pub(super) fn text(secret: &Secret) -> String {
+    secret.expose_secret().to_owned()
+}
+
+/// A person approves at the provider: posts the consent form, and the redirect carries the code.
+async fn approve(url: Url, user: &str) -> String {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    #[expect(clippy::disallowed_methods, reason = "the test is the browser")]
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let mut form: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    form.extend([("user".to_owned(), user.to_owned()), ("decision".to_owned(), "approve".to_owned())]);
+    let mut action = url;
+    action.set_query(None);
+    let answer = browser.post(action).form(&form).send().await.unwrap();
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    let back = Url::parse(&location).unwrap();
+    back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
+}
