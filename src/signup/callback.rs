@@ -9,7 +9,7 @@ use crate::connectors::{self, Exchange};
 use crate::identity::Denied;
 use crate::keeper::{self, Adoption, AdoptionKind};
 use crate::model::app::AppId;
-use crate::model::connector::{Account, ConnectorId};
+use crate::model::connector::{Account, ConnectorId, fill, origin_of};
 use crate::model::event::{Action, Event};
 use crate::model::principal::Actor;
 use crate::model::secret::{Secret, WrappedKey};
@@ -269,9 +269,7 @@ fn check_answer<'a>(
     resolved: &Resolved,
     answer: &'a Answer,
 ) -> Result<&'a Secret, Error> {
-    if let (Some(expected), Some(iss)) = (&resolved.definition.issuer, &answer.iss)
-        && expected != iss
-    {
+    if answer.iss.as_deref().is_some_and(|iss| !is_issuer(row, resolved, iss)) {
         return Err(Error::Issuer);
     }
     if let Some(code) = &answer.error {
@@ -279,6 +277,21 @@ fn check_answer<'a>(
         return Err(Error::NoConsent { app: row.app.clone(), code: cut(code, 64), description });
     }
     answer.code.as_ref().filter(|code| !code.is_empty()).ok_or(Error::NoCode)
+}
+
+/// Whether this is the name of the provider the flow was started with. Where the definition tells none, it must at
+/// least live where the browser was sent or where the code goes: else a connector could bounce the browser to an
+/// honest provider and be handed that one's code.
+fn is_issuer(row: &StoredSignup, resolved: &Resolved, iss: &str) -> bool {
+    let definition = &resolved.definition;
+    if let Some(expected) = &definition.issuer {
+        return expected == iss;
+    }
+    let variables = resolved.credentials(&row.variables).variables;
+    let lives_at = |template: &String| {
+        fill(template, &variables).is_ok_and(|url| url.origin().ascii_serialization() == origin_of(iss))
+    };
+    [&definition.authorization_url, &definition.token_url].into_iter().any(lives_at)
 }
 
 /// At most `most` characters of what a provider says.

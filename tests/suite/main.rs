@@ -3,6 +3,8 @@
 //! Each module says `cfg(test)`, so that the lints know its fixtures for test code.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod instance;
@@ -10,6 +12,8 @@ mod instance;
 mod job;
 #[cfg(test)]
 mod layering;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;

@@ -1,6 +1,10 @@
-//! What do the tests stand on? A broker with its database, a provider, the program itself.
+//! What do the tests stand on? A broker with its database, providers, people, the program itself.
 
 pub(crate) mod app;
+pub(crate) mod browser;
+pub(crate) mod house;
+pub(crate) mod jar;
+pub(crate) mod peer;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod provider;

@@ -1,0 +1,228 @@
+//! Is every page readable and labelled, at every width, light and dark?
+//!
+//! Pictures of all of them are left in the build's directory for tests (`target/tmp/pages`).
+
+use std::path::Path;
+
+use jeton::sandbox::{Faults, Iss};
+use reqwest::Method;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::browser::Browser;
+use crate::support::house::{CLIENT, House, PASSWORD};
+use crate::support::jar::Jar;
+
+/// What is wrong with the page as it is shown now: a list of sentences.
+const FAULTS: &str = include_str!("pages/faults.js");
+
+struct Tour {
+    house: House,
+    browser: Browser,
+    looked: Vec<String>,
+    faults: Vec<String>,
+}
+
+impl Tour {
+    fn at(&self, path: &str) -> String {
+        self.house.broker.at(path)
+    }
+
+    async fn open(&mut self, name: &str, path: &str) {
+        let url = if path.starts_with("http") { path.to_owned() } else { self.at(path) };
+        self.browser.open(&url).await;
+        self.look(name).await;
+    }
+
+    /// Looks at the page as it stands: 360 and 1280 pixels wide, light and dark.
+    async fn look(&mut self, name: &str) {
+        assert!(!self.looked.iter().any(|seen| seen == name), "{name} twice");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (width, dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
+            self.browser.screen(width, dark).await;
+            let found = self.browser.client.execute(FAULTS, vec![]).await.unwrap();
+            let tone = if dark { "dark" } else { "light" };
+            for fault in found.as_array().unwrap() {
+                self.faults.push(format!("{name}, {width} px, {tone}: {}", fault.as_str().unwrap()));
+            }
+            let picture = self.browser.picture().await;
+            std::fs::write(folder.join(format!("{name}-{width}-{tone}.png")), picture).unwrap();
+        }
+        self.looked.push(name.to_owned());
+    }
+
+    async fn says(&self, what: &str) {
+        let text = self.browser.text().await;
+        assert!(text.contains(what), "no `{what}` in {text}");
+    }
+
+    /// Sends the page's form whatever the browser thinks of its fields.
+    async fn send_unchecked(&self) {
+        self.browser.eval("document.querySelector('main form').noValidate = true").await;
+        self.browser.click("main button[type=submit], main form button").await;
+    }
+
+    async fn sign_in(&self, email: &str) {
+        self.browser.client.delete_all_cookies().await.unwrap();
+        self.browser.open(&self.at("/login")).await;
+        self.browser.fill("#email", email).await;
+        self.browser.fill("#password", PASSWORD).await;
+        self.browser.click("main button[type=submit]").await;
+        self.browser.find("form.who").await;
+    }
+
+    /// From a connector's page through the sandbox's and back.
+    async fn consent(&self, app: &str, connector: &str, user: &str, decision: &str) {
+        self.browser.open(&self.at(&format!("/{app}/{connector}/signup"))).await;
+        self.browser.click("main button[type=submit]").await;
+        self.browser.fill("#user", user).await;
+        self.browser.click(&format!("button[value={decision}]")).await;
+        self.browser.find(".brand").await;
+    }
+}
+
+/// Apps, connectors, people and a few connections.
+async fn furnish(house: &House) {
+    house.app("acme", "Acme Ltd").await;
+    house
+        .app("globex-international", "Globex International Holdings of Rather Long Names GmbH & Co. KG")
+        .await;
+    house.credentials("sandbox", Some("acme")).await;
+    let base = house.provider();
+    let tenant = json!({
+        "authorization_url": format!("{base}/{{tenant}}/authorize"), "url_variables": {"tenant": "^[a-z]+$"},
+    });
+    for (id, changes) in [
+        ("tenants", tenant),
+        ("shared", json!({})),
+        ("phones", json!({"starts_at_provider": true})),
+        (
+            "calendar",
+            json!({"scopes": ["read", "https://www.example.com/auth/calendar.events.readonly.of.a.long.name"]}),
+        ),
+    ] {
+        house.connector(id, &changes).await;
+        let app = (id != "shared" && id != "phones").then_some("acme");
+        house.credentials(id, app).await;
+    }
+    let imported = json!({"access_token": "imported", "expires_in": 3600});
+    for flow in ["emea", "apac"] {
+        let body = json!({"flow": flow, "access_token": "imported", "expires_in": 3600});
+        house.write(Method::POST, "/apps/acme/connections/calendar/import", &body).await;
+    }
+    house.write(Method::POST, "/apps/acme/connections/shared/import", &imported).await;
+    let mut ada = Jar::new();
+    ada.accept(&house.invitation("acme", "ada@example.com").await, "Ada Lovelace").await;
+    ada.join(&house.invitation("globex-international", "ada@example.com").await).await;
+    let authorize = ada.start(&house.broker.at("/acme/sandbox/signup")).await;
+    let back = ada.decide(&authorize, "alice", "approve").await;
+    assert_eq!(ada.get(back.as_str()).await.status, 303);
+    Jar::new().accept(&house.invitation("acme", "bob@example.com").await, "Bob").await;
+}
+
+#[tokio::test]
+async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
+    let Some(browser) = Browser::start().await else { return };
+    let house = House::start().await;
+    furnish(&house).await;
+    let mut tour = Tour { house, browser, looked: Vec::new(), faults: Vec::new() };
+    signed_out(&mut tour).await;
+    signed_in(&mut tour).await;
+    flows(&mut tour).await;
+    refusals(&mut tour).await;
+    assert_eq!(tour.faults, Vec::<String>::new());
+    assert_eq!(tour.looked.len(), 29, "{:?}", tour.looked);
+    tour.browser.close().await;
+    tour.house.stop().await;
+}
+
+async fn signed_out(tour: &mut Tour) {
+    tour.open("login", "/acme/connect").await;
+    tour.browser.fill("#email", "ada@example.com").await;
+    tour.browser.fill("#password", "wrong").await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.find(".notice.error").await;
+    tour.look("login-wrong").await;
+    let invitation = tour.house.invitation("acme", "new@example.com").await;
+    tour.open("invitation", &invitation).await;
+    tour.browser.fill("#display_name", " ").await;
+    tour.browser.fill("#password", "short").await;
+    tour.send_unchecked().await;
+    tour.browser.find(".wrong").await;
+    tour.says("The password must have at least 12 characters").await;
+    tour.says("The name must be 1 to 100 characters").await;
+    tour.look("invitation-wrong").await;
+    let first = tour.house.broker.invitation_url.clone();
+    tour.open("invitation-superadmin", &first).await;
+    let known = tour.house.invitation("acme", "ada@example.com").await;
+    tour.open("invitation-known", &known).await;
+    tour.open("invitation-gone", "/invitations/0193.nonsense").await;
+    let made = json!({"email": "cy@example.com", "display_name": "Cy"});
+    let made: Value = tour.house.write(Method::POST, "/users", &made).await;
+    tour.open("password", made["url"].as_str().unwrap()).await;
+    tour.browser.fill("#password", "short").await;
+    tour.send_unchecked().await;
+    tour.browser.find(".wrong").await;
+    tour.look("password-wrong").await;
+    tour.open("password-gone", "/account/password/0193.nonsense").await;
+    tour.open("not-found", "/nowhere/at/all/really").await;
+    tour.open("explained", "/problems/reauthorization_required").await;
+}
+
+async fn signed_in(tour: &mut Tour) {
+    tour.sign_in("bob@example.com").await;
+    let other = tour.house.invitation("globex-international", "ada@example.com").await;
+    tour.open("invitation-for-another", &other).await;
+    let own = tour.house.invitation("globex-international", "bob@example.com").await;
+    tour.open("invitation-accept", &own).await;
+    tour.open("forbidden", "/globex-international/connect").await;
+    tour.sign_in("ada@example.com").await;
+    tour.open("start", "/").await;
+    tour.open("connect", "/acme/connect").await;
+    tour.says("Connected as alice").await;
+    tour.open("signup", "/acme/calendar/signup?flow=emea").await;
+    tour.open("signup-variables", "/acme/tenants/signup").await;
+    tour.browser.fill("input[name='var.tenant']", "NOT THIS").await;
+    tour.send_unchecked().await;
+    tour.browser.find(".wrong").await;
+    tour.look("signup-variables-wrong").await;
+    tour.open("install", "/connect/phones/install").await;
+}
+
+async fn flows(tour: &mut Tour) {
+    tour.consent("acme", "sandbox", "mallory", "deny").await;
+    tour.says("Access was denied").await;
+    tour.look("denied").await;
+    tour.consent("acme", "sandbox", "mallory", "approve").await;
+    tour.browser.find("button[value=accept]").await;
+    tour.look("confirm-another-account").await;
+    tour.sign_in("bob@example.com").await;
+    tour.consent("acme", "sandbox", "mallory", "approve").await;
+    tour.says("may replace it").await;
+    tour.look("confirm-not-yours").await;
+    tour.sign_in("ada@example.com").await;
+    tour.consent("globex-international", "shared", "alice", "approve").await;
+    tour.says("Several apps").await;
+    tour.look("confirm-several-apps").await;
+    tour.browser.click("button[value=accept]").await;
+    tour.browser.find(".notice.good").await;
+    tour.look("connected").await;
+    tour.house.sandbox.handle().revoke_grants_of("alice");
+    tour.house.broker.clock.advance(Duration::seconds(3600));
+    assert_eq!(tour.house.binb_token("acme", "sandbox").await.0, 409);
+    tour.open("connect-broken", "/acme/connect").await;
+    tour.says("Reconnect").await;
+}
+
+async fn refusals(tour: &mut Tour) {
+    tour.open("stale-callback", "/connect/sandbox/callback/acme?state=x&code=y").await;
+    let wrong = Faults { iss: Some(Iss::Wrong), ..Faults::default() };
+    tour.house.sandbox.handle().set_faults(CLIENT, wrong).unwrap();
+    tour.consent("acme", "sandbox", "alice", "approve").await;
+    tour.look("wrong-issuer").await;
+    tour.browser.open(&tour.at("/login?return_to=/")).await;
+    tour.browser.eval("document.querySelector('form.who input[name=csrf_token]').value = 'old'").await;
+    tour.browser.click("form.who button").await;
+    tour.look("form-expired").await;
+}
