@@ -75,7 +75,7 @@ impl House {
     pub(crate) async fn connector(&self, id: &str, changes: &Value) {
         let at = self.provider();
         let mut definition = json!({
-            "id": id, "display_name": format!("The {id}"), "authorization_url": format!("{at}/authorize"),
+            "id": id, "display_name": id.to_uppercase(), "authorization_url": format!("{at}/authorize"),
             "token_url": format!("{at}/token"), "scopes": ["read"], "issuer": at,
             "identity": {"url": format!("{at}/userinfo"), "id": "/sub", "label": "/email"},
         });
