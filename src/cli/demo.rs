@@ -21,7 +21,7 @@ use crate::telemetry;
 use self::job::{Job, let_time_pass, revoke, tell_provider};
 use self::person::Person;
 use self::stage::{PROVIDER_CLIENT, Stage, TOKEN_LIFE};
-use self::tell::Teller;
+use self::tell::{Teller, place};
 
 /// Show the whole product in one process: connect an account, fetch a token, refresh it once for many, lose the grant
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let struck = stage.strike().await;
     played?;
     struck?;
-    Ok(teller.line("\nEverything was stopped, and what was stored is removed.")?)
+    Ok(teller.line("Everything was stopped, and what was stored is removed.")?)
 }
 
 async fn play(stage: &Stage, browser: bool, teller: &mut Teller) -> Result<(), Error> {
@@ -82,8 +82,12 @@ async fn play(stage: &Stage, browser: bool, teller: &mut Teller) -> Result<(), E
     job.is_told_to_reauthorize(stage, teller).await?;
 
     teller.step("The person opens that `signup_url` and consents again, and the job goes on")?;
+    teller.say("(the same pages as in step 3)")?;
+    teller.hush(true);
     person.connect(stage, teller).await?;
-    job.fetch(stage, 3, teller).await
+    teller.hush(false);
+    job.fetch(stage, 3, teller).await?;
+    Ok(teller.line("\nThat is all of it. To connect the account yourself: `jeton demo --browser`.")?)
 }
 
 fn introduce(stage: &Stage, teller: &mut Teller) -> Result<(), Error> {
@@ -95,11 +99,11 @@ fn introduce(stage: &Stage, teller: &mut Teller) -> Result<(), Error> {
     )?;
     teller.line("their own in this process; every line is a real HTTP request. Secrets are shortened.")?;
     teller.line("")?;
-    teller.say(&format!("broker    {}", stage.broker))?;
+    teller.say(&format!("broker    {}", place(&stage.broker)))?;
     let minutes = TOKEN_LIFE.whole_minutes();
     teller.say(&format!(
         "provider  {} (a sandbox; its tokens live {minutes} minutes, its refresh tokens work once)",
-        stage.provider
+        place(&stage.provider)
     ))?;
     Ok(())
 }

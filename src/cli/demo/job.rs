@@ -115,8 +115,7 @@ impl Job {
         let ledger = answer.json();
         teller.came(answer.status, &told(&ledger))?;
         judge(&ledger).map_err(deviation)?;
-        teller
-            .proved("one refresh, one spend: the old refresh token was presented once, the new one never")?;
+        teller.proved("one refresh for all of them, one spend of the refresh token")?;
         Ok(())
     }
 
@@ -213,13 +212,12 @@ fn same(answers: &[Value]) -> Result<&Value, String> {
 /// One line for each refresh token.
 fn told(ledger: &Value) -> Vec<String> {
     let line = |(place, entry): (usize, &Value)| {
-        let presented = entry.get("presented").and_then(Value::as_u64).unwrap_or_default();
-        let live = entry.get("live").and_then(Value::as_bool).unwrap_or_default();
-        format!(
-            "refresh token {}: presented {presented} times, {}",
-            place + 1,
-            if live { "live" } else { "spent" }
-        )
+        let presented = match entry.get("presented").and_then(Value::as_u64) {
+            Some(0) => "not presented yet".to_owned(),
+            Some(1) => "presented once".to_owned(),
+            times => format!("presented {} times", times.unwrap_or_default()),
+        };
+        format!("refresh token {}: {presented}", place + 1)
     };
     own_tokens(ledger).into_iter().enumerate().map(line).collect()
 }

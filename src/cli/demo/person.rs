@@ -8,7 +8,7 @@ use super::deviation;
 use super::form::{Form, title};
 use super::setup::EMAIL;
 use super::stage::Stage;
-use super::tell::{Teller, address, form_fields};
+use super::tell::{Teller, form_fields, place};
 use super::wire::{Body, Seen, Wire};
 use crate::cli::Error;
 
@@ -82,7 +82,7 @@ impl Person {
 
 fn came(seen: Seen, teller: &mut Teller) -> Result<Seen, Error> {
     match &seen.location {
-        Some(to) => teller.came(seen.status, &[format!("go to {}", address(to))])?,
+        Some(to) => teller.came(seen.status, &[format!("go on to {}", place(to))])?,
         None => teller.came(seen.status, &[format!("page \"{}\"", title(&seen.text()))])?,
     }
     if seen.status < 400 { Ok(seen) } else { Err(unexpected(&seen)) }
@@ -101,5 +101,5 @@ fn connected(page: &Seen) -> Result<(), Error> {
 }
 
 fn unexpected(seen: &Seen) -> Error {
-    deviation(format!("{} answered {} \"{}\"", address(&seen.url), seen.status, title(&seen.text())))
+    deviation(format!("{} answered {} \"{}\"", place(&seen.url), seen.status, title(&seen.text())))
 }

@@ -17,6 +17,7 @@ pub(super) struct Teller {
     out: Box<dyn Write + Send>,
     colour: bool,
     step: u32,
+    hushed: bool,
 }
 
 impl Teller {
@@ -24,7 +25,7 @@ impl Teller {
     pub(super) fn of_process() -> Self {
         let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = io::stdout().is_terminal() && !declined;
-        Self { out: Box::new(io::stdout()), colour, step: 0 }
+        Self { out: Box::new(io::stdout()), colour, step: 0, hushed: false }
     }
 
     /// What happens next, and why.
@@ -52,30 +53,40 @@ impl Teller {
         writeln!(self.out, "   {mark} {text}")
     }
 
-    /// A request, with what it carried.
+    /// Leaves requests and answers out, until told otherwise.
+    pub(super) fn hush(&mut self, hushed: bool) {
+        self.hushed = hushed;
+    }
+
+    /// A request, with what it carried; parameters of its address count as such.
     pub(super) fn sent(&mut self, method: &Method, url: &Url, carried: &[String]) -> io::Result<()> {
-        let head = format!("{method} {}", address(url));
-        let head = self.paint("36", &head);
-        writeln!(self.out, "   > {head}")?;
-        self.fields(carried)
+        let head = format!("{method} {}", place(url));
+        let query = url.query_pairs().map(|(name, value)| format!("{name}={}", field(&name, &value)));
+        let carried: Vec<String> = query.chain(carried.iter().cloned()).collect();
+        self.exchange(">", "36", &head, &carried)
     }
 
     /// An answer, with what matters of it.
     pub(super) fn came(&mut self, status: u16, what: &[String]) -> io::Result<()> {
         let colour = if status < 400 { "32" } else { "33" };
-        let status = self.paint(colour, &status.to_string());
-        match what {
-            [single] if single.len() + INDENT.len() <= WIDTH => writeln!(self.out, "   < {status} {single}"),
-            _ => {
-                writeln!(self.out, "   < {status}")?;
-                self.fields(what)
-            }
-        }
+        self.exchange("<", colour, &status.to_string(), what)
     }
 
-    fn fields(&mut self, fields: &[String]) -> io::Result<()> {
-        for line in wrapped(fields) {
-            writeln!(self.out, "{INDENT}{line}")?;
+    /// On one line where it fits.
+    fn exchange(&mut self, mark: &str, colour: &str, head: &str, fields: &[String]) -> io::Result<()> {
+        if self.hushed {
+            return Ok(());
+        }
+        let painted = self.paint(colour, head);
+        let inline = fields.join("  ");
+        if INDENT.len() + head.len() + inline.len() <= WIDTH {
+            let line = format!("   {mark} {painted}  {inline}");
+            writeln!(self.out, "{}", line.trim_end())?;
+        } else {
+            writeln!(self.out, "   {mark} {painted}")?;
+            for line in wrapped(fields) {
+                writeln!(self.out, "{INDENT}{line}")?;
+            }
         }
         self.out.flush()
     }
@@ -121,22 +132,19 @@ pub(super) fn form_fields<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)
 fn field(name: &str, value: &str) -> String {
     match name {
         "password" | "client_secret" => "***".to_owned(),
-        _ => Url::parse(value).map_or_else(|_| shortened(value), |url| address(&url)),
+        _ if value.starts_with("http") => {
+            Url::parse(value).map_or_else(|_| shortened(value), |url| place(&url))
+        }
+        _ => shortened(value),
     }
 }
 
-/// An address whose secrets are shortened, percent signs of its query undone.
-pub(super) fn address(url: &Url) -> String {
-    let mut text = url.origin().ascii_serialization();
-    for segment in url.path_segments().into_iter().flatten() {
-        text.push('/');
-        text.push_str(&shortened(segment));
-    }
-    for (place, (name, value)) in url.query_pairs().enumerate() {
-        text.push(if place == 0 { '?' } else { '&' });
-        text.push_str(&printable(&format!("{name}={}", shortened(&value))));
-    }
-    text
+/// An address without its parameters; a segment that is a secret is shortened.
+pub(super) fn place(url: &Url) -> String {
+    let segments = url.path_segments().into_iter().flatten().map(shortened);
+    let path = segments.collect::<Vec<_>>().join("/");
+    let text = format!("{}/{path}", url.origin().ascii_serialization());
+    if path.is_empty() { text.trim_end_matches('/').to_owned() } else { text }
 }
 
 /// Its beginning and its end, where it may be a secret: one long word of the characters that tokens have.
@@ -163,10 +171,10 @@ mod tests {
             json_fields(&json!({"access_token": TOKEN, "n": 1, "x": 2}), &["access_token", "n"]),
             ["access_token: \"sbx_AbC…9f\"", "n: 1"]
         );
-        let url =
-            Url::parse(&format!("http://127.0.0.1:1/i/{TOKEN}?state={TOKEN}&to=http%3A%2F%2Fa%2Fb")).unwrap();
-        assert_eq!(address(&url), "http://127.0.0.1:1/i/sbx_AbC…9f?state=sbx_AbC…9f&to=http://a/b");
-        assert_eq!(field("url", url.as_str()), address(&url));
+        let url = format!("http://127.0.0.1:1/i/{TOKEN}?state={TOKEN}");
+        assert_eq!(place(&Url::parse(&url).unwrap()), "http://127.0.0.1:1/i/sbx_AbC…9f");
+        assert_eq!(field("url", &url), "http://127.0.0.1:1/i/sbx_AbC…9f");
+        assert_eq!(field("scope", "binb:read"), "binb:read");
         assert_eq!(form_fields([("password", "short"), ("user", "alice")]), ["password=***", "user=alice"]);
     }
 
