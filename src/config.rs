@@ -196,7 +196,7 @@ fn log_format(reader: &mut Reader) -> LogFormat {
 fn check_listener(reader: &mut Reader, config: &Config) {
     if !config.listen.ip().is_loopback() && config.trusted_proxies.is_empty() {
         let detail = format!(
-            "{} is reachable from other machines over plain http; listen on 127.0.0.1, or name the proxy that ends \
+            "opens {} to other machines over plain http; listen on 127.0.0.1, or name the proxy that ends \
              TLS in `proxy.trusted`",
             config.listen
         );

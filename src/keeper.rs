@@ -10,6 +10,7 @@ mod flight;
 mod outcome;
 mod refresh;
 mod seal;
+mod settling;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -222,8 +223,7 @@ pub struct Parts {
 struct Core {
     parts: Parts,
     settings: Settings,
-    /// A rotating token whose outcome is unknown is not sent again within 15 s of the start.
-    settled_at: OffsetDateTime,
+    settling: settling::Settling,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -241,8 +241,8 @@ struct Found {
 impl SecretsKeeper {
     /// A keeper over its parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let settled_at = parts.clock.now() + Duration::from_secs(15);
-        Self { core: Arc::new(Core { parts, settings, settled_at }), flights: Flights::default() }
+        let settling = settling::Settling::begin(&*parts.clock);
+        Self { core: Arc::new(Core { parts, settings, settling }), flights: Flights::default() }
     }
 
     /// A token that is valid for as long as was asked, refreshed when due.
@@ -449,7 +449,8 @@ impl Core {
 
     /// The connection a caller means: the flow it names, else the one named `default`, else the only one.
     async fn find(&self, app: &AppId, connector: &ConnectorId, flow: Option<&Flow>) -> Result<Found, Error> {
-        let lookup = self.parts.store.conn().app(app).look_up(connector, flow).await?;
+        let lookup = self.parts.store.conn().app(app).look_up(connector, flow).await;
+        let lookup = self.settling.noted(&*self.parts.clock, lookup)?;
         match lookup.app_state {
             None => return Err(Error::AppNotFound),
             Some(AppState::Disabled) => return Err(Error::AppDisabled),

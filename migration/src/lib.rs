@@ -1,5 +1,10 @@
 //! Schema of the broker, forward only; one change a file. The same statements run on SQLite and PostgreSQL.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "the words of a schema: one for each type of column")
+)]
+
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};
 

@@ -31,8 +31,8 @@ pub enum Error {
     /// It breaks rules.
     #[error("the definition breaks {} rules", .0.len())]
     Invalid(Vec<Violation>),
-    /// `confirm_origin` is not the new origin.
-    #[error("the token endpoint's origin is `{0}`")]
+    /// `confirm_origin` does not repeat what is new.
+    #[error("the definition's new origins are `{0}`")]
     OtherOrigin(String),
     /// Connections use it.
     #[error("connections use `{0}`")]
@@ -97,8 +97,9 @@ impl Connectors {
         self.commit(tx).await
     }
 
-    /// Replaces a definition. A new token origin removes the stored credentials and parks the connections;
-    /// `confirm_origin` repeats it, now or in a later call, and binds their refresh tokens to it.
+    /// Replaces a definition. An origin that the one before did not name removes the stored credentials and parks
+    /// the connections: tokens or secrets would go there. `confirm_origin` repeats it (several, with spaces), now
+    /// or in a later call, and binds the refresh tokens to the token endpoint's.
     pub async fn replace(
         &self,
         by: &Superadmin,
@@ -110,24 +111,26 @@ impl Connectors {
             return Err(Error::OtherId(definition.id.clone()));
         }
         self.check(definition).await?;
-        let origin = definition.token_origin();
-        if confirm_origin.is_some_and(|confirmed| confirmed != origin) {
-            return Err(Error::OtherOrigin(origin));
-        }
         let tx = self.store.begin().await?;
         let seen = require(tx.conn(), id).await?;
-        let confirmed = match confirm_origin {
-            Some(confirmed) => confirmed,
-            None => &seen.confirmed_origin,
-        };
-        if !tx.conn().update_connector(definition, confirmed, seen.version).await? {
+        let origins = definition.origins();
+        let mut confirmed = seen.confirmed_origins;
+        if let Some(told) = confirm_origin {
+            confirmed.extend(told.split_whitespace().map(str::to_owned));
+            let missing: Vec<_> = origins.difference(&confirmed).cloned().collect();
+            if !missing.is_empty() {
+                return Err(Error::OtherOrigin(missing.join(" ")));
+            }
+        }
+        confirmed.retain(|origin| origins.contains(origin));
+        if !tx.conn().update_connector(definition, &confirmed, seen.version).await? {
             return Err(Error::Changed(id.clone()));
         }
-        if origin != seen.definition.token_origin() {
+        if !origins.is_subset(&seen.definition.origins()) {
             tx.conn().remove_credentials(id, None).await?;
         }
-        if origin == confirmed {
-            self.rebind(tx.conn(), id, &origin).await?;
+        if confirmed == origins {
+            self.rebind(tx.conn(), id, &definition.token_origin()).await?;
             tx.conn().unpark_connections(id).await?;
         } else {
             tx.conn().park_connections(id).await?;

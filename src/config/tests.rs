@@ -95,7 +95,16 @@ fn every_violation_is_told_at_once_and_no_secret_is_repeated() {
     ";
     let text = refusal(file, &[]);
     assert!(!text.contains("canary"), "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    configuration key `refresh.lease_s` (set in FILE) must be at least 5 s longer than `refresh.timeout_s`: nothing is sent with less left
+    configuration key `database_url` (set in FILE) must be sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    configuration key `public_url` (set in FILE) must be https unless its host is loopback
+    configuration key `log_format` (set in FILE) must be `text` or `json`
+    configuration key `outbound.allow_networks` (set in FILE) holds an item that is wrong: `10.0.0.0/33` is no network like 10.0.0.0/8 or fd00::/8
+    configuration key `outbound.proxy` (set in FILE) must be an http or https URL, such as http://proxy.example.com:3128
+    configuration key `issuer.token_lifetime_s` (set in FILE) must be a whole number from 60 to 86400
+    configuration key `listen` (set in FILE) opens 0.0.0.0:80 to other machines over plain http; listen on 127.0.0.1, or name the proxy that ends TLS in `proxy.trusted`
+    ");
 }
 
 #[test]

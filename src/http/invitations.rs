@@ -135,7 +135,7 @@ async fn accept_invitation(
         return Ok(ask_to_accept(StatusCode::CONFLICT, &request, &visitor, &found, &settings));
     }
     let email = form.email.as_deref().unwrap_or(found.email.as_str());
-    let mut wrong = match joining(&form) {
+    let mut wrong = match joining(&form, &found.email) {
         Ok(joining) => match people.join(&token, &joining, origin).await {
             Ok(answer) => return Ok(go_on(&settings, &answer)),
             Err(Error::Password(password::Error::Rule(why))) => {
@@ -154,17 +154,25 @@ async fn accept_invitation(
     Ok(ask_to_join(StatusCode::BAD_REQUEST, &visitor, &found, &form.display_name, email, wrong))
 }
 
-fn joining(form: &InvitationRequest) -> Result<Joining, Wrong> {
-    let display_name = DisplayName::parse(&form.display_name)
-        .ok_or(Wrong { display_name: Some("must be 1 to 100 characters"), ..Wrong::default() })?;
-    let email = match form.email.as_deref() {
-        Some(text) => Some(
-            Email::parse(text)
-                .ok_or(Wrong { email: Some("must be an e-mail address"), ..Wrong::default() })?,
-        ),
-        None => None,
+/// Tells all that is wrong at once: nobody likes to be sent back twice.
+fn joining(form: &InvitationRequest, named: &Email) -> Result<Joining, Wrong> {
+    let display_name = DisplayName::parse(&form.display_name);
+    let email = form.email.as_deref().map(Email::parse);
+    let login = email.as_ref().and_then(Option::as_ref).unwrap_or(named);
+    let wrong = Wrong {
+        display_name: display_name.is_none().then_some("must be 1 to 100 characters"),
+        email: matches!(email, Some(None)).then_some("must be an e-mail address"),
+        password: match password::check_rules(&form.password, login) {
+            Err(password::Error::Rule(why)) => Some(why),
+            Err(_) | Ok(()) => None,
+        },
     };
-    Ok(Joining { display_name, email, password: form.password.clone() })
+    match (display_name, wrong) {
+        (Some(display_name), Wrong { email: None, password: None, .. }) => {
+            Ok(Joining { display_name, email: email.flatten(), password: form.password.clone() })
+        }
+        (_, wrong) => Err(wrong),
+    }
 }
 
 fn ask_to_join(

@@ -163,7 +163,7 @@ impl ResponseError for Error {
             Self::SeeOther(location) => return see_other(location),
             Self::Problem(problem) => {
                 let code = problem.code();
-                (code.title(), problem.detail(), advice(code), code.as_str())
+                (heading(code), problem.detail(), advice(code), code.as_str())
             }
             Self::FormExpired => (
                 "The form is too old",
@@ -197,13 +197,18 @@ pub(super) fn keep_headers(problem: &Problem, headers: &mut header::HeaderMap) {
     }
 }
 
+/// Programs are told that their request is malformed; a person has only followed a link.
+fn heading(code: Code) -> &'static str {
+    if code == Code::InvalidRequest { "This did not work" } else { code.title() }
+}
+
 fn advice(code: Code) -> &'static str {
     match code.action() {
         Act::Retry => "Try again in a moment. If it goes on, tell an admin the number below.",
         Act::Reauthorize => "Connect the account again.",
         Act::FixConfiguration => "Check the address. If it came from a link, ask whoever gave it to you.",
         Act::RequestAccess => "If you should be allowed to do this, ask an admin for access.",
-        Act::ChangeRequest => "Go back, correct what was sent and try again.",
+        Act::ChangeRequest => "Nothing was changed. Go to the start page and begin again.",
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) enum Trouble {
 }
 
 type Landing = watch::Receiver<Option<Verdict>>;
+type UnderWay = HashMap<Uuid, (watch::Sender<Option<Verdict>>, Landing)>;
 
 /// The flights under way.
 pub(super) struct Flights {
@@ -62,7 +63,7 @@ pub(super) struct Flights {
 
 #[derive(Default)]
 struct Board {
-    flights: Mutex<HashMap<Uuid, (watch::Sender<Option<Verdict>>, Landing)>>,
+    flights: Mutex<UnderWay>,
     closed: AtomicBool,
     landed: Notify,
 }
@@ -127,7 +128,7 @@ impl Flights {
 }
 
 impl Board {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (watch::Sender<Option<Verdict>>, Landing)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, UnderWay> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

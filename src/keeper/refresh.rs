@@ -96,7 +96,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         }
     }
     let strict = connection.is_strict(&policy);
-    if strict && connection.sending.sends > 0 && core.parts.clock.now() < core.settled_at {
+    if strict && connection.sending.sends > 0 && !core.settling.is_settled(&*core.parts.clock) {
         return Ok(Verdict::Failed(Trouble::Unsettled));
     }
     let stopwatch = Stopwatch::start(core);
@@ -180,7 +180,7 @@ impl Trip<'_> {
             tx.commit().await?;
             Ok::<_, crate::store::Error>(claim)
         };
-        match claimed.await {
+        match self.core.settling.noted(&*self.core.parts.clock, claimed.await) {
             Ok(claim) => Ok(claim),
             Err(error) => {
                 self.release().await;

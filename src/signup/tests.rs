@@ -216,7 +216,7 @@ async fn credentials_or_a_definition_changed_meanwhile_stop_the_code() {
         let tx = store.begin().await.unwrap();
         let moved =
             world.definition("honest", json!({"token_url": format!("{}elsewhere", world.provider.base)}));
-        tx.conn().update_connector(&moved, &moved.token_origin(), 1).await.unwrap();
+        tx.conn().update_connector(&moved, &moved.origins(), 1).await.unwrap();
         tx.commit().await.unwrap();
         world.registry.forget();
         let refused = world.back(&ada, "honest", Some("acme"), &state).await;

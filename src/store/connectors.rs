@@ -1,6 +1,6 @@
 //! Which connectors were defined at run time, and which origin are their secrets bound to?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
@@ -18,9 +18,8 @@ use crate::store::{Conn, Error};
 pub struct CustomConnector {
     /// The definition, as it is now.
     pub definition: Definition,
-    /// The token endpoint's origin that was last confirmed; another than the definition's own: its
-    /// connections are parked.
-    pub confirmed_origin: String,
+    /// Origins of the definition that were confirmed; while one is missing, its connections are parked.
+    pub confirmed_origins: BTreeSet<String>,
     /// Counts changes.
     pub version: i64,
 }
@@ -66,7 +65,7 @@ impl Conn<'_> {
         let row = connector::ActiveModel {
             id: Set(definition.id.to_string()),
             definition: Set(json(definition)?),
-            origin: Set(definition.token_origin()),
+            confirmed_origins: Set(joined(&definition.origins())),
             version: Set(1),
             created_at: Set(self.now_us()),
             updated_at: Set(self.now_us()),
@@ -80,12 +79,12 @@ impl Conn<'_> {
     pub async fn update_connector(
         &self,
         definition: &Definition,
-        confirmed_origin: &str,
+        confirmed_origins: &BTreeSet<String>,
         seen: i64,
     ) -> Result<bool, Error> {
         let row = connector::ActiveModel {
             definition: Set(json(definition)?),
-            origin: Set(confirmed_origin.to_owned()),
+            confirmed_origins: Set(joined(confirmed_origins)),
             version: Set(seen.saturating_add(1)),
             updated_at: Set(self.now_us()),
             ..Default::default()
@@ -178,7 +177,11 @@ const CORRUPT: Error = Error::Corrupt { table: "connector", column: "definition"
 fn read(row: connector::Model) -> Result<CustomConnector, Error> {
     Ok(CustomConnector {
         definition: serde_json::from_value(row.definition).map_err(|_| CORRUPT)?,
-        confirmed_origin: row.origin,
+        confirmed_origins: row.confirmed_origins.split_whitespace().map(str::to_owned).collect(),
         version: row.version,
     })
+}
+
+fn joined(origins: &BTreeSet<String>) -> String {
+    origins.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }

@@ -17,7 +17,6 @@ use crate::vault::keyring::Keyring;
 pub(crate) struct TestDatabase {
     pub(crate) name: &'static str,
     pub(crate) clock: Arc<ShiftedClock>,
-    pub(crate) url: String,
     store: Store,
     vault: Arc<Vault>,
     audit: Arc<Audit>,
@@ -96,8 +95,7 @@ async fn fresh_postgres(server: &str) -> String {
 
 async fn prepare(name: &'static str, url: String, dir: tempfile::TempDir) -> TestDatabase {
     let clock = Arc::new(ShiftedClock::default());
-    let settings =
-        Settings { url: url.clone(), max_connections: 5, acquire_timeout: Duration::from_secs(10) };
+    let settings = Settings { url, max_connections: 5, acquire_timeout: Duration::from_secs(10) };
     let store = Store::connect(&settings, clock.clone()).await.unwrap();
     store.migrate().await.unwrap();
     let keyring = Arc::new(Keyring::generate(&SystemEntropy));
@@ -107,7 +105,7 @@ async fn prepare(name: &'static str, url: String, dir: tempfile::TempDir) -> Tes
     tx.conn().insert_instance("test", None, &keys.data_key, &keys.sealed_hash_key).await.unwrap();
     tx.commit().await.unwrap();
     let audit = Arc::new(Audit::start(store.clone(), clock.clone(), Arc::new(SystemEntropy)));
-    TestDatabase { name, clock, url, store, vault: Arc::new(vault), audit, _dir: dir }
+    TestDatabase { name, clock, store, vault: Arc::new(vault), audit, _dir: dir }
 }
 
 #[tokio::test]

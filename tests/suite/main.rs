@@ -9,6 +9,8 @@ mod command_line;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]
+mod job;
+#[cfg(test)]
 mod layering;
 #[cfg(test)]
 mod refusals;

@@ -90,7 +90,15 @@ fn line(link: &str, status: &Status) -> Line {
         class,
         state,
         detail,
-        connected_by: status.connected_by.clone(),
+        connected_by: status.connected_by.as_deref().map(connected_by),
         live: status.state == State::Active,
+    }
+}
+
+/// People are told by name; a program that imported tokens by its client id.
+fn connected_by(who: &str) -> String {
+    match who.strip_prefix("client:") {
+        Some(client) => format!("imported by the client {client}"),
+        None => format!("by {who}"),
     }
 }

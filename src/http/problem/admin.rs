@@ -39,7 +39,7 @@ impl From<connectors::Error> for Problem {
             }
             connectors::Error::Invalid(violations) => violated(&violations),
             connectors::Error::OtherOrigin(origin) => {
-                Self::invalid("confirm_origin", format!("the token endpoint's origin is {origin}"))
+                Self::invalid("confirm_origin", format!("must repeat what is new: {origin}"))
             }
             connectors::Error::InUse(id) => Self::of(
                 Code::InvalidRequest,

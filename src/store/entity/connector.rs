@@ -11,8 +11,8 @@ pub struct Model {
     pub id: String,
     /// The definition, as in the REST.
     pub definition: Json,
-    /// Origin of the token endpoint that secrets are bound to.
-    pub origin: String,
+    /// Origins that may receive secrets and tokens, space-separated.
+    pub confirmed_origins: String,
     /// Counts changes.
     pub version: i64,
     /// Microseconds since 1970.

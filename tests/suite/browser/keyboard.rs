@@ -1,1 +1,76 @@
-//! Can everything be done without a mouse?
+//! Can everything be done without a mouse, and does a person see where they are?
+
+use serde_json::Value;
+
+use crate::support::browser::Browser;
+use crate::support::house::{House, PASSWORD};
+use crate::support::jar::Jar;
+
+/// What has the focus: how it is called, and whether its outline is seen.
+async fn focus(browser: &Browser) -> (String, bool) {
+    let seen = browser
+        .eval(
+            "(() => { const at = document.activeElement, style = getComputedStyle(at); \
+             return [at.ariaLabel || at.id || at.textContent.trim(), \
+             style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2]; })()",
+        )
+        .await;
+    let Value::Array(seen) = seen else { panic!("{seen}") };
+    (seen[0].as_str().unwrap().to_owned(), seen[1].as_bool().unwrap())
+}
+
+/// Presses Tab as often as it takes; every stop on the way is visible and comes once.
+async fn tab_to(browser: &Browser, name: &str) -> Vec<String> {
+    let mut stops = Vec::new();
+    while stops.last().map(String::as_str) != Some(name) {
+        browser.tab().await;
+        let (stop, visible) = focus(browser).await;
+        assert!(visible, "`{stop}` does not show that it has the focus");
+        assert!(!stops.contains(&stop), "{name} is not reached: {stops:?}");
+        stops.push(stop);
+    }
+    stops
+}
+
+#[tokio::test]
+async fn sign_in_connect_and_consent_work_by_keyboard_alone() {
+    let Some(browser) = Browser::start().await else { return };
+    let house = House::start().await;
+    house.app("acme", "Acme Ltd").await;
+    house.credentials("sandbox", Some("acme")).await;
+    Jar::new().accept(&house.invitation("acme", "ada@example.com").await, "Ada").await;
+
+    browser.open(&house.broker.at("/login")).await;
+    assert_eq!(tab_to(&browser, "email").await, ["Skip to the content", "jeton", "email"]);
+    browser.type_text("ada@example.com").await;
+    assert_eq!(tab_to(&browser, "password").await, ["password"]);
+    browser.type_text(PASSWORD).await;
+    // Enter in the field sends the form, as everywhere.
+    browser.enter().await;
+    browser.find("form.who").await;
+    let stops = tab_to(&browser, "Accounts of Acme Ltd").await;
+    assert_eq!(stops, ["Skip to the content", "jeton", "Sign out", "Accounts of Acme Ltd"]);
+    browser.enter().await;
+    browser.arrive(&house.broker.at("/acme/connect")).await;
+    // The skip link jumps over what is the same on every page.
+    browser.find("a[aria-label='Connect Sandbox']").await;
+    tab_to(&browser, "Skip to the content").await;
+    browser.enter().await;
+    assert_eq!(tab_to(&browser, "Connect Sandbox").await, ["Connect Sandbox"]);
+    browser.enter().await;
+    browser.arrive(&house.broker.at("/acme/sandbox/signup")).await;
+    tab_to(&browser, "Skip to the content").await;
+    browser.enter().await;
+    assert_eq!(tab_to(&browser, "Not now").await, ["Continue to Sandbox", "Not now"]);
+    browser.tab_back().await;
+    browser.enter().await;
+    // The provider's page: the account is filled in, the first button approves.
+    browser.find("#user").await;
+    tab_to(&browser, "user").await;
+    browser.enter().await;
+    browser.arrive(&house.broker.at("/acme/connect?connected=sandbox")).await;
+    let page = browser.text().await;
+    assert!(page.contains("Sandbox is connected."), "{page}");
+    browser.close().await;
+    house.stop().await;
+}

@@ -108,10 +108,8 @@ async fn furnish(house: &House) {
     }
     let imported = json!({"access_token": "imported", "expires_in": 3600});
     for flow in ["emea", "apac"] {
-        let path = format!("/apps/acme/connections/calendar/import?flow={flow}");
         let body = json!({"flow": flow, "access_token": "imported", "expires_in": 3600});
-        let path = path.split('?').next().unwrap();
-        house.write(Method::POST, path, &body).await;
+        house.write(Method::POST, "/apps/acme/connections/calendar/import", &body).await;
     }
     house.write(Method::POST, "/apps/acme/connections/shared/import", &imported).await;
     let mut ada = Jar::new();
@@ -152,6 +150,8 @@ async fn signed_out(tour: &mut Tour) {
     tour.browser.fill("#password", "short").await;
     tour.send_unchecked().await;
     tour.browser.find(".wrong").await;
+    tour.says("The password must have at least 12 characters").await;
+    tour.says("The name must be 1 to 100 characters").await;
     tour.look("invitation-wrong").await;
     let first = tour.house.broker.invitation_url.clone();
     tour.open("invitation-superadmin", &first).await;

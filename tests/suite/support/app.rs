@@ -65,7 +65,6 @@ pub(crate) struct Broker {
     pub(crate) url: String,
     /// The listener, for what stands in front of the public URL.
     pub(crate) direct: String,
-    pub(crate) clock: Arc<ShiftedClock>,
     pub(crate) http: reqwest::Client,
     /// A superadmin client: id and secret.
     pub(crate) superadmin: (String, String),
@@ -77,11 +76,19 @@ pub(crate) struct Broker {
 impl Broker {
     /// A new instance in `home`, with these keys of the configuration beside.
     pub(crate) async fn start(home: &Home, more: &[(&'static str, &str)]) -> Self {
+        Self::start_at(home, Arc::default(), more).await
+    }
+
+    /// The same, whose time is `clock`'s.
+    pub(crate) async fn start_at(
+        home: &Home,
+        clock: Arc<ShiftedClock>,
+        more: &[(&'static str, &str)],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let config = home.config(&address, more);
-        let clock = Arc::new(ShiftedClock::default());
-        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let nature = Nature { clock, entropy: Arc::new(SystemEntropy) };
         let made = app::init(&config, nature.clone()).await.unwrap();
         let app = App::open(&config, nature).await.unwrap();
         let url = app.public_url().as_str().to_owned();
@@ -90,15 +97,7 @@ impl Broker {
         let superadmin = (made.client_id.to_string(), made.client_secret.expose_secret().to_owned());
         #[expect(clippy::disallowed_methods, reason = "the test is who the invitation was made for")]
         let invitation_url = made.invitation_url.expose_secret().to_owned();
-        Self {
-            url,
-            direct: format!("http://{address}"),
-            clock,
-            http: http(),
-            superadmin,
-            invitation_url,
-            running,
-        }
+        Self { url, direct: format!("http://{address}"), http: http(), superadmin, invitation_url, running }
     }
 
     pub(crate) fn at(&self, path: &str) -> String {

@@ -19,6 +19,7 @@ use super::peer::is_here;
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+const SHIFT: &str = "\u{e008}";
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
@@ -110,6 +111,10 @@ impl Browser {
     /// Presses a key on whatever has the focus.
     pub(crate) async fn tab(&self) {
         self.client.active_element().await.unwrap().send_keys(TAB).await.unwrap();
+    }
+
+    pub(crate) async fn tab_back(&self) {
+        self.client.active_element().await.unwrap().send_keys(&format!("{SHIFT}{TAB}{SHIFT}")).await.unwrap();
     }
 
     pub(crate) async fn enter(&self) {

@@ -100,6 +100,25 @@ async fn a_moved_connector_loses_its_credentials_and_parks_its_connections_until
     }
 }
 
+#[actix_web::test]
+async fn another_host_for_any_endpoint_parks_until_it_is_confirmed() {
+    for broker in brokers().await {
+        broker.with_acme().await;
+        broker.with_custom().await;
+        put(&broker, CREDENTIALS, "cid", "first-secret").await;
+        let import = json!({ "access_token": "at-1", "expires_in": 60 });
+        assert_eq!(broker.post("/apps/acme/connections/custom/import", import).await.status, 201);
+        let mut moved = definition("custom", "https://login.example.com/token");
+        moved["probe_url"] = json!("https://evil.example.net/ping");
+        assert_eq!(broker.put("/connectors/custom", moved.clone()).await.status, 200);
+        assert_eq!(broker.get(CREDENTIALS).await.refusal(), (404, "not_found"));
+        assert_eq!(broker.get("/apps/acme/connections/custom").await.body["state"], "misconfigured");
+        let confirm = "/connectors/custom?confirm_origin=https://evil.example.net";
+        assert_eq!(broker.put(confirm, moved).await.status, 200);
+        assert_eq!(broker.get("/apps/acme/connections/custom").await.body["state"], "active");
+    }
+}
+
 /// The refresh token of the connector `custom`, opened for an origin.
 #[expect(clippy::disallowed_methods, reason = "the test looks at the plaintext")]
 async fn refresh_token_at(broker: &Broker, origin: &str) -> String {
