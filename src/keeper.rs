@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
 use crate::identity::MayReceive;
@@ -51,11 +52,13 @@ pub struct Settings {
     pub lease: Duration,
     /// What a provider call may take; nothing is sent with less of the lease left.
     pub provider_timeout: Duration,
+    /// Refreshes under way at once in this process; more wait their turn before they claim.
+    pub concurrency: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(30), provider_timeout: Duration::from_secs(15) }
+        Self { lease: Duration::from_secs(30), provider_timeout: Duration::from_secs(15), concurrency: 64 }
     }
 }
 
@@ -224,6 +227,7 @@ struct Core {
     parts: Parts,
     settings: Settings,
     settling: settling::Settling,
+    turns: Semaphore,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -242,7 +246,8 @@ impl SecretsKeeper {
     /// A keeper over its parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let settling = settling::Settling::begin(&*parts.clock);
-        Self { core: Arc::new(Core { parts, settings, settling }), flights: Flights::default() }
+        let turns = Semaphore::new(usize::try_from(settings.concurrency).unwrap_or(1));
+        Self { core: Arc::new(Core { parts, settings, settling, turns }), flights: Flights::default() }
     }
 
     /// A token that is valid for as long as was asked, refreshed when due.

@@ -119,8 +119,11 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
         clock: ground.nature.clock.clone(),
         entropy: ground.nature.entropy.clone(),
     };
-    let settings =
-        keeper::Settings { lease: config.refresh.lease, provider_timeout: config.outbound.timeout };
+    let settings = keeper::Settings {
+        lease: config.refresh.lease,
+        provider_timeout: config.outbound.timeout,
+        concurrency: config.refresh.concurrency,
+    };
     Arc::new(SecretsKeeper::new(parts, settings))
 }
 

@@ -25,8 +25,11 @@ struct ExplainPage {
     action: String,
 }
 
-/// Every text on the page is one of ours: nothing of the request is repeated.
-async fn explain_problem(path: Segments) -> Answer {
+/// What a problem's code means and what to do. Every text on the page is one of ours: nothing of the request is
+/// repeated.
+#[utoipa::path(get, path = "/problems/{code}", tag = "operation", security(()), params(("code" = String, Path)),
+    responses((status = 200, content_type = "text/html", body = String)))]
+pub(super) async fn explain_problem(path: Segments) -> Answer {
     let asked = path.text("code");
     let found = Code::ALL.iter().find(|code| code.as_str() == asked);
     let code = *found.ok_or_else(|| Problem::new(Code::NotFound))?;

@@ -13,11 +13,15 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/readyz").route(web::get().to(read_readiness)).default_service(only("GET")));
 }
 
-async fn read_health() -> HttpResponse {
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operation", security(()), responses((status = 200, body = Object)))]
+pub(super) async fn read_health() -> HttpResponse {
     ok("alive")
 }
 
-async fn read_readiness(readiness: web::Data<Readiness>) -> Answer {
+/// The database answers and there are keys.
+#[utoipa::path(get, path = "/readyz", tag = "operation", security(()), responses((status = 200, body = Object)))]
+pub(super) async fn read_readiness(readiness: web::Data<Readiness>) -> Answer {
     readiness.check().await?;
     Ok(ok("ready"))
 }

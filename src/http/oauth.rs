@@ -1,8 +1,8 @@
 //! The routes of the authorization server.
 
-mod jwks;
-mod metadata;
-mod token;
+pub(super) mod jwks;
+pub(super) mod metadata;
+pub(super) mod token;
 
 use actix_web::web;
 
@@ -16,8 +16,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
     }
     config.route("/.well-known/jwks.json", web::get().to(jwks::jwks));
+    config.route("/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
+    config.route("/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
     for document in ["oauth-authorization-server", "openid-configuration"] {
-        config.route(&format!("/.well-known/{document}"), web::get().to(metadata::metadata));
         config.route(&format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
     }
 }

@@ -10,7 +10,8 @@ use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{apps, clients, connections, connectors, credentials, invitations, members, users};
-use crate::http::binb_token;
+use crate::http::oauth::{jwks, metadata, token};
+use crate::http::{binb_token, explain, health};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +22,8 @@ use crate::http::binb_token;
     ),
     paths(
         binb_token::binb_token, binb_token::connection_status,
+        token::token, jwks::jwks, metadata::metadata, metadata::openid_metadata,
+        health::read_health, health::read_readiness, explain::explain_problem,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
         members::list_members, members::put_member, members::delete_member,
         invitations::list_invitations, invitations::create_invitation, invitations::delete_invitation,
@@ -102,6 +105,8 @@ impl Modify for Shared {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+        let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
+        components.add_security_scheme("basic", SecurityScheme::Http(basic));
         for (name, schema) in &mut components.schemas {
             if name.contains("Response") {
                 complete(schema);
@@ -197,7 +202,10 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(id.to_owned()), "{id} is used twice");
                 let content = &operation["responses"]["default"]["content"];
-                assert!(content["application/problem+json"].is_object(), "{method} {path}");
+                // Under /o/ errors have the form of RFC 6749 §5.2.
+                let kind =
+                    if path.starts_with("/o/") { "application/json" } else { "application/problem+json" };
+                assert!(content[kind].is_object(), "{method} {path}");
                 let open = operation["security"][0].as_object().unwrap().is_empty();
                 assert!(!open || !path.starts_with("/admin/v1/"), "{method} {path}");
             }

@@ -208,7 +208,7 @@ fn advice(code: Code) -> &'static str {
         Act::Reauthorize => "Connect the account again.",
         Act::FixConfiguration => "Check the address. If it came from a link, ask whoever gave it to you.",
         Act::RequestAccess => "If you should be allowed to do this, ask an admin for access.",
-        Act::ChangeRequest => "Nothing was changed. Go to the start page and begin again.",
+        Act::ChangeRequest => "Go to the start page and begin again.",
     }
 }
 

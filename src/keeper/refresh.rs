@@ -81,6 +81,8 @@ pub(super) async fn run(core: &Core, target: Target) -> Verdict {
 }
 
 async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
+    // Never closed: the semaphore lives as long as the keeper.
+    let _turn = core.turns.acquire().await;
     let connection = &target.connection;
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();

@@ -102,7 +102,7 @@ fn render(person: &Person, settings: &WebSettings, question: Question) -> HttpRe
 
 fn name(victim: &Victim) -> String {
     match (&victim.app, &victim.flow) {
-        (Some(app), Some(flow)) => format!("the connection {flow} of the app {app}"),
+        (Some(app), Some(flow)) => format!("the connection “{flow}” of the app {app}"),
         _ => "a connection of another app".to_owned(),
     }
 }

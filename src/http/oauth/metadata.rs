@@ -9,10 +9,20 @@ use crate::http::problem::{Answer, Code, Problem};
 use crate::issuer::Issuer;
 use crate::model::scope::Scope;
 
-pub(super) async fn metadata(issuer: web::Data<Issuer>) -> HttpResponse {
+/// What this authorization server offers (RFC 8414).
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "authorization server", security(()),
+    responses((status = 200, body = Object)))]
+pub(in crate::http) async fn metadata(issuer: web::Data<Issuer>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .json(document(issuer.url()))
+}
+
+/// The same under OpenID Connect's name (Discovery 1.0 §4).
+#[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "authorization server", security(()),
+    responses((status = 200, body = Object)))]
+pub(in crate::http) async fn openid_metadata(issuer: web::Data<Issuer>) -> HttpResponse {
+    metadata(issuer).await
 }
 
 /// The form of RFC 8414 §3.1 for an issuer with a path: the well-known part comes first.

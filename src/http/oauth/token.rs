@@ -12,8 +12,9 @@ use crate::issuer::authentication::Presented;
 use crate::issuer::client_credentials::{IssuedToken, Request};
 use crate::model::secret::Secret;
 
-#[derive(Serialize)]
-struct TokenResponse<'a> {
+/// RFC 6749 §5.1.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::http) struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u32,
@@ -21,7 +22,25 @@ struct TokenResponse<'a> {
     scope: String,
 }
 
-pub(super) async fn token(
+/// The form of a token request (RFC 6749 §4.4.2); the client authenticates in the header or here, not both.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the shape alone is used: the form is read parameter by parameter")]
+pub(in crate::http) struct TokenRequest {
+    /// `client_credentials`.
+    grant_type: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    /// Space-separated; without it all of the client's.
+    scope: Option<String>,
+    /// RFC 8707: the issuer.
+    resource: Option<String>,
+}
+
+/// An access token of ours for a client. Errors are RFC 6749 §5.2 JSON.
+#[utoipa::path(post, path = "/o/token/", tag = "authorization server", security((), ("basic" = [])),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = TokenResponse), (status = "default", description = "RFC 6749 §5.2", body = Object)))]
+pub(in crate::http) async fn token(
     request: HttpRequest,
     payload: web::Payload,
     origin: RequestOrigin,

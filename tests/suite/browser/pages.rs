@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use jeton::sandbox::{Faults, Iss};
+use jeton::sandbox::{Faults, Iss, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::Duration;
@@ -73,8 +73,8 @@ impl Tour {
     }
 
     /// From a connector's page through the sandbox's and back.
-    async fn consent(&self, app: &str, connector: &str, user: &str, decision: &str) {
-        self.browser.open(&self.at(&format!("/{app}/{connector}/signup"))).await;
+    async fn consent(&self, signup: &str, user: &str, decision: &str) {
+        self.browser.open(&self.at(signup)).await;
         self.browser.click("main button[type=submit]").await;
         self.browser.fill("#user", user).await;
         self.browser.click(&format!("button[value={decision}]")).await;
@@ -96,6 +96,7 @@ async fn furnish(house: &House) {
     for (id, changes) in [
         ("tenants", tenant),
         ("shared", json!({})),
+        ("capped", json!({"max_tokens_per_account": 1})),
         ("phones", json!({"starts_at_provider": true})),
         (
             "calendar",
@@ -125,16 +126,33 @@ async fn furnish(house: &House) {
 async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     let Some(browser) = Browser::start().await else { return };
     let house = House::start().await;
-    furnish(&house).await;
     let mut tour = Tour { house, browser, looked: Vec::new(), faults: Vec::new() };
+    first(&mut tour).await;
+    furnish(&tour.house).await;
     signed_out(&mut tour).await;
     signed_in(&mut tour).await;
     flows(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 29, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 34, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
+}
+
+/// The first person, before anything is there.
+async fn first(tour: &mut Tour) {
+    let invitation = tour.house.broker.invitation_url.clone();
+    tour.open("invitation-superadmin", &invitation).await;
+    tour.browser.fill("#display_name", "Root").await;
+    tour.browser.fill("#password", PASSWORD).await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.find("form.who").await;
+    tour.says("There is no app yet").await;
+    tour.look("start-empty").await;
+    tour.house.app("initech", "Initech").await;
+    tour.open("connect-empty", "/initech/connect").await;
+    tour.says("Nothing can be connected here yet").await;
+    tour.browser.client.delete_all_cookies().await.unwrap();
 }
 
 async fn signed_out(tour: &mut Tour) {
@@ -153,8 +171,6 @@ async fn signed_out(tour: &mut Tour) {
     tour.says("The password must have at least 12 characters").await;
     tour.says("The name must be 1 to 100 characters").await;
     tour.look("invitation-wrong").await;
-    let first = tour.house.broker.invitation_url.clone();
-    tour.open("invitation-superadmin", &first).await;
     let known = tour.house.invitation("acme", "ada@example.com").await;
     tour.open("invitation-known", &known).await;
     tour.open("invitation-gone", "/invitations/0193.nonsense").await;
@@ -191,38 +207,48 @@ async fn signed_in(tour: &mut Tour) {
 }
 
 async fn flows(tour: &mut Tour) {
-    tour.consent("acme", "sandbox", "mallory", "deny").await;
+    tour.consent("/acme/sandbox/signup", "mallory", "deny").await;
     tour.says("Access was denied").await;
     tour.look("denied").await;
-    tour.consent("acme", "sandbox", "mallory", "approve").await;
+    tour.consent("/acme/sandbox/signup", "mallory", "approve").await;
     tour.browser.find("button[value=accept]").await;
     tour.look("confirm-another-account").await;
     tour.sign_in("bob@example.com").await;
-    tour.consent("acme", "sandbox", "mallory", "approve").await;
+    tour.consent("/acme/sandbox/signup", "mallory", "approve").await;
     tour.says("may replace it").await;
     tour.look("confirm-not-yours").await;
     tour.sign_in("ada@example.com").await;
-    tour.consent("globex-international", "shared", "alice", "approve").await;
+    tour.consent("/globex-international/shared/signup", "alice", "approve").await;
     tour.says("Several apps").await;
     tour.look("confirm-several-apps").await;
     tour.browser.click("button[value=accept]").await;
     tour.browser.find(".notice.good").await;
     tour.look("connected").await;
-    tour.house.sandbox.handle().revoke_grants_of("alice");
-    tour.house.broker.clock.advance(Duration::seconds(3600));
+    tour.consent("/acme/capped/signup?flow=one", "carol", "approve").await;
+    tour.consent("/acme/capped/signup?flow=two", "carol", "approve").await;
+    tour.says("stops working").await;
+    tour.look("confirm-kills-another").await;
+    let provider = tour.house.sandbox.handle();
+    provider.revoke_grants_of("alice");
+    tour.house.clock.advance(Duration::seconds(3600));
     assert_eq!(tour.house.binb_token("acme", "sandbox").await.0, 409);
+    provider.set_faults(CLIENT, Faults::before(Trouble::invalid_client())).unwrap();
+    assert_eq!(tour.house.binb_token("acme", "capped").await.0, 502);
     tour.open("connect-broken", "/acme/connect").await;
-    tour.says("Reconnect").await;
+    tour.says("Needs to be reconnected").await;
+    tour.says("Waits for an admin").await;
 }
 
 async fn refusals(tour: &mut Tour) {
     tour.open("stale-callback", "/connect/sandbox/callback/acme?state=x&code=y").await;
     let wrong = Faults { iss: Some(Iss::Wrong), ..Faults::default() };
     tour.house.sandbox.handle().set_faults(CLIENT, wrong).unwrap();
-    tour.consent("acme", "sandbox", "alice", "approve").await;
+    tour.consent("/acme/sandbox/signup", "alice", "approve").await;
     tour.look("wrong-issuer").await;
     tour.browser.open(&tour.at("/login?return_to=/")).await;
     tour.browser.eval("document.querySelector('form.who input[name=csrf_token]').value = 'old'").await;
     tour.browser.click("form.who button").await;
     tour.look("form-expired").await;
+    let elsewhere = tour.at("/login").replace("127.0.0.1", "localhost");
+    tour.open("another-host", &elsewhere).await;
 }

@@ -15,7 +15,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-use super::peer::is_here;
+use super::peer::{is_here, skipped};
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,8 +37,7 @@ impl Browser {
     pub(crate) async fn start() -> Option<Self> {
         for program in ["chromium", "chromedriver"] {
             if !is_here(program) {
-                println!("skipped: tests in a browser: no {program} here");
-                return None;
+                return skipped(&format!("tests in a browser: no {program} here"));
             }
         }
         let profile = tempfile::tempdir().unwrap();

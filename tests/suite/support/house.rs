@@ -1,5 +1,8 @@
 //! A broker with a sandbox beside it, and its superadmin at the REST.
 
+use std::sync::Arc;
+
+use jeton::model::time::{ShiftedClock, SystemClock};
 use jeton::sandbox::{Counters, Sandbox};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -17,14 +20,15 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) struct House {
     pub(crate) broker: Broker,
     pub(crate) sandbox: Sandbox,
+    /// The broker's alone.
+    pub(crate) clock: Arc<ShiftedClock>,
     home: Home,
 }
 
 impl House {
     pub(crate) async fn start() -> Self {
         let home = Home::sqlite();
-        // The provider lives by the machine's clock, so that only the broker's is shifted.
-        let sandbox = sandbox(std::sync::Arc::new(jeton::model::time::SystemClock));
+        let sandbox = sandbox(Arc::new(SystemClock));
         let url = sandbox.url();
         let base = url.as_str().trim_end_matches('/').to_owned();
         let keys = [
@@ -33,8 +37,9 @@ impl House {
             ("connectors.github.base_url", base.as_str()),
             ("connectors.aircall.base_url", base.as_str()),
         ];
-        let broker = Broker::start(&home, &keys).await;
-        Self { broker, sandbox, home }
+        let clock = Arc::new(ShiftedClock::default());
+        let broker = Broker::start_at(&home, clock.clone(), &keys).await;
+        Self { broker, sandbox, clock, home }
     }
 
     /// The sandbox's address without a final slash.
@@ -80,7 +85,7 @@ impl House {
     pub(crate) async fn connector(&self, id: &str, changes: &Value) {
         let at = self.provider();
         let mut definition = json!({
-            "id": id, "display_name": format!("The {id}"), "authorization_url": format!("{at}/authorize"),
+            "id": id, "display_name": id.to_uppercase(), "authorization_url": format!("{at}/authorize"),
             "token_url": format!("{at}/token"), "scopes": ["read"], "issuer": at,
             "identity": {"url": format!("{at}/userinfo"), "id": "/sub", "label": "/email"},
         });

@@ -44,16 +44,14 @@ fn packages() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     for program in ["node", "npm"] {
         if !is_here(program) {
-            println!("skipped: tests against oidc-provider: no {program} here");
-            return None;
+            return skipped(&format!("tests against oidc-provider: no {program} here"));
         }
     }
     if !folder.join("node_modules/oidc-provider/package.json").exists() {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
         if !npm.current_dir(&folder).status().is_ok_and(|status| status.success()) {
-            println!("skipped: tests against oidc-provider: npm could not install it");
-            return None;
+            return skipped("tests against oidc-provider: npm could not install it");
         }
     }
     Some(folder)
@@ -64,4 +62,11 @@ pub(crate) fn is_here(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// Nothing is skipped in silence.
+#[expect(clippy::print_stdout, reason = "whoever runs the tests reads it there")]
+pub(crate) fn skipped<T>(what: &str) -> Option<T> {
+    println!("skipped: {what}");
+    None
 }
