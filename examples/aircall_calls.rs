@@ -28,7 +28,7 @@ const QUERY_LIMIT: u64 = 10_000;
 
 /// Writes the calls of an app's Aircall account as JSON lines
 #[derive(Debug, Parser)]
-struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     job: JobArgs,
     /// First moment, 2026-11-01 or RFC 3339
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     job::run(async { load(job::broker()?, args).await })
 }
 
-async fn load(broker: Broker, args: Args) -> Result<(), JobError> {
+pub(crate) async fn load(broker: Broker, args: Args) -> Result<(), JobError> {
     let mut sink = Sink::open(args.job.out.as_deref())?;
     let api = Api {
         connector: "aircall",

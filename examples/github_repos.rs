@@ -18,7 +18,7 @@ use job::{Api, Job, JobArgs, number, until};
 
 /// Writes the repositories of an app's GitHub account as JSON lines
 #[derive(Debug, Parser)]
-struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     job: JobArgs,
     /// Where the API is
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     job::run(async { load(job::broker()?, args).await })
 }
 
-async fn load(broker: Broker, args: Args) -> Result<(), JobError> {
+pub(crate) async fn load(broker: Broker, args: Args) -> Result<(), JobError> {
     let mut sink = Sink::open(args.job.out.as_deref())?;
     let api = Api {
         connector: "github",

@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod connector;
 mod credentials;
+mod demo;
 mod error;
 mod exec;
 mod init;
@@ -48,6 +49,7 @@ consent needed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Init(init::Args),
     Serve(serve::Args),
     Recover(recover::Args),
@@ -72,6 +74,7 @@ impl Cli {
     /// [`Error::line`] and [`Error::exit_code`] say how to end the program.
     pub async fn run(self) -> Result<(), Error> {
         match self.command {
+            Command::Demo(args) => demo::run(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Serve(args) => serve::run(args).await,
             Command::Recover(args) => recover::run(args).await,

@@ -20,6 +20,12 @@ pub fn is_filter(text: &str) -> bool {
     !text.is_empty() && EnvFilter::try_new(text).is_ok()
 }
 
+/// Starts logging for a command that speaks for itself: by `RUST_LOG`, else errors only.
+pub fn start_quietly() {
+    let asked = EnvFilter::try_from_default_env().is_ok();
+    start((!asked).then_some("error"), LogFormat::Text);
+}
+
 /// Starts logging: by `filter`, else `RUST_LOG`, else `info` and above. A second call in one process changes nothing.
 pub fn start(filter: Option<&str>, format: LogFormat) {
     let filter = filter

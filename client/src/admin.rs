@@ -27,8 +27,24 @@ impl Broker {
         body: Option<&Value>,
     ) -> Result<Value, Error> {
         let path = [&["admin", "v1"], path].concat();
-        let answer = self.send(&Call { method, path: &path, query, body }).await?;
-        if answer.body.is_empty() { Ok(Value::Null) } else { answer.parse("admin") }
+        Ok(self.call(method, &path, query, body).await?.1)
+    }
+
+    /// Calls any route, named by its path segments; answers the status of a success and its JSON, null where
+    /// the route answers nothing.
+    ///
+    /// # Errors
+    /// [`Error::action`] says what to do.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), Error> {
+        let answer = self.send(&Call { method, path, query, body }).await?;
+        let value = if answer.body.is_empty() { Value::Null } else { answer.parse("a call")? };
+        Ok((answer.status, value))
     }
 
     /// All items of a collection under `/admin/v1`, page after page.

@@ -71,6 +71,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The demonstration met what must not be.
+    #[error("the demonstration failed: {0}")]
+    Demo(String),
     /// `connection list --needs-attention` found some.
     #[error("{0} connection(s) need attention: see the list")]
     NeedAttention(usize),
@@ -95,7 +98,7 @@ impl Error {
             Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) => 78,
             Self::Server(error) if error.is_configuration() => 78,
             Self::Server(error) if error.is_passing() => 75,
-            Self::Server(_) | Self::Listen { .. } | Self::Unwritable { .. } => 1,
+            Self::Server(_) | Self::Listen { .. } | Self::Unwritable { .. } | Self::Demo(_) => 1,
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::NotStarted { .. } => 126,
             Self::Incomplete { code, .. } => *code,

@@ -7,11 +7,17 @@ mod browser;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod extraction;
+#[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod job;
 #[cfg(test)]
 mod layering;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

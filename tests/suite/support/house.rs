@@ -16,7 +16,7 @@ pub(crate) const CLIENT_SECRET: &str = "sandbox-secret";
 /// What everybody's password is.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// A broker that may call loopback, whose catalog's sandbox is the one beside it.
+/// A broker that may call loopback, whose catalog's sandbox, GitHub and Aircall are the sandbox beside it.
 pub(crate) struct House {
     pub(crate) broker: Broker,
     pub(crate) sandbox: Sandbox,
@@ -31,7 +31,12 @@ impl House {
         let sandbox = sandbox(Arc::new(SystemClock));
         let url = sandbox.url();
         let base = url.as_str().trim_end_matches('/').to_owned();
-        let keys = [("outbound.allow_loopback", "true"), ("connectors.sandbox.base_url", base.as_str())];
+        let keys = [
+            ("outbound.allow_loopback", "true"),
+            ("connectors.sandbox.base_url", base.as_str()),
+            ("connectors.github.base_url", base.as_str()),
+            ("connectors.aircall.base_url", base.as_str()),
+        ];
         let clock = Arc::new(ShiftedClock::default());
         let broker = Broker::start_at(&home, clock.clone(), &keys).await;
         Self { broker, sandbox, clock, home }

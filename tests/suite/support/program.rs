@@ -35,14 +35,14 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it on a free port and waits until it says where it serves.
     pub(crate) fn start(home: &Home) -> Self {
-        let mut child = jeton(home)
-            .arg("serve")
-            .args(home.flags())
-            .args(["--listen", "127.0.0.1:0"])
-            .env("JETON_LOG", "trace")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = jeton(home);
+        command.arg("serve").args(home.flags()).args(["--listen", "127.0.0.1:0"]).env("JETON_LOG", "trace");
+        Self::of(command)
+    }
+
+    /// The same of a command that has all it needs.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut head = String::new();
         let url = loop {
