@@ -5,7 +5,13 @@
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod handout;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]
@@ -13,7 +19,11 @@ mod job;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;
