@@ -236,7 +236,7 @@ async fn flows(tour: &mut Tour) {
     tour.look("confirm-kills-another").await;
     let provider = tour.house.sandbox.handle();
     provider.revoke_grants_of("alice");
-    tour.house.clock.advance(Duration::seconds(3600));
+    tour.house.broker.clock.advance(Duration::seconds(3600));
     assert_eq!(tour.house.binb_token("acme", "sandbox").await.0, 409);
     provider.set_faults(CLIENT, Faults::before(Trouble::invalid_client())).unwrap();
     assert_eq!(tour.house.binb_token("acme", "capped").await.0, 502);
