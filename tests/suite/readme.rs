@@ -137,13 +137,15 @@ async fn the_readme_can_be_followed_from_an_empty_directory_to_a_token() {
     command.arg("serve").envs(reader.environment.clone());
     let serving = Serving::of(command);
     let first = std::fs::read_to_string(reader.home.path().join("first-credentials.txt")).unwrap();
-    reader.become_client(&after(&first, "JETON_CLIENT_ID="), &after(&first, "JETON_CLIENT_SECRET="));
+    let admin = (after(&first, "JETON_CLIENT_ID="), after(&first, "JETON_CLIENT_SECRET="));
+    reader.become_client(&admin.0, &admin.1);
 
     let done = stdout(&reader.run(administer));
     assert_eq!(after(&done, "redirect_uri "), format!("{}/connect/github/callback", reader.url));
     let invitation = after(&done, "\nurl ");
     let (_, client) = done.rsplit_once("allow ").unwrap();
-    reader.become_client(&after(client, "\nclient_id "), &after(client, "\nclient_secret "));
+    let job = (after(client, "\nclient_id "), after(client, "\nclient_secret "));
+    reader.become_client(&job.0, &job.1);
 
     let mut ada = Jar::new();
     ada.accept(&invitation, "Ada").await;
@@ -166,6 +168,11 @@ async fn the_readme_can_be_followed_from_an_empty_directory_to_a_token() {
     provider.handle().revoke_grants_of("ada");
     let rejected = reader.run("jeton token acme github --rejected 1");
     assert_eq!(exit_code(&rejected), 78, "{}", stderr(&rejected));
+    reader.become_client(&admin.0, &admin.1);
+    let attention = reader.run("jeton connection list --needs-attention");
+    assert_eq!(exit_code(&attention), 78, "{}", stderr(&attention));
+    stdout(&reader.run("jeton connection delete acme github"));
+    reader.become_client(&job.0, &job.1);
     if has_requests() {
         let refused = reader.python();
         assert_eq!(exit_code(&refused), 78, "{}", stderr(&refused));
