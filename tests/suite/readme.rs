@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use jeton::config::{Config, Flag, Sources};
 use jeton::model::time::SystemClock;
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::support::program::{Serving, exit_code, jeton, stderr};
 use crate::support::provider::sandbox;
 
 const README: &str = include_str!("../../README.md");
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../../examples/get_token.py");
 
 /// The README's blocks in a language.
@@ -44,6 +46,21 @@ fn the_demonstration_and_the_tests_are_where_the_readme_says() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test");
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(scripts.metadata().unwrap().permissions().mode() & 0o111, 0o111);
+}
+
+#[test]
+fn every_documented_setting_is_known() {
+    let rows = CONFIGURATION.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let keys = rows.flat_map(|cell| cell.split(['`', ',', ' ']).filter(|key| !key.is_empty()));
+    let mut seen = 0;
+    for key in keys {
+        let key: &'static str = Box::leak(key.replace("ID", "github").into_boxed_str());
+        let flag = Flag { key, name: "a test", value: "?".to_owned() };
+        let said = Config::load(Sources::flags(vec![flag])).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!said.contains("unknown"), "{said}");
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen} keys");
 }
 
 /// A machine on which the README is followed.
