@@ -125,7 +125,7 @@ async fn github_repositories_are_loaded_over_pages_and_a_refused_token() {
 
 #[tokio::test]
 async fn aircall_calls_are_loaded_over_weeks_and_pages_until_the_grant_is_gone() {
-    let at = Connected::start("aircall", "sandbox-aircall", &[]).await;
+    let at = Connected::start("aircall", "sandbox-aircall", &["public_api"]).await;
     let all = calls(&at).await.unwrap();
     assert_eq!((all.len(), ids(&all).len()), (500, 500));
     let starts: Vec<_> = all.iter().map(|call| call["started_at"].as_i64().unwrap()).collect();

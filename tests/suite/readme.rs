@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use jeton::config::{Config, Flag, Sources};
 use jeton::model::time::SystemClock;
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::support::program::{Serving, exit_code, jeton, stderr};
 use crate::support::provider::sandbox;
 
 const README: &str = include_str!("../../README.md");
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../../examples/get_token.py");
 
 /// The README's blocks in a language.
@@ -44,6 +46,21 @@ fn the_demonstration_and_the_tests_are_where_the_readme_says() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/test");
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(scripts.metadata().unwrap().permissions().mode() & 0o111, 0o111);
+}
+
+#[test]
+fn every_documented_setting_is_known() {
+    let rows = CONFIGURATION.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let keys = rows.flat_map(|cell| cell.split(['`', ',', ' ']).filter(|key| !key.is_empty()));
+    let mut seen = 0;
+    for key in keys {
+        let key: &'static str = Box::leak(key.replace("ID", "github").into_boxed_str());
+        let flag = Flag { key, name: "a test", value: "?".to_owned() };
+        let said = Config::load(Sources::flags(vec![flag])).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!said.contains("unknown"), "{said}");
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen} keys");
 }
 
 /// A machine on which the README is followed.
@@ -137,13 +154,15 @@ async fn the_readme_can_be_followed_from_an_empty_directory_to_a_token() {
     command.arg("serve").envs(reader.environment.clone());
     let serving = Serving::of(command);
     let first = std::fs::read_to_string(reader.home.path().join("first-credentials.txt")).unwrap();
-    reader.become_client(&after(&first, "JETON_CLIENT_ID="), &after(&first, "JETON_CLIENT_SECRET="));
+    let admin = (after(&first, "JETON_CLIENT_ID="), after(&first, "JETON_CLIENT_SECRET="));
+    reader.become_client(&admin.0, &admin.1);
 
     let done = stdout(&reader.run(administer));
     assert_eq!(after(&done, "redirect_uri "), format!("{}/connect/github/callback", reader.url));
     let invitation = after(&done, "\nurl ");
     let (_, client) = done.rsplit_once("allow ").unwrap();
-    reader.become_client(&after(client, "\nclient_id "), &after(client, "\nclient_secret "));
+    let job = (after(client, "\nclient_id "), after(client, "\nclient_secret "));
+    reader.become_client(&job.0, &job.1);
 
     let mut ada = Jar::new();
     ada.accept(&invitation, "Ada").await;
@@ -166,6 +185,11 @@ async fn the_readme_can_be_followed_from_an_empty_directory_to_a_token() {
     provider.handle().revoke_grants_of("ada");
     let rejected = reader.run("jeton token acme github --rejected 1");
     assert_eq!(exit_code(&rejected), 78, "{}", stderr(&rejected));
+    reader.become_client(&admin.0, &admin.1);
+    let attention = reader.run("jeton connection list --needs-attention");
+    assert_eq!(exit_code(&attention), 78, "{}", stderr(&attention));
+    stdout(&reader.run("jeton connection delete acme github"));
+    reader.become_client(&job.0, &job.1);
     if has_requests() {
         let refused = reader.python();
         assert_eq!(exit_code(&refused), 78, "{}", stderr(&refused));
