@@ -56,7 +56,8 @@ fn every_documented_setting_is_known() {
     for key in keys {
         let key: &'static str = Box::leak(key.replace("ID", "github").into_boxed_str());
         let flag = Flag { key, name: "a test", value: "?".to_owned() };
-        let said = Config::load(Sources::flags(vec![flag])).map_or_else(|error| error.to_string(), |_| String::new());
+        let said = Config::load(Sources::flags(vec![flag]))
+            .map_or_else(|error| error.to_string(), |_| String::new());
         assert!(!said.contains("unknown"), "{said}");
         seen += 1;
     }
