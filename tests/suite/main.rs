@@ -5,11 +5,17 @@
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod extraction;
+#[cfg(test)]
+mod handout;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]
@@ -17,9 +23,13 @@ mod job;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
 mod scripted;

@@ -6,5 +6,7 @@ pub(crate) mod house;
 pub(crate) mod jar;
 pub(crate) mod peer;
 pub(crate) mod postgres;
+pub(crate) mod problem;
 pub(crate) mod program;
 pub(crate) mod provider;
+pub(crate) mod sql;

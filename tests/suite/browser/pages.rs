@@ -134,7 +134,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     flows(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 34, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 36, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -183,6 +183,8 @@ async fn signed_out(tour: &mut Tour) {
     tour.look("password-wrong").await;
     tour.open("password-gone", "/account/password/0193.nonsense").await;
     tour.open("not-found", "/nowhere/at/all/really").await;
+    let provider = tour.house.provider();
+    tour.open("sandbox", &provider).await;
     tour.open("explained", "/problems/reauthorization_required").await;
 }
 
@@ -207,6 +209,10 @@ async fn signed_in(tour: &mut Tour) {
 }
 
 async fn flows(tour: &mut Tour) {
+    tour.browser.open(&tour.at("/acme/sandbox/signup")).await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.find("#user").await;
+    tour.look("sandbox-consent").await;
     tour.consent("/acme/sandbox/signup", "mallory", "deny").await;
     tour.says("Access was denied").await;
     tour.look("denied").await;
@@ -230,7 +236,7 @@ async fn flows(tour: &mut Tour) {
     tour.look("confirm-kills-another").await;
     let provider = tour.house.sandbox.handle();
     provider.revoke_grants_of("alice");
-    tour.house.clock.advance(Duration::seconds(3600));
+    tour.house.broker.clock.advance(Duration::seconds(3600));
     assert_eq!(tour.house.binb_token("acme", "sandbox").await.0, 409);
     provider.set_faults(CLIENT, Faults::before(Trouble::invalid_client())).unwrap();
     assert_eq!(tour.house.binb_token("acme", "capped").await.0, 502);

@@ -61,7 +61,7 @@ async fn an_account_is_connected_in_chromium_refreshed_five_times_and_revoked() 
     assert_eq!(account_of(&house, &provider, &first).await, (200, "ada-at-peer".to_owned()));
     let mut seen = vec![first["access_token"].clone()];
     for generation in 2..=6 {
-        house.clock.advance(LIFETIME);
+        house.broker.clock.advance(LIFETIME);
         let (status, fresh) = house.binb_token("acme", "peer").await;
         assert_eq!((status, &fresh["generation"]), (200, &json!(generation)), "{fresh}");
         assert_eq!(account_of(&house, &provider, &fresh).await.0, 200);
@@ -71,7 +71,7 @@ async fn an_account_is_connected_in_chromium_refreshed_five_times_and_revoked() 
     assert_eq!(state(&house, &provider).await, (1, 5, 0), "one grant, five rotations, nothing sent twice");
 
     house.broker.http.post(format!("{}/_test/revoke", provider.url)).send().await.unwrap();
-    house.clock.advance(LIFETIME);
+    house.broker.clock.advance(LIFETIME);
     let (status, problem) = house.binb_token("acme", "peer").await;
     assert_eq!((status, &problem["code"]), (409, &json!("reauthorization_required")), "{problem}");
     assert_eq!((&problem["action"], &problem["reason"]), (&json!("reauthorize"), &json!("revoked")));

@@ -70,6 +70,8 @@ pub(crate) struct Broker {
     pub(crate) superadmin: (String, String),
     /// Makes a superadmin of whoever opens it.
     pub(crate) invitation_url: String,
+    /// Its time.
+    pub(crate) clock: Arc<ShiftedClock>,
     running: Running,
 }
 
@@ -88,7 +90,7 @@ impl Broker {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let config = home.config(&address, more);
-        let nature = Nature { clock, entropy: Arc::new(SystemEntropy) };
+        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
         let made = app::init(&config, nature.clone()).await.unwrap();
         let app = App::open(&config, nature).await.unwrap();
         let url = app.public_url().as_str().to_owned();
@@ -97,7 +99,26 @@ impl Broker {
         let superadmin = (made.client_id.to_string(), made.client_secret.expose_secret().to_owned());
         #[expect(clippy::disallowed_methods, reason = "the test is who the invitation was made for")]
         let invitation_url = made.invitation_url.expose_secret().to_owned();
-        Self { url, direct: format!("http://{address}"), http: http(), superadmin, invitation_url, running }
+        let direct = format!("http://{address}");
+        Self { url, direct, http: http(), superadmin, invitation_url, clock, running }
+    }
+
+    /// Another process's worth of broker on the database and keyring of `home`, by the same clock: a replica.
+    pub(crate) async fn replica(&self, home: &Home, more: &[(&'static str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let config = home.config(&address, more);
+        let nature = Nature { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let app = App::open(&config, nature).await.unwrap();
+        Self {
+            url: format!("http://{address}"),
+            direct: format!("http://{address}"),
+            http: http(),
+            superadmin: self.superadmin.clone(),
+            invitation_url: self.invitation_url.clone(),
+            clock: self.clock.clone(),
+            running: app.serve(listener).unwrap(),
+        }
     }
 
     pub(crate) fn at(&self, path: &str) -> String {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jeton::model::time::{ShiftedClock, SystemClock};
-use jeton::sandbox::{Counters, Sandbox};
+use jeton::sandbox::{Counters, Faults, Sandbox};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use super::app::{Broker, Home};
-use super::provider::sandbox;
+use super::provider::{consent, sandbox};
 
 /// The sandbox's plain client, and the secret of all of them.
 pub(crate) const CLIENT: &str = "sandbox-standard";
@@ -16,30 +16,93 @@ pub(crate) const CLIENT_SECRET: &str = "sandbox-secret";
 /// What everybody's password is.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// A broker that may call loopback, whose catalog's sandbox, GitHub and Aircall are the sandbox beside it.
+/// A broker that may call loopback, whose catalog's sandbox is the one beside it.
 pub(crate) struct House {
     pub(crate) broker: Broker,
     pub(crate) sandbox: Sandbox,
-    /// The broker's alone.
-    pub(crate) clock: Arc<ShiftedClock>,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 impl House {
     pub(crate) async fn start() -> Self {
-        let home = Home::sqlite();
-        let sandbox = sandbox(Arc::new(SystemClock));
-        let url = sandbox.url();
-        let base = url.as_str().trim_end_matches('/').to_owned();
-        let keys = [
-            ("outbound.allow_loopback", "true"),
-            ("connectors.sandbox.base_url", base.as_str()),
-            ("connectors.github.base_url", base.as_str()),
-            ("connectors.aircall.base_url", base.as_str()),
-        ];
+        // The provider lives by the machine's clock, so that only the broker's is shifted.
+        Self::with(Home::sqlite(), sandbox(Arc::new(SystemClock)), Arc::default(), &[]).await
+    }
+
+    /// One on each kind of database, where broker and provider live by one clock.
+    pub(crate) async fn each() -> Vec<Self> {
+        let mut houses = Vec::new();
+        for home in Home::each().await {
+            houses.push(Self::on(home, &[]).await);
+        }
+        houses
+    }
+
+    /// The same on one database, with these keys of the configuration beside.
+    pub(crate) async fn on(home: Home, more: &[(&'static str, &str)]) -> Self {
         let clock = Arc::new(ShiftedClock::default());
-        let broker = Broker::start_at(&home, clock.clone(), &keys).await;
-        Self { broker, sandbox, clock, home }
+        Self::with(home, sandbox(clock.clone()), clock, more).await
+    }
+
+    pub(crate) async fn with(
+        home: Home,
+        sandbox: Sandbox,
+        clock: Arc<ShiftedClock>,
+        more: &[(&'static str, &str)],
+    ) -> Self {
+        let keys = keys(&sandbox);
+        let keys: Vec<_> = keys.iter().map(|(k, v)| (*k, v.as_str())).chain(more.iter().copied()).collect();
+        let broker = Broker::start_at(&home, clock, &keys).await;
+        Self { broker, sandbox, home }
+    }
+
+    /// A replica of the broker.
+    pub(crate) async fn replica(&self, more: &[(&'static str, &str)]) -> Broker {
+        let keys = keys(&self.sandbox);
+        let keys: Vec<_> = keys.iter().map(|(k, v)| (*k, v.as_str())).chain(more.iter().copied()).collect();
+        self.broker.replica(&self.home, &keys).await
+    }
+
+    /// Lets time pass, for broker and provider alike where they have one clock.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.broker.clock.advance(time::Duration::seconds(seconds));
+    }
+
+    pub(crate) fn faults(&self, faults: Faults) {
+        self.sandbox.handle().set_faults(CLIENT, faults).unwrap();
+    }
+
+    /// How often a refresh token was presented to the provider, whatever came of it.
+    pub(crate) fn refreshes(&self) -> usize {
+        self.sandbox.handle().ledger().refresh_tokens.iter().map(|token| token.presented).sum()
+    }
+
+    /// An app with credentials of its own and a grant of Alice's, imported.
+    pub(crate) async fn connected_app(&self, app: &str) {
+        self.app(app, app).await;
+        self.credentials("sandbox", Some(app)).await;
+        self.import(app, "sandbox", &json!({})).await;
+    }
+
+    /// A fresh grant of the sandbox's plain client, imported with these keys of the request changed; what was sent.
+    pub(crate) async fn import(&self, app: &str, connector: &str, changes: &Value) -> Value {
+        let granted = consent(&self.sandbox, CLIENT).await;
+        let mut import = json!({
+            "access_token": granted["access_token"], "refresh_token": granted["refresh_token"],
+            "expires_in": granted["expires_in"],
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            import[key] = value.clone();
+        }
+        self.write(Method::POST, &format!("/apps/{app}/connections/{connector}/import"), &import).await;
+        import
+    }
+
+    /// A machine: its id and secret.
+    pub(crate) async fn client(&self, body: &Value) -> (String, String) {
+        let made = self.write(Method::POST, "/clients", body).await;
+        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        (text("client_id"), text("client_secret"))
     }
 
     /// The sandbox's address without a final slash.
@@ -85,7 +148,7 @@ impl House {
     pub(crate) async fn connector(&self, id: &str, changes: &Value) {
         let at = self.provider();
         let mut definition = json!({
-            "id": id, "display_name": id.to_uppercase(), "authorization_url": format!("{at}/authorize"),
+            "id": id, "display_name": format!("The {id}"), "authorization_url": format!("{at}/authorize"),
             "token_url": format!("{at}/token"), "scopes": ["read"], "issuer": at,
             "identity": {"url": format!("{at}/userinfo"), "id": "/sub", "label": "/email"},
         });
@@ -113,4 +176,17 @@ impl House {
         self.sandbox.stop().await;
         drop(self.home);
     }
+}
+
+/// What a broker must know of the sandbox beside it.
+pub(crate) fn keys(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
+    let base = sandbox.url().as_str().trim_end_matches('/').to_owned();
+    vec![
+        ("outbound.allow_loopback", "true".to_owned()),
+        ("connectors.sandbox.base_url", base.clone()),
+        ("connectors.github.base_url", base.clone()),
+        ("connectors.aircall.base_url", base.clone()),
+        ("connectors.github-app.base_url", base.clone()),
+        ("connectors.github-app.api_base_url", base),
+    ]
 }

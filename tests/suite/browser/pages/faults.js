@@ -40,12 +40,17 @@ const light = (color) => {
     part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
+// What the browser paints where a page paints nothing.
+const probe = document.body.appendChild(document.createElement('i'));
+probe.style.backgroundColor = 'Canvas';
+const canvas = getComputedStyle(probe).backgroundColor;
+probe.remove();
 const ground = (element) => {
   for (let at = element; at; at = at.parentElement) {
     const color = getComputedStyle(at).backgroundColor;
     if ((numbers(color)[3] ?? 1) > 0) return color;
   }
-  return getComputedStyle(document.body).colorScheme === 'dark' ? 'rgb(0,0,0)' : 'rgb(255,255,255)';
+  return canvas;
 };
 const contrast = (one, other) => {
   const [dim, bright] = [light(one), light(other)].sort((a, b) => a - b);
