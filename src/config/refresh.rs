@@ -10,6 +10,8 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// How tokens are refreshed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
+    /// Provider calls under way at once.
+    pub concurrency: u32,
     /// How long a claim on a connection holds.
     pub lease: Duration,
 }
@@ -39,7 +41,6 @@ pub(super) fn read(reader: &mut Reader) -> (Timeouts, Refresh) {
     if connect > whole {
         reader.refuse("refresh.connect_timeout_s", "must not be longer than `refresh.timeout_s`");
     }
-    reader.number("refresh.concurrency", 1..=10_000);
-    reader.unsupported("refresh.concurrency");
-    (Timeouts { connect, whole }, Refresh { lease })
+    let concurrency = reader.number("refresh.concurrency", 1..=10_000).unwrap_or(64);
+    (Timeouts { connect, whole }, Refresh { concurrency, lease })
 }

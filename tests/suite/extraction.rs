@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::support::house::{CLIENT_SECRET, House};
 use crate::support::jar::Jar;
 
-#[expect(dead_code, reason = "its `main` is the program's")]
+#[expect(dead_code, clippy::duplicate_mod, reason = "each job has the whole of `job`, and a `main`")]
 #[path = "../../examples/aircall_calls.rs"]
 mod aircall_calls;
-#[expect(dead_code, reason = "its `main` is the program's")]
+#[expect(dead_code, clippy::duplicate_mod, reason = "each job has the whole of `job`, and a `main`")]
 #[path = "../../examples/github_repos.rs"]
 mod github_repos;
 

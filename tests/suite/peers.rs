@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::app::Home;
 use crate::support::house::{CLIENT, CLIENT_SECRET, House};
 use crate::support::jar::Jar;
+use crate::support::peer::skipped;
 use crate::support::postgres;
 use crate::support::problem::read;
 use crate::support::sql::Sql;
@@ -32,8 +33,8 @@ async fn until_sent(house: &House, times: usize) {
 #[tokio::test]
 async fn a_provider_slower_than_the_lock_does_not_get_the_token_twice() {
     if !postgres::is_here() {
-        println!("skipped: two brokers on one PostgreSQL: JETON_TEST_POSTGRES_URL names none");
-        return;
+        return skipped("two brokers on one PostgreSQL: JETON_TEST_POSTGRES_URL names none")
+            .unwrap_or_default();
     }
     let keys = [("refresh.lease_s", "6"), ("refresh.timeout_s", "1"), ("refresh.connect_timeout_s", "1")];
     let house = House::on(Home::postgres().await, &keys).await;
@@ -60,8 +61,8 @@ async fn a_provider_slower_than_the_lock_does_not_get_the_token_twice() {
 #[tokio::test]
 async fn a_slow_provider_gets_the_token_once_from_two_brokers() {
     if !postgres::is_here() {
-        println!("skipped: two brokers on one PostgreSQL: JETON_TEST_POSTGRES_URL names none");
-        return;
+        return skipped("two brokers on one PostgreSQL: JETON_TEST_POSTGRES_URL names none")
+            .unwrap_or_default();
     }
     let house = House::on(Home::postgres().await, &[]).await;
     let replica = house.replica(&[]).await;
