@@ -122,7 +122,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
     let settings = keeper::Settings {
         lease: config.refresh.lease,
         provider_timeout: config.outbound.timeout,
-        concurrency: config.refresh.concurrency,
+        concurrency: keeper::Settings::default().concurrency,
     };
     Arc::new(SecretsKeeper::new(parts, settings))
 }
