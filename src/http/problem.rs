@@ -261,3 +261,20 @@ impl std::fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_no_contract_can_write_is_written_as_the_nearest_that_it_can() {
+        let read = |text: &str| {
+            time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap()
+        };
+        let before = read("0000-01-01T00:00:00+23:59");
+        let after = read("9999-12-31T23:59:59-23:59");
+        assert_eq!(rfc3339(before), "0000-01-01T00:00:00Z");
+        assert_eq!(rfc3339(after), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(read("2026-01-02T03:04:05.9+01:00")), "2026-01-02T02:04:05Z");
+    }
+}
