@@ -18,6 +18,7 @@ use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 use crate::store::Conn;
 use crate::store::users::UserChange;
+use crate::vault::Vault;
 
 /// Unless another time is asked for.
 const LIFE: Duration = Duration::days(7);
@@ -131,7 +132,7 @@ impl People {
         let ticket = Ticket::parse(token).ok_or(Error::Unusable)?;
         let conn = self.tools.store.conn();
         let (invitation, hash) = conn.find_open_invitation(ticket.id).await?.ok_or(Error::Unusable)?;
-        if !self.tools.fits("invitation", &ticket, &hash) {
+        if !self.tools.fits("invitation", &ticket, &subject(&invitation), &hash) {
             return Err(Error::Unusable);
         }
         let app_name = match invitation.offer.app() {
@@ -243,7 +244,8 @@ impl People {
             expires_at,
             accepted_at: None,
         };
-        conn.insert_invitation(&new, self.tools.hash("invitation", &ticket)).await?;
+        let hash = self.tools.hash("invitation", &ticket, &subject(&new));
+        conn.insert_invitation(&new, hash).await?;
         Ok(self.link("/invitations", &ticket, expires_at))
     }
 
@@ -260,4 +262,11 @@ impl People {
         }
         Ok(name)
     }
+}
+
+/// What the link of an invitation speaks for: what it gives, and to whom.
+fn subject(invitation: &Invitation) -> Vec<u8> {
+    let app = invitation.offer.app().map(AppId::as_str).unwrap_or_default();
+    let email = invitation.email.as_ref().map(Email::as_str).unwrap_or_default();
+    Vault::row(&[app.as_bytes(), email.as_bytes(), invitation.offer.role().as_bytes()])
 }

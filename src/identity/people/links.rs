@@ -60,7 +60,7 @@ impl People {
     pub(super) async fn insert_link(&self, conn: Conn<'_>, user: UserId) -> Result<Link, Error> {
         conn.delete_password_links_of(user).await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("password_link", &ticket);
+        let hash = self.tools.hash("password_link", &ticket, user.0.as_bytes());
         conn.insert_password_link(ticket.id, user, hash, micros(LIFE)).await?;
         Ok(self.link("/account/password", &ticket, self.now() + LIFE))
     }
@@ -69,7 +69,7 @@ impl People {
         let ticket = Ticket::parse(token).ok_or(Error::Unusable)?;
         let conn = self.tools.store.conn();
         let (user, hash) = conn.find_password_link(ticket.id).await?.ok_or(Error::Unusable)?;
-        if !self.tools.fits("password_link", &ticket, &hash) {
+        if !self.tools.fits("password_link", &ticket, user.0.as_bytes(), &hash) {
             return Err(Error::Unusable);
         }
         let user = conn.find_user(user).await?.filter(|user| !user.disabled).ok_or(Error::Unusable)?;
