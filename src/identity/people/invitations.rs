@@ -92,12 +92,13 @@ impl People {
     }
 
     /// The invitation of the first superadmin, for `init` and `recover`, inside the caller's transaction (which
-    /// records it). Without an address whoever opens it chooses a login name.
+    /// records it); earlier ones end. Without an address whoever opens it chooses a login name.
     pub async fn first_superadmin_invitation(
         &self,
         conn: Conn<'_>,
         email: Option<Email>,
     ) -> Result<Link, Error> {
+        conn.delete_instance_invitations().await?;
         self.insert(conn, Offer::Superadmin, email, Vec::new(), &Actor::System, LIFE).await
     }
 
