@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Error, Link, People, covered, event, micros};
+use super::{Error, Link, People, covered, covered_in_apps, event, micros};
 use crate::identity::Superadmin;
 use crate::identity::password::check_rules;
 use crate::identity::session::Opened;
@@ -21,6 +21,7 @@ impl People {
         let tx = self.tools.store.begin().await?;
         let user = tx.conn().find_user(id).await?.ok_or(Error::NotFound)?;
         covered(by, user.role)?;
+        covered_in_apps(tx.conn(), by, id).await?;
         let link = self.insert_link(tx.conn(), id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
         tx.commit().await?;
