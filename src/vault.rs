@@ -224,6 +224,17 @@ impl Vault {
         self.hash_secret(table, column, row, secret).0.ct_eq(stored).into()
     }
 
+    /// The keyed hash that makes the public members of a signing key ours.
+    pub fn hash_public_key(&self, kid: Uuid, jwk: &str) -> KeyedHash {
+        self.hash("signing_key", "public_mac", kid.as_bytes(), jwk.as_bytes())
+    }
+
+    /// Whether this process's instance made these public members of a signing key; in constant time.
+    pub fn is_own_public_key(&self, kid: Uuid, jwk: &str, stored: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.hash_public_key(kid, jwk).0.ct_eq(stored).into()
+    }
+
     fn data_key(&self, wrapped: &WrappedKey) -> Result<Arc<Unwrapped>, Error> {
         if let Some(hit) = self.unwrapped.get(&wrapped.id)
             && hit.wrapped == *wrapped
