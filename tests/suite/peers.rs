@@ -259,10 +259,10 @@ async fn an_error_in_a_200_is_a_refusal_and_not_our_500() {
 async fn the_word_error_in_an_answer_is_no_error() {
     for house in House::each().await {
         house.connected_app("acme").await;
-        house.faults(Faults { scope: Some("read error.log".into()), ..Faults::default() });
+        house.faults(Faults { scope: Some("error.log read".into()), ..Faults::default() });
         house.pass(7_200);
         let (status, handed) = get(&house, "").await;
-        assert_eq!((status, &handed["scope"]), (200, &json!("read error.log")), "{}", house.home.name);
+        assert_eq!((status, &handed["scope"]), (200, &json!("error.log read")), "{}", house.home.name);
         house.stop().await;
     }
 }

@@ -113,7 +113,10 @@ impl Broker {
     pub(crate) async fn replica(&self, home: &Home, more: &[(&'static str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let config = home.config(&address, more);
+        // Both are known by the first one's name.
+        let mut keys = vec![("public_url", self.url.as_str())];
+        keys.extend_from_slice(more);
+        let config = home.config(&address, &keys);
         let nature = Nature { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) };
         let app = App::open(&config, nature).await.unwrap();
         Self {

@@ -42,6 +42,11 @@ impl Jar {
         Self { http: http(), cookies: BTreeMap::new() }
     }
 
+    /// What the browser would send along: the values of its cookies.
+    pub(crate) fn cookies(&self) -> Vec<String> {
+        self.cookies.values().cloned().collect()
+    }
+
     pub(crate) async fn get(&mut self, url: &str) -> Seen {
         self.get_with(url, &[]).await
     }

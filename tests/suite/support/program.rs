@@ -28,6 +28,8 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// `jeton serve`, ended when the test ends.
 pub(crate) struct Serving {
     pub(crate) url: String,
+    /// The listener, for what stands in front of the public URL.
+    pub(crate) direct: String,
     child: Child,
     lines: Option<std::thread::JoinHandle<String>>,
 }
@@ -35,8 +37,14 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it on a free port and waits until it says where it serves.
     pub(crate) fn start(home: &Home) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// The same with more of the configuration, as keys and values of the environment.
+    pub(crate) fn start_with(home: &Home, more: &[(&str, &str)]) -> Self {
         let mut command = jeton(home);
         command.arg("serve").args(home.flags()).args(["--listen", "127.0.0.1:0"]).env("JETON_LOG", "trace");
+        command.envs(more.iter().copied());
         Self::of(command)
     }
 
@@ -45,15 +53,17 @@ impl Serving {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut head = String::new();
-        let url = loop {
+        let (url, direct) = loop {
             let line = lines.next().unwrap_or_else(|| panic!("it ended before it served:\n{head}"));
             head.push_str(&line);
             if let Some((_, rest)) = line.split_once(" serving ") {
-                break rest.split(' ').next().unwrap().to_owned();
+                let mut words = rest.split(' ');
+                let url = words.next().unwrap().to_owned();
+                break (url, format!("http://{}", words.nth(1).unwrap()));
             }
         };
         let rest = std::thread::spawn(move || lines.fold(head, |all, line| all + &line + "\n"));
-        Self { url, child, lines: Some(rest) }
+        Self { url, direct, child, lines: Some(rest) }
     }
 
     /// Asks it to end as a service manager does; its exit code and all it logged.
