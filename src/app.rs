@@ -178,7 +178,7 @@ impl App {
     /// Serves on a listener until it is stopped; from within a tokio runtime.
     pub fn serve(self, listener: TcpListener) -> Result<Running, Error> {
         let address = listener.local_addr().map_err(Error::Server)?;
-        let upkeep = Upkeep::start(Arc::clone(&self.services.signup));
+        let upkeep = Upkeep::start(Arc::clone(&self.services.signup), Arc::clone(&self.services.keeper));
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
         Ok(Running { server, upkeep, store: self.store })

@@ -26,7 +26,7 @@ use crate::audit::Audit;
 use crate::identity::MayReceive;
 use crate::model::app::{AppId, AppState};
 use crate::model::connection::{
-    Connection, Degraded, DegradedCode, Flow, Freshness, Reason, Refusal, Request, State,
+    Connection, Degraded, DegradedCode, Flow, Freshness, LastError, Reason, Refusal, Request, State,
 };
 use crate::model::connector::{ConnectorId, Definition, Policy};
 use crate::model::entropy::Entropy;
@@ -261,27 +261,29 @@ impl SecretsKeeper {
         let policy = definition.policy();
         let started = Instant::now();
         let mut generation_before = None;
-        let mut verdict = Verdict::Done;
+        let mut verdict = None;
         loop {
             let found = self.core.find(by.app(), by.connector(), flow).await?;
             let connection = &found.held.connection;
             let before = *generation_before.get_or_insert(connection.generation);
             let case = Case { policy: &policy, request: lifetime.request, found: &found };
-            match case.decide(&verdict) {
+            match case.decide(verdict.as_ref()) {
                 Freshness::Serve(degraded) => return self.hand_out(by, &case, degraded, before).await,
                 Freshness::Refuse(refusal) => return Err(case.refused(refusal)),
+                _ if connection.generation > before => return self.as_it_came(by, &case, before).await,
                 wanted @ (Freshness::Refresh | Freshness::Confirm) => {
                     let patience = case.patience(lifetime.wait).saturating_sub(started.elapsed());
-                    let trouble = verdict.trouble();
-                    if trouble.is_some() || patience.is_zero() {
+                    let trouble = verdict.as_ref().and_then(Verdict::trouble);
+                    // Who waits for nothing still lets a refresh begin.
+                    if trouble.is_some() || (verdict.is_some() && patience.is_zero()) {
                         return match case.contented() {
                             true => self.hand_out(by, &case, trouble.map(|t| case.degraded(t)), before).await,
                             false => Err(case.out_of_luck(trouble)),
                         };
                     }
                     let want_proof = wanted == Freshness::Confirm;
-                    let target = refresh::Target::new(&definition, connection.clone(), want_proof);
-                    verdict = self.flights.board(&self.core, target, patience).await;
+                    let target = refresh::Target::new(&definition, connection.clone(), want_proof, found.now);
+                    verdict = Some(self.flights.board(&self.core, target, patience).await);
                 }
             }
         }
@@ -296,6 +298,22 @@ impl SecretsKeeper {
     /// Lets no new flight begin and waits until those under way have landed, at most `limit`.
     pub async fn drain(&self, limit: Duration) {
         self.flights.drain(limit).await;
+    }
+
+    /// A set that came while the caller waited and still gives less than was asked (the provider answers with
+    /// shorter lives than before): another refresh would bring no more.
+    async fn as_it_came(
+        &self,
+        by: &MayReceive,
+        case: &Case<'_>,
+        before: Generation,
+    ) -> Result<HandedToken, Error> {
+        if case.contented() {
+            return self.hand_out(by, case, None, before).await;
+        }
+        let until = case.connection().guaranteed_until(case.policy);
+        let max_ttl = until.map_or(0, |until| (until - case.found.now).whole_seconds().max(0));
+        Err(Error::TtlUnsatisfiable { max_ttl })
     }
 
     async fn hand_out(
@@ -345,14 +363,19 @@ impl Case<'_> {
     }
 
     /// The row's answer, unless the flight just told that the rejected token works.
-    fn decide(&self, verdict: &Verdict) -> Freshness {
-        let decision = Freshness::of(self.connection(), self.policy, self.request, self.found.now);
-        match (&decision, verdict, &self.connection().token_set) {
-            (Freshness::Confirm, Verdict::NotConfirmed(set), Some(current)) if *set == current.id => {
-                let code = DegradedCode::RejectionNotConfirmed;
-                Freshness::Serve(Some(Degraded { code, since: self.found.now }))
+    fn decide(&self, verdict: Option<&Verdict>) -> Freshness {
+        let (connection, now) = (self.connection(), self.found.now);
+        let current = connection.token_set.as_ref().map(|set| set.id);
+        match verdict {
+            Some(Verdict::NotConfirmed(set)) if current == Some(*set) => {
+                let warning = Degraded { code: DegradedCode::RejectionNotConfirmed, since: now };
+                Freshness::despite(connection, self.policy, self.request, now, warning)
             }
-            _ => decision,
+            Some(Verdict::Confirmed(set)) if current == Some(*set) && connection.state == State::Active => {
+                let until = connection.retry_at.max(connection.sending.resend_after).unwrap_or(now);
+                Freshness::Refuse(Refusal::BackingOff { until })
+            }
+            _ => Freshness::of(connection, self.policy, self.request, now),
         }
     }
 
@@ -397,12 +420,10 @@ impl Case<'_> {
                 retry_after: self.seconds_until(until),
                 current_expires_in: self.current_expires_in(),
             },
-            Refusal::BackingOff { until } if outcome::is_ours(&self.last_code()) => {
-                Error::ProviderUnavailable {
-                    retry_after: self.seconds_until(until),
-                    current_expires_in: self.current_expires_in(),
-                }
-            }
+            Refusal::BackingOff { until } if self.provider_is_away() => Error::ProviderUnavailable {
+                retry_after: self.seconds_until(until),
+                current_expires_in: self.current_expires_in(),
+            },
             Refusal::BackingOff { .. } => Error::Misconfigured { provider_error: self.last_code() },
         }
     }
@@ -432,6 +453,10 @@ impl Case<'_> {
             Some(Trouble::Storage) => Error::Store(crate::store::Error::Interrupted),
             Some(Trouble::Full) => Error::Overloaded,
         }
+    }
+
+    fn provider_is_away(&self) -> bool {
+        self.connection().last_error.as_ref().is_none_or(LastError::is_ours)
     }
 
     fn last_code(&self) -> String {

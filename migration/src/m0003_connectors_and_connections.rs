@@ -192,6 +192,7 @@ async fn token_set(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(boolean("current"))
                 .col(boolean("spent"))
                 .col(big_integer_null("superseded_at"))
+                .col(boolean("deleted"))
                 .col(boolean("revoke_pending"))
                 .primary_key(Index::create().col("id"))
                 .to_owned(),

@@ -1,4 +1,4 @@
-//! What is tidied up without anybody asking? Consents that nobody finished.
+//! What is tidied up without anybody asking? Consents that nobody finished, and tokens a deletion left alive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::keeper::SecretsKeeper;
 use crate::signup::Signup;
 
 const PAUSE: Duration = Duration::from_secs(60);
@@ -18,9 +19,9 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn start(signup: Arc<Signup>) -> Self {
+    pub(super) fn start(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run(signup, stopped)) }
+        Self { stop, task: tokio::spawn(run(signup, keeper, stopped)) }
     }
 
     /// Waits for the round under way.
@@ -33,7 +34,7 @@ impl Upkeep {
     }
 }
 
-async fn run(signup: Arc<Signup>, mut stopped: oneshot::Receiver<()>) {
+async fn run(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, mut stopped: oneshot::Receiver<()>) {
     while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
         match signup.expire_abandoned().await {
             Ok(done) if done == Default::default() => {}
@@ -45,6 +46,13 @@ async fn run(signup: Arc<Signup>, mut stopped: oneshot::Receiver<()>) {
             ),
             Err(error) => {
                 warn!(%error, "consents that nobody finished could not be ended; tried again later")
+            }
+        }
+        match keeper.revoke_leftovers().await {
+            Ok(0) => {}
+            Ok(connections) => info!(connections, "revoked what deletions had left alive at providers"),
+            Err(error) => {
+                warn!(%error, "tokens of deleted connections could not be revoked; tried again later")
             }
         }
     }

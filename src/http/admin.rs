@@ -18,10 +18,10 @@ mod tests;
 mod times;
 pub(in crate::http) mod users;
 
+use actix_web::Resource;
 use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource};
-use actix_web::{Resource, web};
 
-use crate::http::problem::{Answer, Code, Problem};
+use crate::http::server::only;
 
 pub(in crate::http) use self::link::{LinkResponse, read_email};
 pub(in crate::http) use self::may::{
@@ -37,62 +37,62 @@ pub fn routes(cfg: &mut ServiceConfig) {
 }
 
 fn app_routes(cfg: &mut ServiceConfig) {
-    cfg.service(at("/apps").route(get().to(apps::list_apps)).route(post().to(apps::create_app)))
+    cfg.service(at("/apps", "GET, POST").route(get().to(apps::list_apps)).route(post().to(apps::create_app)))
         .service(
-            at("/apps/{app_id}")
+            at("/apps/{app_id}", "GET, PATCH, DELETE")
                 .route(get().to(apps::read_app))
                 .route(patch().to(apps::change_app))
                 .route(delete().to(apps::delete_app)),
         )
         .service(
-            at("/apps/{app_id}/members")
+            at("/apps/{app_id}/members", "GET, POST")
                 .route(get().to(members::list_members))
                 .route(post().to(members::put_member)),
         )
-        .service(at("/apps/{app_id}/members/{user_id}").route(delete().to(members::delete_member)))
+        .service(at("/apps/{app_id}/members/{user_id}", "DELETE").route(delete().to(members::delete_member)))
         .service(
-            at("/apps/{app_id}/invitations")
+            at("/apps/{app_id}/invitations", "GET, POST")
                 .route(get().to(invitations::list_invitations))
                 .route(post().to(invitations::create_invitation)),
         )
         .service(
-            at("/apps/{app_id}/invitations/{invitation_id}")
+            at("/apps/{app_id}/invitations/{invitation_id}", "DELETE")
                 .route(delete().to(invitations::delete_invitation)),
         )
-        .service(at("/connections").route(get().to(connections::list_connections)))
-        .service(at("/apps/{app_id}/connections").route(get().to(connections::list_app_connections)))
+        .service(at("/connections", "GET").route(get().to(connections::list_connections)))
+        .service(at("/apps/{app_id}/connections", "GET").route(get().to(connections::list_app_connections)))
         .service(
-            at("/apps/{app_id}/connections/{connector}")
+            at("/apps/{app_id}/connections/{connector}", "GET, PATCH, DELETE")
                 .route(get().to(connections::read_connection))
                 .route(patch().to(connections::change_connection))
                 .route(delete().to(connections::delete_connection)),
         )
         .service(
-            at("/apps/{app_id}/connections/{connector}/import")
+            at("/apps/{app_id}/connections/{connector}/import", "POST")
                 .route(post().to(connections::import_connection)),
         );
 }
 
 fn connector_routes(cfg: &mut ServiceConfig) {
     cfg.service(
-        at("/connectors")
+        at("/connectors", "GET, POST")
             .route(get().to(connectors::list_connectors))
             .route(post().to(connectors::create_connector)),
     )
     .service(
-        at("/connectors/{connector}")
+        at("/connectors/{connector}", "GET, PUT, DELETE")
             .route(get().to(connectors::read_connector))
             .route(put().to(connectors::replace_connector))
             .route(delete().to(connectors::delete_connector)),
     )
     .service(
-        at("/connectors/{connector}/credentials")
+        at("/connectors/{connector}/credentials", "GET, PUT, DELETE")
             .route(get().to(credentials::read_credentials))
             .route(put().to(credentials::put_credentials))
             .route(delete().to(credentials::delete_credentials)),
     )
     .service(
-        at("/apps/{app_id}/connectors/{connector}/credentials")
+        at("/apps/{app_id}/connectors/{connector}/credentials", "GET, PUT, DELETE")
             .route(get().to(credentials::read_app_credentials))
             .route(put().to(credentials::put_app_credentials))
             .route(delete().to(credentials::delete_app_credentials)),
@@ -101,36 +101,39 @@ fn connector_routes(cfg: &mut ServiceConfig) {
 
 fn identity_routes(cfg: &mut ServiceConfig) {
     cfg.service(
-        at("/clients").route(get().to(clients::list_clients)).route(post().to(clients::create_client)),
+        at("/clients", "GET, POST")
+            .route(get().to(clients::list_clients))
+            .route(post().to(clients::create_client)),
     )
     .service(
-        at("/clients/{client_id}")
+        at("/clients/{client_id}", "GET, PATCH, DELETE")
             .route(get().to(clients::read_client))
             .route(patch().to(clients::change_client))
             .route(delete().to(clients::delete_client)),
     )
-    .service(at("/clients/{client_id}/secrets").route(post().to(clients::create_client_secret)))
-    .service(at("/clients/{client_id}/secrets/{secret_id}").route(delete().to(clients::delete_client_secret)))
-    .service(at("/users").route(get().to(users::list_users)).route(post().to(users::create_user)))
+    .service(at("/clients/{client_id}/secrets", "POST").route(post().to(clients::create_client_secret)))
     .service(
-        at("/users/{user_id}")
+        at("/clients/{client_id}/secrets/{secret_id}", "DELETE")
+            .route(delete().to(clients::delete_client_secret)),
+    )
+    .service(
+        at("/users", "GET, POST").route(get().to(users::list_users)).route(post().to(users::create_user)),
+    )
+    .service(
+        at("/users/{user_id}", "GET, PATCH, DELETE")
             .route(get().to(users::read_user))
             .route(patch().to(users::change_user))
             .route(delete().to(users::delete_user)),
     )
-    .service(at("/users/{user_id}/password-link").route(post().to(users::create_password_link)))
+    .service(at("/users/{user_id}/password-link", "POST").route(post().to(users::create_password_link)))
     .service(
-        at("/users/{user_id}/sessions")
+        at("/users/{user_id}/sessions", "GET, DELETE")
             .route(get().to(users::list_user_sessions))
             .route(delete().to(users::delete_user_sessions)),
     );
 }
 
-/// A resource under `/admin/v1`; its other methods are answered by a problem.
-fn at(path: &str) -> Resource {
-    resource(format!("/admin/v1{path}")).default_service(web::to(method_not_allowed))
-}
-
-async fn method_not_allowed() -> Answer {
-    Err(Problem::new(Code::MethodNotAllowed))
+/// A resource under `/admin/v1` that takes these methods; others are answered by a problem.
+fn at(path: &str, methods: &'static str) -> Resource {
+    resource(format!("/admin/v1{path}")).default_service(only(methods))
 }

@@ -125,12 +125,12 @@ impl SecretsKeeper {
         if import == Some(None) {
             // Not known, and not made up: where the lifetime is known it is due at once.
             let learnt = existing.as_ref().and_then(|connection| connection.lifetime);
-            let known = definition.policy().lifetime.or(learnt).is_some();
+            let known = definition.policy().refreshes && definition.policy().lifetime.or(learnt).is_some();
             set.expires_at = None;
             set.initial_life = None;
             set.refresh_due_at = (known && set.refresh.is_some()).then_some(adoption.sent_at);
         }
-        let generation = rows.adopt(&self.connection_of(adoption, id, import.is_some()), &set).await?;
+        let generation = rows.adopt(&self.connection_of(adoption, id, existing.as_deref()), &set).await?;
         let event = Event { token_set: Some(set.id), ..adopted_event(adoption) };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
@@ -139,8 +139,13 @@ impl SecretsKeeper {
         Ok(generation)
     }
 
-    fn connection_of(&self, adoption: &Adoption, id: Uuid, import: bool) -> NewConnection {
+    fn connection_of(&self, adoption: &Adoption, id: Uuid, existing: Option<&Connection>) -> NewConnection {
         let account = adoption.account.as_ref();
+        let import = matches!(adoption.kind, AdoptionKind::Import { .. });
+        // An import brings tokens only: the variables given at signup stay.
+        let mut variables =
+            existing.filter(|_| import).map(|existing| existing.variables.clone()).unwrap_or_default();
+        variables.extend(adoption.variables.clone());
         let lifetime = adoption.grant.expires_in.filter(|_| !import).map(time::Duration::seconds);
         NewConnection {
             id,
@@ -151,7 +156,7 @@ impl SecretsKeeper {
             account_fingerprint: account
                 .map(|account| account_fingerprint(&self.core.parts.vault, &adoption.connector, &account.id)),
             account_label: account.map(|account| account.label.clone()),
-            variables: adoption.variables.clone(),
+            variables,
             credentials: adoption.credentials,
             lifetime,
         }
@@ -199,9 +204,10 @@ impl SecretsKeeper {
     ) -> Result<Option<Generation>, Error> {
         let Some(token) = &adoption.grant.refresh_token else { return Ok(None) };
         let fingerprint = seal::refresh_fingerprint(&self.core.parts.vault, token);
+        tx.conn().lock_fingerprint(fingerprint).await?;
         let holders = tx.conn().find_refresh_holders(fingerprint).await?;
         let own = |connection: Uuid| existing.is_some_and(|existing| existing.id == connection);
-        if holders.iter().any(|holder| holder.current && !holder.revoke_pending && !own(holder.connection)) {
+        if holders.iter().any(|holder| holder.current && !holder.deleted && !own(holder.connection)) {
             return Err(Error::DuplicateGrant);
         }
         let mut ours = holders.iter().filter(|holder| own(holder.connection)).peekable();
@@ -209,8 +215,7 @@ impl SecretsKeeper {
         if connection.state == State::Active && ours.clone().any(|holder| holder.current) {
             return Ok(Some(connection.generation));
         }
-        let spendable =
-            !connection.is_strict(&definition.policy()) && !ours.any(|holder| holder.revoke_pending);
+        let spendable = !connection.is_strict(&definition.policy()) && !ours.any(|holder| holder.deleted);
         if spendable { Ok(None) } else { Err(Error::AlreadySpent) }
     }
 }

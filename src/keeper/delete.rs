@@ -76,6 +76,20 @@ impl SecretsKeeper {
         Ok(Deletion { flow: connection.flow, revocation })
     }
 
+    /// Revokes what deletions left marked: a provider that was down then, or a refresh that landed afterwards.
+    /// Says how many connections have nothing marked any more.
+    pub async fn revoke_leftovers(&self) -> Result<usize, Error> {
+        let mut done = 0;
+        for connection in self.core.parts.store.conn().list_connections_to_revoke(100).await? {
+            let Some(definition) = self.core.parts.registry.find(connection.connector.as_str()).await? else {
+                continue;
+            };
+            let result = self.revoke_pending(&definition, &connection).await?;
+            done += usize::from(result != RevocationResult::Failed);
+        }
+        Ok(done)
+    }
+
     /// Revokes the marked sets of a connection at the provider and clears the mark of those that are done.
     async fn revoke_pending(
         &self,

@@ -24,6 +24,8 @@ pub(super) enum Verdict {
     Done,
     /// The provider says that the rejected token of this set works.
     NotConfirmed(TokenSetId),
+    /// The provider refuses the token of this set, and the refresh did not succeed.
+    Confirmed(TokenSetId),
     /// Nothing was sent, and the row does not tell why.
     Failed(Trouble),
 }
@@ -32,7 +34,7 @@ impl Verdict {
     pub(super) fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Failed(trouble) => Some(*trouble),
-            Self::Done | Self::NotConfirmed(_) => None,
+            Self::Done | Self::NotConfirmed(_) | Self::Confirmed(_) => None,
         }
     }
 }

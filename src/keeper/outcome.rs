@@ -6,33 +6,28 @@ use time::OffsetDateTime;
 use tracing::{error, info, warn};
 
 use crate::connectors::Error as ProviderError;
-use crate::model::connection::Reason;
+use crate::model::connection::{RATE_LIMITED, Reason, UNAVAILABLE};
 use crate::model::connector::Grant;
-use crate::model::secret::Secret;
 use crate::store::leases::{Claim, Spent};
 use crate::store::token_sets::{Learnt, NewTokenSet, Stored};
 
-use super::refresh::{Trip, event};
+use super::refresh::{Kept, Trip, event};
 use super::{Error, seal};
-
-/// Codes of ours in `last_error`; any other is the provider's OAuth error code.
-pub(super) const UNAVAILABLE: &str = "provider_unavailable";
-const LIMITED: &str = "rate_limited";
-
-/// Whether a recorded code means "the provider cannot be used", not "it refuses the request".
-pub(super) fn is_ours(code: &str) -> bool {
-    code == UNAVAILABLE || code == LIMITED
-}
 
 /// Longest wait a provider's `Retry-After` is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// Codes that say the grant is gone.
+fn is_refusal(code: &str) -> bool {
+    matches!(code, "invalid_grant" | "bad_refresh_token")
+}
+
 impl Trip<'_> {
     /// Records the answer; what could not be recorded stays ambiguous, and the lease lapses by itself.
-    pub(super) async fn record(&self, claim: &Claim, sent: Secret, answer: Result<Grant, ProviderError>) {
+    pub(super) async fn record(&self, claim: &Claim, kept: Kept, answer: Result<Grant, ProviderError>) {
         let connection = &self.target.connection;
         match answer {
-            Ok(grant) => self.keep(claim, &sent, grant).await,
+            Ok(grant) => self.keep(claim, kept, grant).await,
             Err(failure) => {
                 let recorded = self.record_failure(claim, &failure).await;
                 warn!(app.id = %connection.app, connector = %connection.connector, flow = %connection.flow, %failure,
@@ -57,29 +52,31 @@ impl Trip<'_> {
                 (rows.record_refusal(self.attempt, reason.as_str(), code).await?, "reauthorization_required")
             }
             ProviderError::ClientRejected { code } => {
-                let version = self.opened.version;
-                let parked = rows.record_misconfigured(self.attempt, version, code).await?;
-                let recorded = parked || rows.release(self.attempt).await?;
+                let refused = (self.opened.id, self.opened.version);
+                let parked = rows.record_misconfigured(self.attempt, refused, code).await?;
+                // The credentials have changed meanwhile: tried again with the new ones, a little later.
+                let at = Some(self.retry_at(claim, None));
+                let recorded = parked || rows.record_failure(self.attempt, Spent::No, code, at).await?;
                 (recorded, "provider_misconfigured")
             }
             ProviderError::RequestRejected { code, .. } => {
-                let at = self.retry_at(None);
-                (
-                    rows.record_failure(self.attempt, Spent::No, code, Some(at)).await?,
-                    "provider_misconfigured",
-                )
+                // A refusal of the grant under a status that only a gateway gives is not to be believed either way.
+                let spent = if is_refusal(code) { Spent::Unknown } else { Spent::No };
+                let at = Some(self.retry_at(claim, None));
+                (rows.record_failure(self.attempt, spent, code, at).await?, "provider_misconfigured")
             }
             ProviderError::RateLimited { retry_after } => {
-                let at = self.retry_at(*retry_after);
-                (rows.record_failure(self.attempt, Spent::No, LIMITED, Some(at)).await?, LIMITED)
+                let at = self.retry_at(claim, *retry_after);
+                (rows.record_failure(self.attempt, Spent::No, RATE_LIMITED, Some(at)).await?, RATE_LIMITED)
             }
             ProviderError::NotSent { .. } | ProviderError::Definition(_) => {
-                let at = self.retry_at(None);
+                let at = self.retry_at(claim, None);
                 (rows.record_failure(self.attempt, Spent::No, UNAVAILABLE, Some(at)).await?, UNAVAILABLE)
             }
             ProviderError::Ambiguous { retry_after, .. } => {
-                // A rotating token is barred by the hold-off that the claim has set.
-                let at = (!strict).then(|| self.retry_at(*retry_after));
+                // A rotating token is barred by the hold-off that the claim has set, and by what the provider asked.
+                let asked = !strict || retry_after.is_some();
+                let at = asked.then(|| self.retry_at(claim, *retry_after));
                 (rows.record_failure(self.attempt, Spent::Unknown, UNAVAILABLE, at).await?, UNAVAILABLE)
             }
         };
@@ -89,18 +86,18 @@ impl Trip<'_> {
         Ok(tx.commit().await?)
     }
 
-    /// Exponential back-off with jitter, at least what the provider asked for.
-    fn retry_at(&self, retry_after: Option<Duration>) -> OffsetDateTime {
+    /// Exponential back-off with jitter, at least what the provider asked for; by the database's clock.
+    fn retry_at(&self, claim: &Claim, retry_after: Option<Duration>) -> OffsetDateTime {
         let failures = u32::try_from(self.target.connection.failures).unwrap_or_default();
         let base_ms = 1_000_u64.saturating_mul(2_u64.saturating_pow(failures.min(9))).min(300_000);
         let backoff = Duration::from_millis(self.core.jittered(base_ms).max(500));
-        self.core.parts.clock.now() + backoff.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
+        claim.at + backoff.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
     }
 
     /// Stores what the provider gave, before anyone gets it; goes on trying for as long as the process lives.
-    async fn keep(&self, claim: &Claim, sent: &Secret, grant: Grant) {
+    async fn keep(&self, claim: &Claim, kept: Kept, grant: Grant) {
         let connection = &self.target.connection;
-        let (set, learnt) = match self.seal(claim, sent, &grant).await {
+        let (set, learnt) = match self.seal(claim, kept, &grant) {
             Ok(sealed) => sealed,
             Err(error) => {
                 error!(%error, app.id = %connection.app, "a refreshed token could not be sealed");
@@ -141,21 +138,9 @@ impl Trip<'_> {
         Ok(stored)
     }
 
-    async fn seal(
-        &self,
-        claim: &Claim,
-        sent: &Secret,
-        grant: &Grant,
-    ) -> Result<(NewTokenSet, Learnt), Error> {
+    fn seal(&self, claim: &Claim, kept: Kept, grant: &Grant) -> Result<(NewTokenSet, Learnt), Error> {
         let connection = &self.target.connection;
         let definition = &self.target.definition;
-        let found = self.core.find(&connection.app, &connection.connector, Some(&connection.flow)).await;
-        let extra = match found {
-            Ok(found) => {
-                self.core.open_access(&found.held).await.map(|opened| opened.extra).unwrap_or_default()
-            }
-            Err(_) => serde_json::Map::new(),
-        };
         let new = seal::Fresh {
             connection: connection.id,
             app: &connection.app,
@@ -163,15 +148,15 @@ impl Trip<'_> {
             definition,
             key: &claim.key,
             sent_at: claim.at,
-            keep_refresh: Some(sent),
-            keep_extra: extra,
+            keep_refresh: Some(&kept.refresh_token),
+            keep_extra: kept.extra,
             keep_scope: connection.granted_scope.as_deref(),
             expires_at: None,
         };
         let set = new.seal(&self.core.parts, grant)?;
         let learnt = Learnt {
             lifetime: grant.expires_in.map(time::Duration::seconds),
-            rotates: Some(seal::rotated(sent, grant)),
+            rotates: Some(seal::rotated(&kept.refresh_token, grant)),
             scope_narrowed: seal::narrowed(connection.granted_scope.as_deref(), grant.scope.as_deref()),
         };
         Ok((set, learnt))

@@ -29,6 +29,14 @@ pub(super) struct Target {
     pub(super) connection: Connection,
     /// Its token was rejected by the API: ask first.
     want_proof: bool,
+    /// The database's time when it was read.
+    now: OffsetDateTime,
+}
+
+/// What is opened before anything is sent: the refresh token, and what an answer is merged with.
+pub(super) struct Kept {
+    pub(super) refresh_token: Secret,
+    pub(super) extra: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What is needed to send and to record.
@@ -59,8 +67,13 @@ impl Stopwatch {
 }
 
 impl Target {
-    pub(super) fn new(definition: &Arc<Definition>, connection: Connection, want_proof: bool) -> Self {
-        Self { definition: Arc::clone(definition), connection, want_proof }
+    pub(super) fn new(
+        definition: &Arc<Definition>,
+        connection: Connection,
+        want_proof: bool,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self { definition: Arc::clone(definition), connection, want_proof, now }
     }
 }
 
@@ -82,7 +95,7 @@ pub(super) async fn run(core: &Core, target: Target) -> Verdict {
 
 async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     // Never closed: the semaphore lives as long as the keeper.
-    let _turn = core.turns.acquire().await;
+    let turn = core.turns.acquire().await;
     let connection = &target.connection;
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();
@@ -106,9 +119,10 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let attempt = Attempt { connection: connection.id, seen: set.id, lease };
     let trip = Trip { core, target, connector, opened, attempt };
     let Some(claim) = trip.claim(strict).await? else {
+        drop(turn);
         return trip.wait_for_other().await;
     };
-    let Some(refresh_token) = trip.open_refresh(&claim).await? else {
+    let Some(kept) = trip.open_kept(&claim).await? else {
         return Ok(Verdict::Failed(Trouble::Unreadable));
     };
     if stopwatch.elapsed(core) + core.settings.provider_timeout + Duration::from_secs(1) > core.settings.lease
@@ -116,9 +130,10 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         trip.release().await;
         return Ok(Verdict::Done);
     }
-    let answer = trip.connector.refresh(&trip.opened.credentials, &refresh_token).await;
-    trip.record(&claim, refresh_token, answer).await;
-    Ok(Verdict::Done)
+    let answer = trip.connector.refresh(&trip.opened.credentials, &kept.refresh_token).await;
+    let refreshed = answer.is_ok();
+    trip.record(&claim, kept, answer).await;
+    Ok(if target.want_proof && !refreshed { Verdict::Confirmed(set.id) } else { Verdict::Done })
 }
 
 /// Whether the provider confirms that the token no longer works; `None`: somebody else counted meanwhile.
@@ -129,8 +144,7 @@ async fn confirm(
     opened: &Opened,
 ) -> Result<Option<bool>, Error> {
     let connection = &target.connection;
-    let now = core.parts.clock.now();
-    let Some(next) = connection.rejections.another(now) else { return Ok(None) };
+    let Some(next) = connection.rejections.another(target.now) else { return Ok(None) };
     let tx = core.parts.store.begin().await?;
     let counted =
         tx.conn().app(&connection.app).count_rejection(connection.id, connection.rejections, next).await?;
@@ -185,7 +199,7 @@ impl Trip<'_> {
         match self.core.settling.noted(&*self.core.parts.clock, claimed.await) {
             Ok(claim) => Ok(claim),
             Err(error) => {
-                self.release().await;
+                self.release_when_it_can();
                 Err(error.into())
             }
         }
@@ -203,13 +217,41 @@ impl Trip<'_> {
         }
     }
 
-    /// The refresh token, where it opens in its place and for the origin it is about to be sent to.
-    async fn open_refresh(&self, claim: &Claim) -> Result<Option<Secret>, Error> {
+    /// A claim whose commit is unknown: given back as soon as the database answers, or it lapses with the lease.
+    fn release_when_it_can(&self) {
+        let store = self.core.parts.store.clone();
+        let (app, attempt) = (self.target.connection.app.clone(), self.attempt);
+        let until = Instant::now() + self.core.settings.lease;
+        tokio::spawn(async move {
+            while Instant::now() < until {
+                let released = async {
+                    let tx = store.begin().await?;
+                    let released = tx.conn().app(&app).release(attempt).await?;
+                    tx.commit().await?;
+                    Ok::<_, crate::store::Error>(released)
+                };
+                if released.await.unwrap_or(false) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
+    /// The refresh token, where it opens in its place and for the origin it is about to be sent to, and the extra
+    /// fields.
+    async fn open_kept(&self, claim: &Claim) -> Result<Option<Kept>, Error> {
         let connection = &self.target.connection;
         let origin = self.target.definition.token_origin();
         let place = seal::refresh_place(connection, self.attempt.seen, &origin);
-        match self.core.parts.vault.open(&claim.key, &place, &claim.refresh) {
-            Ok(secret) => Ok(Some(secret)),
+        let vault = &self.core.parts.vault;
+        let opened = vault.open(&claim.key, &place, &claim.refresh).map_err(Error::from).and_then(|token| {
+            let extra =
+                seal::open_extra(vault, connection, self.attempt.seen, &claim.key, claim.extra.as_ref())?;
+            Ok(Kept { refresh_token: token, extra })
+        });
+        match opened {
+            Ok(kept) => Ok(Some(kept)),
             Err(error) => {
                 self.release().await;
                 self.core.unreadable(connection, self.attempt.seen).await;
@@ -249,12 +291,8 @@ impl Core {
         definition: &Definition,
     ) -> Result<Opened, Error> {
         let registry = &self.parts.registry;
-        let own = match connection.credentials {
+        let opened = match connection.credentials {
             Some((id, _)) => registry.credentials(id, definition).await?,
-            None => None,
-        };
-        let opened = match own {
-            Some(opened) => Some(opened),
             None => registry.credentials_for(&connection.app, definition).await?,
         };
         Ok(opened.ok_or(Error::CredentialsMissing)?.with_variables(&connection.variables))

@@ -13,7 +13,7 @@ use crate::model::connector::{ConnectorId, Definition, Grant};
 use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
-use crate::model::secret::{KeyedHash, Secret, WrappedKey};
+use crate::model::secret::{KeyedHash, Sealed, Secret, WrappedKey};
 use crate::model::token_set::TokenSetId;
 use crate::store::connections::Held;
 use crate::store::token_sets::{NewTokenSet, TABLE};
@@ -96,12 +96,7 @@ impl Fresh<'_> {
         place(self.app, self.connector, column, set)
     }
 
-    fn seal_extra(
-        &self,
-        vault: &Vault,
-        grant: &Grant,
-        id: TokenSetId,
-    ) -> Result<Option<crate::model::secret::Sealed>, Error> {
+    fn seal_extra(&self, vault: &Vault, grant: &Grant, id: TokenSetId) -> Result<Option<Sealed>, Error> {
         let mut extra = self.keep_extra.clone();
         extra.extend(grant.extra.clone());
         if extra.is_empty() {
@@ -166,10 +161,7 @@ impl Core {
         let place = |column| place(&connection.app, &connection.connector, column, set);
         let sealed = held.sealed.access.as_ref().ok_or_else(missing)?;
         let access = vault.open(key, &place("sealed_access"), sealed)?;
-        let extra = match &held.sealed.extra {
-            Some(sealed) => parse_extra(&vault.open(key, &place("sealed_extra"), sealed)?)?,
-            None => Map::new(),
-        };
+        let extra = open_extra(vault, connection, set, key, held.sealed.extra.as_ref())?;
         Ok(OpenedSet { access, extra })
     }
 
@@ -187,6 +179,18 @@ impl Core {
             error!(%error, "an unreadable secret could not be noted in the audit trail");
         }
     }
+}
+
+/// The extra fields of a set.
+pub(super) fn open_extra(
+    vault: &Vault,
+    connection: &Connection,
+    set: TokenSetId,
+    key: &WrappedKey,
+    sealed: Option<&Sealed>,
+) -> Result<Map<String, Value>, Error> {
+    let place = place(&connection.app, &connection.connector, "sealed_extra", set);
+    sealed.map_or_else(|| Ok(Map::new()), |sealed| parse_extra(&vault.open(key, &place, sealed)?))
 }
 
 #[expect(clippy::disallowed_methods, reason = "door: extra fields are parsed to be handed out")]

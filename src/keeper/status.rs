@@ -115,7 +115,7 @@ impl SecretsKeeper {
         flow: Option<&Flow>,
         shared: bool,
     ) -> Result<Status, Error> {
-        let found = self.core.find(app, connector, flow).await?;
+        let found = self.find_any(app, connector, flow).await?;
         let tx = self.core.parts.store.begin().await?;
         tx.conn().app(app).set_shared(found.held.connection.id, shared).await?;
         let principal = by.principal();

@@ -403,6 +403,89 @@ async fn a_deleted_connection_is_revoked_at_the_provider_and_a_new_consent_goes_
 }
 
 #[tokio::test]
+async fn a_revocation_that_failed_is_done_later_and_the_tokens_are_forgotten() {
+    on_each(async |world| {
+        world.faults(Faults { revocation_status: Some(503), ..Faults::default() });
+        let deletion = world.keeper.delete(&world.root(), &world.app, &world.connector, None).await.unwrap();
+        assert_eq!(deletion.revocation, RevocationResult::Failed);
+        assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 0);
+        world.faults(Faults::default());
+        assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 1);
+        assert_eq!(world.db.count("token_set WHERE sealed_access IS NOT NULL").await, 0);
+        assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 0, "nothing is left");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_lands_after_the_deletion_is_revoked_too() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { slow_head_ms: Some(400), ..Faults::default() }.on_refresh());
+        let (_, deletion) = tokio::join!(world.token(BEST_EFFORT), async {
+            while world.refreshes() == 0 {
+                tokio::task::yield_now().await;
+            }
+            world.keeper.delete(&world.root(), &world.app, &world.connector, None).await
+        });
+        deletion.unwrap();
+        world.keeper.drain(Duration::from_secs(5)).await;
+        assert_eq!(world.db.count("token_set WHERE revoke_pending = TRUE").await, 1);
+        assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 1);
+        assert!(matches!(world.token(BEST_EFFORT).await.unwrap_err(), Error::ConnectionNotFound { .. }));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_throttled_rejection_never_hands_out_a_dead_token() {
+    on_each(async |world| {
+        for _ in 0..3 {
+            world.token(rejecting(Generation(1))).await.unwrap();
+        }
+        world.pass(4_000);
+        let token = world.token(rejecting(Generation(1))).await.unwrap();
+        assert_eq!((token.generation.0, token.refreshed), (2, true));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_provider_whose_lives_get_shorter_is_not_asked_again_and_again() {
+    on_each(async |world| {
+        world.faults(Faults { lifetime_s: Some(1_800), ..Faults::default() });
+        world.pass(1_000);
+        let refused = world.token(at_least(3_000)).await.unwrap_err();
+        assert!(matches!(refused, Error::TtlUnsatisfiable { max_ttl: 1_700.. }), "{refused:?}");
+        assert_eq!(world.refreshes(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_waits_for_nothing_still_lets_a_refresh_begin() {
+    on_each(async |world| {
+        world.pass(4_000);
+        let hurried = Lifetime { wait: Duration::ZERO, ..BEST_EFFORT };
+        assert!(matches!(world.token(hurried).await.unwrap_err(), Error::RefreshInProgress { .. }));
+        world.keeper.drain(Duration::from_secs(5)).await;
+        assert_eq!(world.token(hurried).await.unwrap().generation.0, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_confirmed_rejection_whose_refresh_fails_is_an_error_not_the_same_token() {
+    with_profile(Profile::github_app, "github-app", async |world| {
+        world.provider().revoke_grants_of("alice");
+        world.faults(Faults::before(Trouble::Status(500)));
+        let refused = world.token(rejecting(Generation(1))).await.unwrap_err();
+        assert!(matches!(refused, Error::ProviderUnavailable { .. }), "{refused:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ciphertexts_swapped_between_tenants_do_not_open_and_the_rest_serves() {
     for db in databases().await {
         let world = World::connected(db, "sandbox", Profile::standard()).await;

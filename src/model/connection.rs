@@ -111,6 +111,18 @@ pub struct LastError {
     pub at: OffsetDateTime,
 }
 
+/// Codes of ours in [`LastError`]; any other is the provider's OAuth error code.
+pub const UNAVAILABLE: &str = "provider_unavailable";
+/// See [`UNAVAILABLE`].
+pub const RATE_LIMITED: &str = "rate_limited";
+
+impl LastError {
+    /// Whether the provider could not be used, as against refusing the request.
+    pub fn is_ours(&self) -> bool {
+        self.code == UNAVAILABLE || self.code == RATE_LIMITED
+    }
+}
+
 /// A refresh under way, or one whose outcome is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sending {

@@ -125,7 +125,8 @@ impl AppRows<'_> {
              lease_until = NULL, refresh_due_at = NULL WHERE id = $1 AND app = $2"
         );
         self.conn.run(sql, vec![id.into(), self.app.as_str().into(), clock_value]).await?;
-        let sql = "UPDATE token_set SET revoke_pending = TRUE WHERE connection_id = $1 AND spent = FALSE";
+        let sql = "UPDATE token_set SET revoke_pending = TRUE, deleted = TRUE, current = FALSE \
+                   WHERE connection_id = $1 AND spent = FALSE";
         self.conn.run(sql.to_owned(), vec![id.into()]).await?;
         Ok(())
     }
@@ -154,7 +155,8 @@ impl Conn<'_> {
         let sql = format!(
             "UPDATE connection SET state = 'misconfigured', reason = NULL, state_since = {clock}, \
              last_error_code = '{ORIGIN_CHANGED}', last_error_at = {clock}, \
-             lease_id = NULL, lease_until = NULL WHERE connector = $1 AND state = 'active'"
+             lease_id = NULL, lease_until = NULL \
+             WHERE connector = $1 AND state IN ('active', 'misconfigured')"
         );
         self.run(sql, vec![connector.as_str().into(), clock_value]).await
     }
@@ -168,6 +170,16 @@ impl Conn<'_> {
              WHERE connector = $1 AND state = 'misconfigured' AND last_error_code = '{ORIGIN_CHANGED}'"
         );
         self.run(sql, vec![connector.as_str().into(), clock_value]).await
+    }
+
+    /// Connections with a token set that must be revoked at the provider, in apps that are not deleted.
+    pub async fn list_connections_to_revoke(&self, limit: i64) -> Result<Vec<Connection>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOINS} \
+             WHERE EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
+             ORDER BY c.id LIMIT $1"
+        );
+        self.all(sql, vec![limit.into()]).await?.iter().map(|row| Ok(read_held(row)?.connection)).collect()
     }
 
     /// Whether a connection that was not deleted uses the connector.

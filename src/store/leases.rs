@@ -34,6 +34,8 @@ pub struct Claim {
     pub at: OffsetDateTime,
     /// The refresh token, sealed, with its data key and the origin it is bound to.
     pub refresh: Sealed,
+    /// The extra fields, sealed.
+    pub extra: Option<Sealed>,
     /// Data key of the set.
     pub key: WrappedKey,
     /// The token endpoint's origin.
@@ -79,7 +81,7 @@ impl AppRows<'_> {
             attempt.seen.0.into(),
         ];
         let Some(won) = self.conn.one(sql, values).await? else { return Ok(None) };
-        let sql = "SELECT t.sealed_refresh, t.origin, k.id, k.kek_id, k.wrapped FROM token_set t \
+        let sql = "SELECT t.sealed_refresh, t.sealed_extra, t.origin, k.id, k.kek_id, k.wrapped FROM token_set t \
                    JOIN data_key k ON k.id = t.key_id WHERE t.id = $1 AND t.sealed_refresh IS NOT NULL";
         let missing = Error::Corrupt { table: "token_set", column: "sealed_refresh" };
         let row = self.conn.one(sql.to_owned(), vec![attempt.seen.0.into()]).await?.ok_or(missing)?;
@@ -91,6 +93,9 @@ impl AppRows<'_> {
         Ok(Some(Claim {
             at: from_micros(won.try_get("", "now")?),
             refresh: Sealed { key_id: key.id, bytes: row.try_get("", "sealed_refresh")? },
+            extra: row
+                .try_get::<Option<Vec<u8>>>("", "sealed_extra")?
+                .map(|bytes| Sealed { key_id: key.id, bytes }),
             origin: row.try_get("", "origin")?,
             key,
         }))
@@ -138,23 +143,27 @@ impl AppRows<'_> {
         Ok(self.conn.run(sql, values).await? == 1)
     }
 
-    /// Parks the connection: the provider refused our client, and the credentials are still those it refused.
+    /// Parks the connection: the provider refused our client, and the credentials are still those it refused. They
+    /// are what it was made with from now on, so that a change of them lets it go on.
     pub async fn record_misconfigured(
         &self,
         attempt: Attempt,
-        credentials_version: i64,
+        refused: (Uuid, i64),
         code: &str,
     ) -> Result<bool, Error> {
         let (clock, clock_value) = self.conn.clock_sql(1);
         let sql = format!(
             "UPDATE connection SET state = 'misconfigured', reason = NULL, state_since = {clock}, \
              sends = sends - 1, resend_after = CASE WHEN sends <= 1 THEN NULL ELSE resend_after END, \
-             lease_id = NULL, lease_until = NULL, last_error_code = $3, last_error_at = {clock} \
+             lease_id = NULL, lease_until = NULL, last_error_code = $3, last_error_at = {clock}, \
+             credentials_id = $8, credentials_version = $2 \
              WHERE id = $4 AND app = $5 AND token_set_id = $6 AND lease_id = $7 AND state = 'active' \
-             AND $2 = (SELECT version FROM connector_credentials x WHERE x.id = connection.credentials_id)"
+             AND $2 = (SELECT version FROM connector_credentials x WHERE x.id = $8)"
         );
-        let mut values: Vec<Value> = vec![clock_value, credentials_version.into(), code.into()];
+        let (credentials, version) = refused;
+        let mut values: Vec<Value> = vec![clock_value, version.into(), code.into()];
         values.extend(self.ours(attempt));
+        values.push(credentials.into());
         Ok(self.conn.run(sql, values).await? == 1)
     }
 
@@ -169,13 +178,14 @@ impl AppRows<'_> {
     /// Counts one more `rejected`, unless somebody counted meanwhile.
     pub async fn count_rejection(&self, id: Uuid, seen: Rejections, next: Rejections) -> Result<bool, Error> {
         let sql = "UPDATE connection SET rejected_count = $3, rejected_since = $4 \
-                   WHERE id = $1 AND app = $2 AND rejected_count = $5";
+                   WHERE id = $1 AND app = $2 AND rejected_count = $5 AND COALESCE(rejected_since, 0) = $6";
         let values: Vec<Value> = vec![
             id.into(),
             self.app.as_str().into(),
             next.count.into(),
             next.since.map(to_micros).into(),
             seen.count.into(),
+            seen.since.map_or(0, to_micros).into(),
         ];
         Ok(self.conn.run(sql.to_owned(), values).await? == 1)
     }

@@ -13,6 +13,7 @@ use crate::model::connector::ConnectorId;
 use crate::model::secret::{KeyedHash, Sealed, WrappedKey};
 use crate::model::time::to_micros;
 use crate::model::token_set::{Generation, TokenSetId};
+use crate::store::connections::ORIGIN_CHANGED;
 use crate::store::entity::{connection, token_set};
 use crate::store::{AppRows, Conn, Error};
 
@@ -121,8 +122,8 @@ pub struct Holder {
     pub connection: Uuid,
     /// Whether it is that connection's current set.
     pub current: bool,
-    /// Whether it must be revoked.
-    pub revoke_pending: bool,
+    /// Whether its connection was deleted while it was current or unspent.
+    pub deleted: bool,
 }
 
 impl AppRows<'_> {
@@ -134,14 +135,19 @@ impl AppRows<'_> {
         learnt: Learnt,
     ) -> Result<Stored, Error> {
         let (clock, clock_value) = self.conn.clock_sql(1);
+        // A refresh that lands after its connector moved does not undo the parking.
+        let parked =
+            format!("(state = 'misconfigured' AND COALESCE(last_error_code, '') = '{ORIGIN_CHANGED}')");
         let sql = format!(
             "UPDATE connection SET token_set_id = $2, generation = generation + 1, access_expires_at = $3, \
              refresh_expires_at = $4, refresh_due_at = $5, granted_scope = $6, scope_narrowed = $7, \
              lifetime_us = CASE WHEN $8 IS NULL THEN lifetime_us WHEN lifetime_us IS NULL OR lifetime_us < $8 \
              THEN $8 ELSE lifetime_us END, rotates = COALESCE($9, rotates), last_refresh_at = {clock}, \
              after_resend = (sends > 1 OR COALESCE(reason = 'lost_rotation', FALSE)), \
-             state_since = CASE WHEN state = 'active' THEN state_since ELSE {clock} END, state = 'active', reason = NULL, \
-             last_error_code = NULL, last_error_at = NULL, failures = 0, retry_at = NULL, lease_id = NULL, \
+             state_since = CASE WHEN state = 'active' OR {parked} THEN state_since ELSE {clock} END, \
+             state = CASE WHEN {parked} THEN state ELSE 'active' END, reason = NULL, \
+             last_error_code = CASE WHEN {parked} THEN last_error_code END, \
+             last_error_at = CASE WHEN {parked} THEN last_error_at END, failures = 0, retry_at = NULL, lease_id = NULL, \
              lease_until = NULL, sends = 0, resend_after = NULL \
              WHERE id = $10 AND app = $11 AND token_set_id = $12 AND state <> 'revoked' RETURNING generation"
         );
@@ -169,7 +175,7 @@ impl AppRows<'_> {
             return Ok(Stored::Already);
         }
         let seen_row = token_set::Entity::find_by_id(seen.0).one(&self.conn.db()).await?;
-        let deleted = seen_row.is_none_or(|row| row.revoke_pending);
+        let deleted = seen_row.is_none_or(|row| row.deleted);
         self.insert(set, Generation(0), false, deleted).await?;
         Ok(Stored::Superseded)
     }
@@ -224,9 +230,10 @@ impl AppRows<'_> {
         Ok(pending)
     }
 
-    /// Clears the mark after the provider call.
+    /// Clears the mark after the provider call, and forgets the tokens: they are dead.
     pub async fn clear_revoke_pending(&self, set: TokenSetId) -> Result<(), Error> {
-        let sql = "UPDATE token_set SET revoke_pending = FALSE, spent = TRUE WHERE id = $1";
+        let sql = "UPDATE token_set SET revoke_pending = FALSE, spent = TRUE, sealed_access = NULL, \
+                   sealed_refresh = NULL, sealed_extra = NULL WHERE id = $1";
         self.conn.run(sql.to_owned(), vec![set.0.into()]).await?;
         Ok(())
     }
@@ -267,6 +274,7 @@ impl AppRows<'_> {
             spent: Set(false),
             superseded_at: Set((!current).then_some(now)),
             revoke_pending: Set(revoke_pending),
+            deleted: Set(revoke_pending),
         };
         token_set::Entity::insert(row).exec_without_returning(&self.conn.db()).await?;
         Ok(())
@@ -332,6 +340,16 @@ impl AppRows<'_> {
 }
 
 impl Conn<'_> {
+    /// Lets one transaction at a time decide about a refresh token; SQLite has one writer anyway.
+    pub async fn lock_fingerprint(&self, fingerprint: KeyedHash) -> Result<(), Error> {
+        if self.is_postgres() {
+            let [a, b, c, d, e, f, g, h, ..] = fingerprint.0;
+            let key = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            self.run("SELECT pg_advisory_xact_lock($1)".to_owned(), vec![key.into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Sets anywhere in the instance whose refresh token has this fingerprint.
     pub async fn find_refresh_holders(&self, fingerprint: KeyedHash) -> Result<Vec<Holder>, Error> {
         let rows = token_set::Entity::find()
@@ -340,11 +358,7 @@ impl Conn<'_> {
             .await?;
         Ok(rows
             .into_iter()
-            .map(|row| Holder {
-                connection: row.connection_id,
-                current: row.current,
-                revoke_pending: row.revoke_pending,
-            })
+            .map(|row| Holder { connection: row.connection_id, current: row.current, deleted: row.deleted })
             .collect())
     }
 }

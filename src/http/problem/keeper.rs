@@ -50,14 +50,8 @@ impl From<Error> for Problem {
                 tracing::error!(cause = %Chain(&cause), "a stored secret does not open in its place");
                 Self::new(Code::SecretUnreadable)
             }
-            Error::Store(cause) => {
-                tracing::error!(cause = %Chain(&cause), "the database did not answer the keeper");
-                Self::new(Code::StorageUnavailable)
-            }
-            Error::Audit(cause) => {
-                tracing::error!(cause = %Chain(&cause), "the audit trail could not be written");
-                Self::new(Code::AuditUnavailable)
-            }
+            Error::Store(cause) => cause.into(),
+            Error::Audit(cause) => cause.into(),
         }
     }
 }

@@ -130,6 +130,22 @@ impl Freshness {
     }
 }
 
+impl Freshness {
+    /// Decides as if nothing had been rejected; a token that is served so carries the warning.
+    pub fn despite(
+        connection: &Connection,
+        policy: &Policy,
+        request: Request,
+        now: OffsetDateTime,
+        warning: Degraded,
+    ) -> Self {
+        match Self::of(connection, policy, Request { rejected: None, ..request }, now) {
+            Self::Serve(_) => Self::Serve(Some(warning)),
+            other => other,
+        }
+    }
+}
+
 struct Case<'a> {
     connection: &'a Connection,
     policy: &'a Policy,
@@ -151,7 +167,13 @@ impl Case<'_> {
         if self.rejects_current() {
             return match self.connection.rejections.another(self.now) {
                 Some(_) => self.unless_barred(Freshness::Confirm),
-                None => self.degraded(DegradedCode::RejectionThrottled),
+                None => Freshness::despite(
+                    self.connection,
+                    self.policy,
+                    self.request,
+                    self.now,
+                    Degraded { code: DegradedCode::RejectionThrottled, since: self.rejected_since() },
+                ),
             };
         }
         if self.is_fresh() {
@@ -223,33 +245,45 @@ impl Case<'_> {
     /// `wanted`, unless back-off or hold-off bar the provider call: then the live token, or a refusal for
     /// whoever asked for more than it gives.
     fn unless_barred(&self, wanted: Freshness) -> Freshness {
-        let later = |at: Option<OffsetDateTime>| at.filter(|at| *at > self.now);
+        // A time that no statement of ours writes (a clock that went back) bars nothing.
+        let within = |at: Option<OffsetDateTime>, limit: Duration| {
+            at.filter(|at| *at > self.now && *at <= self.now + limit)
+        };
         let strict = self.connection.is_strict(self.policy);
         let unknown_outcome = strict && self.connection.sending.sends > 0;
         let contented = self.lives() && self.request.min_ttl.is_none() && !self.rejects_current();
-        let leased = later(self.connection.sending.lease_until).is_some();
-        let refusal = if let Some(until) = later(self.connection.retry_at) {
+        let leased = within(self.connection.sending.lease_until, Duration::minutes(1)).is_some();
+        let held_off = within(self.connection.sending.resend_after, Duration::hours(2));
+        let refusal = if let Some(until) = within(self.connection.retry_at, Duration::hours(2)) {
             Refusal::BackingOff { until }
-        } else if let Some(until) = later(self.connection.sending.resend_after).filter(|_| !leased) {
+        } else if let Some(until) = held_off.filter(|_| !leased) {
             Refusal::HoldOff { until }
         } else if unknown_outcome && contented && !leased {
-            return self.degraded(DegradedCode::ProviderUnavailable);
+            return self.failing();
         } else {
             return wanted;
         };
-        if contented { self.degraded(DegradedCode::ProviderUnavailable) } else { Freshness::Refuse(refusal) }
+        if contented { self.failing() } else { Freshness::Refuse(refusal) }
     }
 
-    fn degraded(&self, code: DegradedCode) -> Freshness {
-        let since = self.connection.last_error.as_ref().map_or(self.connection.since, |error| error.at);
+    /// A refresh that is due failed: whether the provider could not be used or refuses the request.
+    fn failing(&self) -> Freshness {
+        let error = self.connection.last_error.as_ref();
+        let code = match error {
+            Some(error) if !error.is_ours() => DegradedCode::ProviderMisconfigured,
+            _ => DegradedCode::ProviderUnavailable,
+        };
+        let since = error.map_or(self.connection.since, |error| error.at);
         Freshness::Serve(Some(Degraded { code, since }))
     }
 
+    fn rejected_since(&self) -> OffsetDateTime {
+        self.connection.rejections.since.unwrap_or(self.now)
+    }
+
     fn narrowed(&self) -> Freshness {
-        if self.connection.scope_narrowed {
-            self.degraded(DegradedCode::ScopeNarrowed)
-        } else {
-            Freshness::Serve(None)
-        }
+        let since = self.connection.last_refresh_at.unwrap_or(self.connection.since);
+        let narrowed = Degraded { code: DegradedCode::ScopeNarrowed, since };
+        Freshness::Serve(self.connection.scope_narrowed.then_some(narrowed))
     }
 }

@@ -41,6 +41,8 @@ pub struct Model {
     pub spent: bool,
     /// Since when it is no longer current.
     pub superseded_at: Option<i64>,
+    /// Whether its connection was deleted while it was current or unspent.
+    pub deleted: bool,
     /// Whether it must be revoked at the provider.
     pub revoke_pending: bool,
 }

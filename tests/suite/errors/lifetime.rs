@@ -121,7 +121,7 @@ async fn more_life_than_there_is_costs_no_call() {
         house.pass(3_590);
         assert_eq!(house.binb_token("acme", "sandbox").await.0, 200);
         assert_eq!(house.refreshes(), 1);
-        house.pass(200);
+        house.pass(400);
         for min_ttl in [3_241, 3_600, 86_400] {
             let answer = house.ask(Method::GET, &format!("{ROUTE}?min_ttl={min_ttl}"), None).await;
             let problem = read(answer, "ttl_unsatisfiable").await;

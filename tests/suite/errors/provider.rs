@@ -1,12 +1,15 @@
 //! What a provider's refusal, trouble or silence is to a caller, and what it costs.
 
+use std::sync::Arc;
+
 use jeton::sandbox::{Faults, Rotation, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::house::{CLIENT, CLIENT_SECRET, House};
+use crate::support::house::{CLIENT_SECRET, House};
 use crate::support::jar::Jar;
 use crate::support::problem::read;
+use crate::support::provider::consent;
 
 const ROUTE: &str = "/acme/sandbox/binb-token";
 
@@ -44,24 +47,33 @@ async fn a_revoked_grant_names_the_account_its_owner_and_where_to_connect_again(
 }
 
 #[tokio::test]
-async fn a_grant_that_is_over_costs_no_call() {
+async fn a_grant_that_is_over_says_so() {
     for house in House::each().await {
         house.app("acme", "Acme").await;
-        house.connector("short", &json!({"refresh": {"absolute_days": 1}})).await;
-        house.credentials("short", Some("acme")).await;
-        house.import("acme", "short", &json!({})).await;
-        house.pass(26 * 3_600);
-        let answer = house.ask(Method::GET, "/acme/short/binb-token", None).await;
-        let problem = read(answer, "reauthorization_required").await;
-        assert_eq!((&problem["reason"], house.refreshes()), (&json!("expired"), 0), "{problem}");
-        assert_eq!(status(&house, "short").await["reason"], "expired");
-        // Nor does a token that was never to be refreshed.
-        house.import("acme", "short", &json!({"refresh_token": null, "flow": "once"})).await;
+        // Refresh tokens of this provider live six months; its first answer says so.
+        let client = json!({"client_id": "sandbox-github-app", "client_secret": CLIENT_SECRET});
+        house.write(Method::PUT, "/connectors/github-app/credentials", &client).await;
+        let granted = consent(&house.sandbox, "sandbox-github-app").await;
+        let import = json!({
+            "access_token": granted["access_token"], "refresh_token": granted["refresh_token"], "expires_in": 28_800,
+        });
+        house.write(Method::POST, "/apps/acme/connections/github-app/import", &import).await;
+        house.pass(28_790);
+        assert_eq!(house.binb_token("acme", "github-app").await.0, 200);
+        house.pass(185 * 24 * 3_600);
+        for _ in 0..2 {
+            let answer = house.ask(Method::GET, "/acme/github-app/binb-token", None).await;
+            let problem = read(answer, "reauthorization_required").await;
+            assert_eq!((&problem["reason"], house.refreshes()), (&json!("expired"), 2), "{problem}");
+        }
+        assert_eq!(status(&house, "github-app").await["reason"], "expired");
+        // Nor does a token without a refresh token cost a call.
+        house.import("acme", "sandbox", &json!({"refresh_token": null, "flow": "once"})).await;
         house.pass(7_200);
-        let answer = house.ask(Method::GET, "/acme/short/binb-token?flow=once", None).await;
+        let answer = house.ask(Method::GET, "/acme/sandbox/binb-token?flow=once", None).await;
         let problem = read(answer, "reauthorization_required").await;
-        assert_eq!(problem["reason"], "expired");
-        assert_eq!(problem["signup_url"], house.broker.at("/acme/short/signup?flow=once"));
+        assert_eq!((&problem["reason"], house.refreshes()), (&json!("expired"), 2), "{problem}");
+        assert_eq!(problem["signup_url"], house.broker.at("/acme/sandbox/signup?flow=once"));
         house.stop().await;
     }
 }
@@ -244,45 +256,47 @@ async fn a_caller_that_does_not_wait_is_told_to_come_back_and_the_refresh_goes_o
 async fn a_process_that_ends_begins_nothing_new() {
     for house in House::each().await {
         house.connected_app("acme").await;
-        house.app("globex", "Globex").await;
-        house.credentials("sandbox", Some("globex")).await;
-        house.import("globex", "sandbox", &json!({})).await;
-        let bearer = house.broker.token_of(&house.broker.superadmin).await;
-        let url = house.broker.at("/globex/sandbox/binb-token");
+        house.connected_app("globex").await;
         let http = house.broker.http.clone();
-        // A connection that is open already.
-        assert_eq!(http.get(&url).bearer_auth(&bearer).send().await.unwrap().status(), 200);
-        house.faults(Faults { delay_ms: Some(1_500), ..Faults::default() });
-        house.pass(3_590);
-        let slow = {
-            let (http, bearer) = (http.clone(), bearer.clone());
-            let url = house.broker.at(ROUTE);
-            tokio::spawn(async move { http.get(url).bearer_auth(bearer).send().await.unwrap() })
+        let (token, slow, fast) = (
+            house.broker.at("/o/token/"),
+            house.broker.at(ROUTE),
+            house.broker.at("/globex/sandbox/binb-token"),
+        );
+        let (id, secret) = house.broker.superadmin.clone();
+        // Each over the connection that is open already: a process that ends takes no new one.
+        let ask = async |url: &str| {
+            let form = [("grant_type", "client_credentials")];
+            let minted = http.post(&token).basic_auth(&id, Some(&secret)).form(&form).send().await.unwrap();
+            let minted: Value = minted.json().await.unwrap();
+            http.get(url).bearer_auth(minted["access_token"].as_str().unwrap()).send().await.unwrap()
         };
+        house.pass(7_200);
+        house.faults(Faults { delay_ms: Some(2_000), ..Faults::default() }.times(1));
+        let bearer = house.broker.token_of(&house.broker.superadmin).await;
+        let under_way = tokio::spawn(house.broker.http.get(slow).bearer_auth(bearer).send());
         while house.refreshes() == 0 {
             tokio::task::yield_now().await;
         }
-        let kept = house.broker.clock.clone();
-        let (home, sandbox, broker) = (house.home, house.sandbox, house.broker);
+        let House { broker, sandbox, home } = house;
+        let clock = Arc::clone(&broker.clock);
         let ending = tokio::spawn(broker.stop());
-        // Until the drain has begun its calls are served by the live token; then the due refresh begins no more.
-        let overloaded = loop {
-            let answer =
-                http.get(format!("{url}?min_ttl=3000&wait=0")).bearer_auth(&bearer).send().await.unwrap();
-            let text = answer.headers()["content-type"].to_str().unwrap().to_owned();
-            assert_eq!(text, "application/problem+json");
-            if answer.status() == 503 && answer.headers().get("retry-after").is_some() {
-                let problem: Value = answer.json().await.unwrap();
-                if problem["code"] == "overloaded" {
-                    break problem;
-                }
+        // Until the drain begins, each call refreshes the neighbour's token.
+        let refused = loop {
+            let answer = ask(&fast).await;
+            if answer.status() != 200 {
+                break answer;
             }
+            clock.advance(time::Duration::seconds(7_200));
         };
-        assert_eq!(overloaded["action"], "retry");
-        assert_eq!(slow.await.unwrap().status(), 200, "what was under way has landed: {}", home.name);
+        read(refused, "overloaded").await;
+        assert_eq!(
+            under_way.await.unwrap().unwrap().status(),
+            200,
+            "what was under way lands: {}",
+            home.name
+        );
         ending.await.unwrap();
         sandbox.stop().await;
-        drop(kept);
-        let _ = (CLIENT, CLIENT_SECRET);
     }
 }

@@ -27,10 +27,16 @@ impl Home {
     /// One of each kind there is.
     pub(crate) async fn each() -> Vec<Self> {
         let mut homes = vec![Self::sqlite()];
-        if let Some(url) = postgres::fresh().await {
-            homes.push(Self { name: "postgres", database_url: Some(url), dir: tempfile::tempdir().unwrap() });
+        if postgres::is_here() {
+            homes.push(Self::postgres().await);
         }
         homes
+    }
+
+    /// On the PostgreSQL that the tests were given.
+    pub(crate) async fn postgres() -> Self {
+        let url = postgres::fresh().await.expect("JETON_TEST_POSTGRES_URL names a server");
+        Self { name: "postgres", database_url: Some(url), dir: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {

@@ -13,3 +13,9 @@ pub(crate) async fn fresh() -> Option<String> {
     let (base, _) = server.rsplit_once('/').unwrap();
     Some(format!("{base}/{name}"))
 }
+
+/// Whether there is a server at all.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
+pub(crate) fn is_here() -> bool {
+    std::env::var("JETON_TEST_POSTGRES_URL").is_ok()
+}
