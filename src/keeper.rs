@@ -270,7 +270,9 @@ impl SecretsKeeper {
             match case.decide(verdict.as_ref()) {
                 Freshness::Serve(degraded) => return self.hand_out(by, &case, degraded, before).await,
                 Freshness::Refuse(refusal) => return Err(case.refused(refusal)),
-                _ if connection.generation > before => return self.as_it_came(by, &case, before).await,
+                _ if connection.generation > before && case.just_issued() => {
+                    return self.as_it_came(by, &case, before).await;
+                }
                 wanted @ (Freshness::Refresh | Freshness::Confirm) => {
                     let patience = case.patience(lifetime.wait).saturating_sub(started.elapsed());
                     let trouble = verdict.as_ref().and_then(Verdict::trouble);
@@ -384,6 +386,13 @@ impl Case<'_> {
         let rejects = self.request.rejected == Some(self.connection().generation);
         let lives = self.connection().expires_at().is_none_or(|at| at > self.found.now);
         lives && !rejects && self.request.min_ttl.is_none()
+    }
+
+    /// Whether the provider gave the set in hand within the last minute.
+    fn just_issued(&self) -> bool {
+        let set = self.connection().token_set.as_ref();
+        let issued = set.and_then(|set| Some(set.expires_at? - set.initial_life?));
+        issued.is_some_and(|at| self.found.now - at < time::Duration::minutes(1))
     }
 
     /// Whoever can be served waits no longer than half of what the token in hand has left.

@@ -217,7 +217,7 @@ impl Outbound {
         guard.check(&request.url)?;
         match &self.0.proxied {
             Some(proxied) if !guard::is_loopback(&request.url) => {
-                guard.check_name(&request.url, self.0.connect_timeout).await?;
+                guard.check_name(&request.url, self.0.connect_timeout, request.trust).await?;
                 Ok(proxied)
             }
             _ => Ok(direct),

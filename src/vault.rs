@@ -179,6 +179,16 @@ impl Vault {
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| Error::NotText)
     }
 
+    /// What names a row together with whom it belongs to: in another's hands its hashes are worth nothing. No two
+    /// lists of parts read alike.
+    pub fn row(parts: &[&[u8]]) -> Vec<u8> {
+        let mut row = envelope::Parts::default();
+        for part in parts {
+            row.push(part);
+        }
+        row.as_ref().to_vec()
+    }
+
     /// A keyed hash of `value` for a column of one row; in another row the same value hashes differently.
     pub fn hash(&self, table: &'static str, column: &'static str, row: &[u8], value: &[u8]) -> KeyedHash {
         let mut message = envelope::Parts::default();
@@ -212,6 +222,17 @@ impl Vault {
     ) -> bool {
         use subtle::ConstantTimeEq;
         self.hash_secret(table, column, row, secret).0.ct_eq(stored).into()
+    }
+
+    /// The keyed hash that makes the public members of a signing key ours.
+    pub fn hash_public_key(&self, kid: Uuid, jwk: &str) -> KeyedHash {
+        self.hash("signing_key", "public_mac", kid.as_bytes(), jwk.as_bytes())
+    }
+
+    /// Whether this process's instance made these public members of a signing key; in constant time.
+    pub fn is_own_public_key(&self, kid: Uuid, jwk: &str, stored: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.hash_public_key(kid, jwk).0.ct_eq(stored).into()
     }
 
     fn data_key(&self, wrapped: &WrappedKey) -> Result<Arc<Unwrapped>, Error> {

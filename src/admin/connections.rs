@@ -185,6 +185,10 @@ impl Import {
                 refuse("/expires_at".to_owned(), "is more than ten years ahead");
                 None
             }
+            Expiry::At(at) if at.year() < 2000 => {
+                refuse("/expires_at".to_owned(), "is before the year 2000");
+                None
+            }
             Expiry::At(at) => Some(at),
         };
         if found.is_empty() { Ok(expires_at) } else { Err(Error::Invalid(found)) }

@@ -104,7 +104,8 @@ impl Ground {
     ) -> Result<Credentials, Error> {
         let client_secret = Secret::new(token::<32>(&*self.nature.entropy));
         let id: Uuid = uuid(&*self.nature.clock, &*self.nature.entropy);
-        let hash = self.vault.hash_secret("client_secret", "secret_hash", id.as_bytes(), &client_secret);
+        let place = Vault::row(&[id.as_bytes(), client_id.as_str().as_bytes()]);
+        let hash = self.vault.hash_secret("client_secret", "secret_hash", &place, &client_secret);
         let row = ClientSecret { id, hash: hash.to_vec(), created_at: self.nature.clock.now() };
         conn.insert_client_secret(&client_id, &row).await?;
         let invitation = self.people().first_superadmin_invitation(conn, None).await?;

@@ -41,7 +41,8 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
         nature: Arc::new(WebNature { clock: clock.clone(), entropy: entropy.clone() }),
         readiness: Arc::new(Readiness::new(store.clone(), vault.clone())),
         bearers: Arc::new(
-            Bearers::load(public_url.as_str(), store.clone(), clock.clone(), recent.clone()).await?,
+            Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())
+                .await?,
         ),
         logins: Arc::new(Logins::new(ground.tools(), passwords.clone(), sessions.clone())),
         people: Arc::new(People::new(ground.tools(), passwords, sessions.clone(), url())),
@@ -122,7 +123,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
     let settings = keeper::Settings {
         lease: config.refresh.lease,
         provider_timeout: config.outbound.timeout,
-        concurrency: config.refresh.concurrency,
+        concurrency: keeper::Settings::default().concurrency,
     };
     Arc::new(SecretsKeeper::new(parts, settings))
 }

@@ -14,6 +14,7 @@ mod wire;
 
 use http::Method;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
 use crate::telemetry;
@@ -34,14 +35,14 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     telemetry::start_quietly();
     let mut teller = Teller::of_process();
+    // Heard from here on: whatever is stored is removed again.
+    let mut told = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stage = Stage::build().await?;
+    let ended = if args.browser { Ok(()) } else { Err(deviation("it was interrupted".to_owned())) };
     let played = tokio::select! {
         played = play(&stage, args.browser, &mut teller) => played,
-        told = tokio::signal::ctrl_c() => match told {
-            Ok(()) if args.browser => Ok(()),
-            Ok(()) => Err(deviation("it was interrupted".to_owned())),
-            Err(error) => Err(error.into()),
-        },
+        _ = told.0.recv() => ended,
+        _ = told.1.recv() => ended,
     };
     let struck = stage.strike().await;
     played?;

@@ -131,6 +131,7 @@ pub struct Problem {
     fields: Map<String, Value>,
     retry_after_s: Option<u64>,
     challenge: Option<String>,
+    closes: bool,
 }
 
 /// What handlers answer.
@@ -145,7 +146,8 @@ impl Problem {
     /// A problem with a sentence of its own: what happened, free of secrets and causes.
     pub fn of(code: Code, detail: impl Into<String>) -> Self {
         let retry_after_s = (code.action() == Act::Retry && code != Code::Internal).then_some(1);
-        Self { code, detail: detail.into(), fields: Map::new(), retry_after_s, challenge: None }
+        let detail = detail.into();
+        Self { code, detail, fields: Map::new(), retry_after_s, challenge: None, closes: false }
     }
 
     /// `invalid_request` that points at one field or parameter.
@@ -179,6 +181,13 @@ impl Problem {
     #[must_use]
     pub fn challenge(mut self, value: String) -> Self {
         self.challenge = Some(value);
+        self
+    }
+
+    /// Ends the connection with the answer: the rest of the request is not waited for.
+    #[must_use]
+    pub fn close_connection(mut self) -> Self {
+        self.closes = true;
         self
     }
 
@@ -222,15 +231,20 @@ impl ResponseError for Problem {
         if let Some(challenge) = &self.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, challenge.clone()));
         }
+        if self.closes {
+            response.force_close();
+        }
         response.content_type("application/problem+json").body(Value::Object(body).to_string())
     }
 }
 
 /// A time as the contract writes it: RFC 3339, UTC, whole seconds.
-#[expect(clippy::expect_used, reason = "every time of the calendar has an RFC 3339 form")]
+/// What it cannot write, before year 0 or after 9999, becomes its first or last second.
+#[expect(clippy::expect_used, reason = "the seconds are within the years that have an RFC 3339 form")]
 pub fn rfc3339(at: time::OffsetDateTime) -> String {
-    let whole = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
-    whole.format(&time::format_description::well_known::Rfc3339).expect("times are within years 0 to 9999")
+    let seconds = at.unix_timestamp().clamp(-62_167_219_200, 253_402_300_799);
+    let whole = time::OffsetDateTime::from_unix_timestamp(seconds).expect("within years 0 to 9999");
+    whole.format(&time::format_description::well_known::Rfc3339).expect("within years 0 to 9999")
 }
 
 /// An error with its sources, for logs.
@@ -245,5 +259,22 @@ impl std::fmt::Display for Chain<'_> {
             source = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_no_contract_can_write_is_written_as_the_nearest_that_it_can() {
+        let read = |text: &str| {
+            time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap()
+        };
+        let before = read("0000-01-01T00:00:00+23:59");
+        let after = read("9999-12-31T23:59:59-23:59");
+        assert_eq!(rfc3339(before), "0000-01-01T00:00:00Z");
+        assert_eq!(rfc3339(after), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(read("2026-01-02T03:04:05.9+01:00")), "2026-01-02T02:04:05Z");
     }
 }

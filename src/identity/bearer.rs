@@ -16,6 +16,7 @@ use crate::model::event::Origin;
 use crate::model::scope::{Scope, Scopes};
 use crate::model::time::Clock;
 use crate::store::Store;
+use crate::vault::Vault;
 
 use self::keys::PublicKeys;
 pub use self::recent::RecentClients;
@@ -55,6 +56,7 @@ pub struct Bearers {
     keys: PublicKeys,
     clients: RecentClients,
     store: Store,
+    vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
 }
 
@@ -74,13 +76,14 @@ impl Bearers {
     pub async fn load(
         issuer: &str,
         store: Store,
+        vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         clients: RecentClients,
     ) -> Result<Self, SetupError> {
-        let keys = PublicKeys::read(&store, clock.now()).await?;
+        let keys = PublicKeys::read(&store, &vault, clock.now()).await?;
         let guard =
             Guard::builder(issuer).audience(issuer).keys(keys.given().clone()).leeway(LEEWAY).build()?;
-        Ok(Self { guard, keys, clients, store, clock })
+        Ok(Self { guard, keys, clients, store, vault, clock })
     }
 
     /// The principal of a request with these values of its `Authorization` headers.
@@ -91,7 +94,7 @@ impl Bearers {
     ) -> Result<Principal, Error> {
         let token = jeton_guard::bearer(authorization)?.ok_or(Error::Missing)?;
         let now = self.clock.now();
-        self.keys.refresh(&self.store, now).await;
+        self.keys.refresh(&self.store, &self.vault, now).await;
         let claims = self.guard.verify(token, now).await?;
         let client = self.client_of(&claims).await?;
         check_age(&claims, &client)?;

@@ -22,9 +22,11 @@ use super::tools::Tools;
 use super::{Denied, Superadmin};
 use crate::model::client::Role;
 use crate::model::event::{Action, Event};
+use crate::model::principal::{Membership, UserId};
 use crate::model::public_url::PublicUrl;
 use crate::model::scope::Scope;
 use crate::model::secret::Secret;
+use crate::store::Conn;
 
 pub use self::invitations::{Answer, Found, Joining, NewInvitation};
 
@@ -122,6 +124,16 @@ fn covered(by: &Superadmin, role: Option<Role>) -> Result<(), Error> {
         Some(Role::Superadmin) if by.covers(&Scope::ALL.into_iter().collect()) => Ok(()),
         Some(Role::Superadmin) => Err(Denied::Forbidden.into()),
     }
+}
+
+/// What this person may do as admin of an app is within the superadmin's own rights.
+async fn covered_in_apps(conn: Conn<'_>, by: &Superadmin, user: UserId) -> Result<(), Error> {
+    let held = conn.memberships_of(user).await?;
+    let admin = held.iter().any(|(_, role)| *role == Membership::AppAdmin);
+    if admin && !by.covers(&[Scope::AppsWrite, Scope::ConnectionsWrite].into_iter().collect()) {
+        return Err(Denied::Forbidden.into());
+    }
+    Ok(())
 }
 
 fn event(by: &Superadmin, action: Action, subject: impl std::fmt::Display) -> Event {

@@ -90,7 +90,7 @@ impl Sessions {
         let Some(ticket) = Ticket::parse(cookie) else { return Ok(None) };
         let conn = self.tools.store.conn();
         let Some((session, hash)) = conn.find_session(ticket.id).await? else { return Ok(None) };
-        if !self.tools.fits("session", &ticket, &hash) {
+        if !self.tools.fits("session", &ticket, session.user.0.as_bytes(), &hash) {
             return Ok(None);
         }
         let Some(user) = conn.find_user(session.user).await?.filter(|user| !user.disabled) else {
@@ -135,7 +135,7 @@ impl Sessions {
         }
         conn.purge_sessions().await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("session", &ticket);
+        let hash = self.tools.hash("session", &ticket, user.id.0.as_bytes());
         let life_us = i64::try_from(LIFE.whole_microseconds()).unwrap_or(i64::MAX);
         let session = conn.insert_session(ticket.id, hash, user.id, origin, life_us).await?;
         Ok(Opened { ticket, session, known_browser: self.new_known_browser(user.id) })

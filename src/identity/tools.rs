@@ -35,17 +35,27 @@ impl Tools {
         Ticket::new(self.id(), &*self.entropy)
     }
 
-    /// Whether `stored` is the hash of this ticket in its row of `table`.
-    pub(in crate::identity) fn fits(&self, table: &'static str, ticket: &Ticket, stored: &[u8]) -> bool {
-        self.vault.hash_matches(table, "token_hash", ticket.id.as_bytes(), &ticket.secret, stored)
+    /// Whether `stored` is the hash of this ticket in its row of `table`, which speaks for `subject`.
+    pub(in crate::identity) fn fits(
+        &self,
+        table: &'static str,
+        ticket: &Ticket,
+        subject: &[u8],
+        stored: &[u8],
+    ) -> bool {
+        let row = Vault::row(&[ticket.id.as_bytes(), subject]);
+        self.vault.hash_matches(table, "token_hash", &row, &ticket.secret, stored)
     }
 
-    /// The hash to store for this ticket in its row of `table`.
+    /// The hash to store for this ticket in its row of `table`, bound to what the row speaks for: a row turned
+    /// to somebody else does not fit its ticket any more.
     pub(in crate::identity) fn hash(
         &self,
         table: &'static str,
         ticket: &Ticket,
+        subject: &[u8],
     ) -> crate::model::secret::KeyedHash {
-        self.vault.hash_secret(table, "token_hash", ticket.id.as_bytes(), &ticket.secret)
+        let row = Vault::row(&[ticket.id.as_bytes(), subject]);
+        self.vault.hash_secret(table, "token_hash", &row, &ticket.secret)
     }
 }

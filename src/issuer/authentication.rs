@@ -33,7 +33,7 @@ impl Issuer {
         };
         let client = self.store.conn().find_client(&id).await?;
         let secrets = self.store.conn().list_client_secrets(&id).await?;
-        let right = is_one_of(&self.vault, &secrets, &presented.secret);
+        let right = is_one_of(&self.vault, &id, &secrets, &presented.secret);
         match client {
             None => Err(self.refuse(None, origin, "unknown")),
             Some(_) if !right => Err(self.refuse(Some(id), origin, "wrong secret")),
@@ -56,12 +56,13 @@ impl Issuer {
 }
 
 /// Every secret is compared, in constant time.
-fn is_one_of(vault: &Vault, secrets: &[ClientSecret], presented: &Secret) -> bool {
+fn is_one_of(vault: &Vault, client: &ClientId, secrets: &[ClientSecret], presented: &Secret) -> bool {
     let stored = secrets.iter().map(|secret| (secret.id, secret.hash.as_slice()));
     let padding = std::iter::repeat((uuid::Uuid::nil(), &[0_u8; 32][..]));
     let compared = secrets.len().max(COMPARED);
     let matches = |(id, hash): (uuid::Uuid, &[u8])| {
-        vault.hash_matches("client_secret", "secret_hash", id.as_bytes(), presented, hash)
+        let row = Vault::row(&[id.as_bytes(), client.as_str().as_bytes()]);
+        vault.hash_matches("client_secret", "secret_hash", &row, presented, hash)
     };
     stored.chain(padding).take(compared).fold(false, |found, one| matches(one) | found)
 }

@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
-use tracing::warn;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use crate::model::entropy::{Entropy, uuid};
@@ -54,7 +54,9 @@ pub async fn create_first(
     let sealed_private = vault.seal(vault.instance_key(), &place(kid), &private)?;
     let state = SigningKeyState::Active;
     let algorithm = algorithm.as_str().to_owned();
-    let key = SigningKey { kid, algorithm, sealed_private, public_jwk, state };
+    let public_jwk = public_jwk.to_string();
+    let public_mac = vault.hash_public_key(kid, &public_jwk).to_vec();
+    let key = SigningKey { kid, algorithm, sealed_private, public_jwk, public_mac, state };
     Ok(conn.insert_signing_key(&key).await?)
 }
 
@@ -109,8 +111,19 @@ fn open(rows: &[SigningKey], vault: &Vault, known: Option<&Arc<Signer>>) -> Resu
         Some(signer) => Arc::clone(signer),
         None => Arc::new(open_one(active, vault)?),
     };
-    let public: Vec<_> = rows.iter().map(|row| &row.public_jwk).collect();
-    Ok(Loaded { signer, jwks: json!({ "keys": public }).to_string() })
+    Ok(Loaded { signer, jwks: json!({ "keys": public(rows, vault) }).to_string() })
+}
+
+/// What is published: keys whose public members this instance made.
+fn public(rows: &[SigningKey], vault: &Vault) -> Vec<Value> {
+    let own = |row: &&SigningKey| {
+        let own = vault.is_own_public_key(row.kid, &row.public_jwk, &row.public_mac);
+        if !own {
+            error!(kid = %row.kid, "the public part of a signing key is not ours; it is not published");
+        }
+        own
+    };
+    rows.iter().filter(own).filter_map(|row| serde_json::from_str(&row.public_jwk).ok()).collect()
 }
 
 fn open_one(row: &SigningKey, vault: &Vault) -> Result<Signer, Error> {

@@ -37,7 +37,7 @@ impl Authority {
         let first = clients.create_first(tx.conn()).await.unwrap();
         tx.commit().await.unwrap();
         let issuer = issuer(db).await;
-        let bearers = Bearers::load(URL, db.store(), db.clock(), recent).await.unwrap();
+        let bearers = Bearers::load(URL, db.store(), db.vault(), db.clock(), recent).await.unwrap();
         Self { issuer: Arc::new(issuer), bearers: Arc::new(bearers), clients: Arc::new(clients), first }
     }
 

@@ -171,14 +171,43 @@ async fn a_secrets_hash_is_worth_nothing_in_another_row() {
 }
 
 #[tokio::test]
+async fn a_secret_given_to_another_client_by_sql_is_worth_nothing() {
+    for db in databases().await {
+        let authority = Authority::begin(&db, Algorithm::Es256).await;
+        let (weak, known) = authority.client(service("weak", "apps:read", None)).await;
+        let strong = &authority.first.client_id;
+        db.sql(&format!("UPDATE client_secret SET client_id = '{strong}' WHERE client_id = '{weak}'")).await;
+        let refused = ask(&authority.issuer, strong, &known, None, None).await;
+        assert!(matches!(refused, Err(Error::InvalidClient)), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_changed_by_sql_is_neither_believed_nor_published() {
+    for db in databases().await {
+        let authority = Authority::begin(&db, Algorithm::Es256).await;
+        let (id, secret) = authority.client(service("job", "binb:read", None)).await;
+        let token = authority.token(&id, &secret, None).await;
+        assert!(authority.principal(&token).await.is_ok(), "{}", db.name);
+        // Still the key that signed, but not the text this instance wrote.
+        db.sql("UPDATE signing_key SET public_jwk = replace(public_jwk, '{', '{ ')").await;
+        db.clock.advance(Duration::seconds(6));
+        assert!(matches!(authority.principal(&token).await, Err(bearer::Error::Refused(_))));
+        let jwks: serde_json::Value = serde_json::from_str(&authority.issuer.jwks().await).unwrap();
+        assert_eq!(jwks["keys"], serde_json::json!([]));
+    }
+}
+
+#[tokio::test]
 async fn a_narrowed_client_binds_tokens_already_out_at_once_here_and_within_five_seconds_elsewhere() {
     for db in databases().await {
         let authority = Authority::begin(&db, Algorithm::Es256).await;
         let (id, secret) = authority.client(service("job", "binb:read", None)).await;
         let token = authority.token(&id, &secret, None).await;
-        let elsewhere = bearer::Bearers::load(URL, db.store(), db.clock(), bearer::RecentClients::default())
-            .await
-            .unwrap();
+        let elsewhere =
+            bearer::Bearers::load(URL, db.store(), db.vault(), db.clock(), bearer::RecentClients::default())
+                .await
+                .unwrap();
         let header = format!("Bearer {token}");
         let (acme, globex) = (AppId::parse("acme").unwrap(), AppId::parse("globex").unwrap());
         let github = ConnectorId::parse("github").unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::Trust;
 use crate::model::address::{Network, is_public};
 
 /// Why a target may not be called.
@@ -47,13 +48,17 @@ impl Guard {
         }
     }
 
-    /// Before a proxy is asked, which resolves on its own: a name known here to be off limits is refused,
-    /// one that only the proxy knows is the proxy's business.
-    pub(super) async fn check_name(&self, url: &Url, within: Duration) -> Result<(), Refusal> {
+    /// Before a proxy is asked, which resolves on its own: a name known here to be off limits is refused. One that
+    /// only the proxy knows is the proxy's business where the operator wrote it; anybody else could name an
+    /// internal host with it.
+    pub(super) async fn check_name(&self, url: &Url, within: Duration, trust: Trust) -> Result<(), Refusal> {
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         match tokio::time::timeout(within, tokio::net::lookup_host((name, 0))).await {
             Ok(Ok(found)) => self.admit(name, found).map(|_| ()),
-            Ok(Err(_)) | Err(_) => Ok(()),
+            Ok(Err(_)) | Err(_) => match trust {
+                Trust::Operator => Ok(()),
+                Trust::Custom => Err(Refusal::Address(name.to_owned())),
+            },
         }
     }
 
@@ -167,6 +172,16 @@ mod tests {
         assert_eq!(guard.admit("rebinding.example", mixed.into_iter()).unwrap(), addresses(&["8.8.8.8"]));
         let private = addresses(&["127.0.0.1", "169.254.169.254"]);
         assert!(guard.admit("rebinding.example", private.into_iter()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_only_the_proxy_knows_is_for_the_operator_alone() {
+        let guard = Guard::new(false, &[]);
+        let url = "https://internal.invalid/".parse().unwrap();
+        let within = Duration::from_secs(2);
+        assert_eq!(guard.check_name(&url, within, Trust::Operator).await, Ok(()));
+        let refused = guard.check_name(&url, within, Trust::Custom).await;
+        assert_eq!(refused, Err(Refusal::Address("internal.invalid".to_owned())));
     }
 
     #[test]

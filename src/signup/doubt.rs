@@ -3,6 +3,7 @@
 use crate::identity::Principal;
 use crate::keeper::account_fingerprint;
 use crate::model::connector::Account;
+use crate::model::principal::Actor;
 use crate::signup::resolve::Resolved;
 use crate::signup::{Error, Signup};
 use crate::store::signups::{AccountUse, Predecessor, StoredSignup};
@@ -12,7 +13,7 @@ use crate::store::signups::{AccountUse, Predecessor, StoredSignup};
 pub(super) struct Doubts {
     /// The credentials are the instance's and more than one app uses them.
     pub(super) several_apps: bool,
-    /// The connection had another account before.
+    /// The connection had another account before, or one that nobody can tell from this.
     pub(super) replaces: Option<Predecessor>,
     /// The provider would kill the oldest token of this account, which another connection lives on.
     pub(super) kills: Option<AccountUse>,
@@ -32,6 +33,15 @@ impl Doubts {
     }
 }
 
+/// Whether the account before may be another one. Of an account nobody knows (an import, a connector without
+/// identity) only its owner can say that it is the same.
+fn is_another(before: &Predecessor, account: Option<&[u8]>, row: &StoredSignup) -> bool {
+    match before.account_fingerprint.as_deref() {
+        Some(known) => Some(known) != account,
+        None => before.owner.as_deref() != Some(Actor::User(row.user).to_string().as_str()),
+    }
+}
+
 impl Signup {
     pub(super) async fn doubts(
         &self,
@@ -45,9 +55,7 @@ impl Signup {
         let own = before.as_ref().map(|before| before.id);
         let mut doubts = Doubts {
             several_apps: !resolved.opened.owned_by_app && conn.list_apps(None, 2).await?.len() > 1,
-            replaces: before.filter(|before| {
-                before.account_fingerprint.is_some() && before.account_fingerprint != fingerprint
-            }),
+            replaces: before.filter(|before| is_another(before, fingerprint.as_deref(), row)),
             kills: None,
         };
         if let (Some(most), Some(fingerprint)) = (resolved.definition.max_tokens_per_account, &fingerprint) {

@@ -349,6 +349,22 @@ async fn another_account_waits_for_its_owner_or_an_admin() {
 }
 
 #[tokio::test]
+async fn an_account_that_nobody_knows_is_replaced_by_its_owner_alone() {
+    for db in databases().await {
+        let script = vec![tokens("1"), account("u1"), tokens("2"), account("u1"), tokens("3"), account("u1")];
+        let world = World::new(db, script).await;
+        let ada = world.member("ada").await;
+        world.connect(&ada, "acme", "honest").await;
+        world.db.sql("UPDATE connection SET account_fingerprint = NULL").await;
+        world.connect(&ada, "acme", "honest").await;
+        world.db.sql("UPDATE connection SET account_fingerprint = NULL").await;
+        let eve = world.member("eve").await;
+        let id = world.asked(&eve, "acme", "honest", Some("acme")).await;
+        assert!(!world.signup.question(&eve, id).await.unwrap().may_confirm, "{}", world.db.name);
+    }
+}
+
+#[tokio::test]
 async fn the_same_account_is_renewed_without_a_question() {
     for (world, ada, state) in under_way(vec![tokens("1"), account("u1"), tokens("2"), account("u1")]).await {
         world.back(&ada, "honest", Some("acme"), &state).await.unwrap();

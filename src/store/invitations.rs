@@ -56,6 +56,16 @@ impl Conn<'_> {
         Ok(done.rows_affected == 1)
     }
 
+    /// Removes the invitations to no app that nobody has accepted.
+    pub async fn delete_instance_invitations(&self) -> Result<(), Error> {
+        invitation::Entity::delete_many()
+            .filter(invitation::Column::App.is_null())
+            .filter(invitation::Column::AcceptedAt.is_null())
+            .exec(&self.db())
+            .await?;
+        Ok(())
+    }
+
     /// Stores a password link.
     pub async fn insert_password_link(
         &self,

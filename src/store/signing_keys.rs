@@ -41,8 +41,10 @@ pub struct SigningKey {
     pub algorithm: String,
     /// PKCS#8 in base64, sealed.
     pub sealed_private: Sealed,
-    /// Public members.
-    pub public_jwk: serde_json::Value,
+    /// Public members, as JSON.
+    pub public_jwk: String,
+    /// Keyed hash of them: nobody who only writes SQL makes a key that counts.
+    pub public_mac: Vec<u8>,
     /// Where it is in its life.
     pub state: SigningKeyState,
 }
@@ -66,6 +68,7 @@ impl Conn<'_> {
             sealed_private: Set(key.sealed_private.bytes.clone()),
             key_id: Set(key.sealed_private.key_id),
             public_jwk: Set(key.public_jwk.clone()),
+            public_mac: Set(key.public_mac.clone()),
             state: Set(key.state.as_str().to_owned()),
             created_at: Set(self.now_us()),
             retired_at: Set(None),
@@ -86,6 +89,7 @@ impl TryFrom<signing_key::Model> for SigningKey {
             algorithm: row.algorithm,
             sealed_private: Sealed { key_id: row.key_id, bytes: row.sealed_private },
             public_jwk: row.public_jwk,
+            public_mac: row.public_mac,
             state: state.ok_or(corrupt("state"))?,
         })
     }

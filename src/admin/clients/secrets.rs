@@ -8,6 +8,7 @@ use crate::model::entropy::{token, uuid};
 use crate::model::secret::Secret;
 use crate::store::Conn;
 use crate::store::clients::ClientSecret;
+use crate::vault::Vault;
 
 use super::{Clients, Error, NewSecret, cover, locked};
 
@@ -49,7 +50,8 @@ impl Clients {
     pub(super) async fn insert_secret(&self, conn: Conn<'_>, client: &ClientId) -> Result<NewSecret, Error> {
         let id = uuid(&*self.clock, &*self.entropy);
         let secret = Secret::new(token::<32>(&*self.entropy));
-        let hash = self.vault.hash_secret("client_secret", "secret_hash", id.as_bytes(), &secret).to_vec();
+        let place = Vault::row(&[id.as_bytes(), client.as_str().as_bytes()]);
+        let hash = self.vault.hash_secret("client_secret", "secret_hash", &place, &secret).to_vec();
         let row = ClientSecret { id, hash, created_at: self.clock.now() };
         conn.insert_client_secret(client, &row).await?;
         Ok(NewSecret { id, secret })

@@ -43,13 +43,15 @@ pub(super) async fn hold(stage: &Stage, client: JobClient, teller: &mut Teller) 
 #[expect(clippy::disallowed_methods, reason = "door: a throw-away client's secret, for the reader to try")]
 fn show_job(stage: &Stage, client: &JobClient, teller: &mut Teller) -> Result<(), Error> {
     let broker = stage.broker.as_str().trim_end_matches('/');
-    teller.say("")?;
+    teller.line("")?;
     teller.say("The job's side, in another terminal:")?;
     teller.line(&format!("     export JETON_URL={broker}"))?;
     teller.line(&format!("     export JETON_CLIENT_ID={}", client.id))?;
     teller.line(&format!("     export JETON_CLIENT_SECRET={}", client.secret.expose_secret()))?;
-    teller.line("     jeton token acme sandbox --json")?;
-    Ok(teller.say("")?)
+    let program =
+        std::env::current_exe().map_or_else(|_| "jeton".to_owned(), |path| path.display().to_string());
+    teller.line(&format!("     {program} token acme sandbox --json"))?;
+    Ok(teller.line("")?)
 }
 
 /// Asks as the job would, until there is a token.

@@ -39,6 +39,7 @@ fn decorate(response: &mut HttpResponse, https: bool) {
     let headers = response.headers_mut();
     headers.remove(header::SERVER);
     set(headers, header::CONTENT_SECURITY_POLICY, &policy);
+    set(headers, header::CACHE_CONTROL, "no-store");
     set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(headers, header::X_FRAME_OPTIONS, "DENY");
     set(headers, header::REFERRER_POLICY, "no-referrer");

@@ -116,10 +116,8 @@ async fn a_secret_of_any_characters_passes_through_basic() {
         let (authority, id, _) = begin(&db).await;
         let odd = "a%:+é b&=%2B";
         let (row, store) = (db.id(), db.store());
-        let hash = db
-            .vault()
-            .hash_secret("client_secret", "secret_hash", row.as_bytes(), &Secret::new(odd))
-            .to_vec();
+        let place = crate::vault::Vault::row(&[row.as_bytes(), id.as_str().as_bytes()]);
+        let hash = db.vault().hash_secret("client_secret", "secret_hash", &place, &Secret::new(odd)).to_vec();
         let secret = crate::store::clients::ClientSecret { id: row, hash, created_at: db.clock().now() };
         store.conn().insert_client_secret(&id, &secret).await.unwrap();
         let request = form("grant_type=client_credentials").insert_header(basic(id.as_str(), odd));

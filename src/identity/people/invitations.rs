@@ -18,6 +18,7 @@ use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 use crate::store::Conn;
 use crate::store::users::UserChange;
+use crate::vault::Vault;
 
 /// Unless another time is asked for.
 const LIFE: Duration = Duration::days(7);
@@ -91,12 +92,13 @@ impl People {
     }
 
     /// The invitation of the first superadmin, for `init` and `recover`, inside the caller's transaction (which
-    /// records it). Without an address whoever opens it chooses a login name.
+    /// records it); earlier ones end. Without an address whoever opens it chooses a login name.
     pub async fn first_superadmin_invitation(
         &self,
         conn: Conn<'_>,
         email: Option<Email>,
     ) -> Result<Link, Error> {
+        conn.delete_instance_invitations().await?;
         self.insert(conn, Offer::Superadmin, email, Vec::new(), &Actor::System, LIFE).await
     }
 
@@ -131,7 +133,7 @@ impl People {
         let ticket = Ticket::parse(token).ok_or(Error::Unusable)?;
         let conn = self.tools.store.conn();
         let (invitation, hash) = conn.find_open_invitation(ticket.id).await?.ok_or(Error::Unusable)?;
-        if !self.tools.fits("invitation", &ticket, &hash) {
+        if !self.tools.fits("invitation", &ticket, &subject(&invitation), &hash) {
             return Err(Error::Unusable);
         }
         let app_name = match invitation.offer.app() {
@@ -243,7 +245,8 @@ impl People {
             expires_at,
             accepted_at: None,
         };
-        conn.insert_invitation(&new, self.tools.hash("invitation", &ticket)).await?;
+        let hash = self.tools.hash("invitation", &ticket, &subject(&new));
+        conn.insert_invitation(&new, hash).await?;
         Ok(self.link("/invitations", &ticket, expires_at))
     }
 
@@ -260,4 +263,11 @@ impl People {
         }
         Ok(name)
     }
+}
+
+/// What the link of an invitation speaks for: what it gives, and to whom.
+fn subject(invitation: &Invitation) -> Vec<u8> {
+    let app = invitation.offer.app().map(AppId::as_str).unwrap_or_default();
+    let email = invitation.email.as_ref().map(Email::as_str).unwrap_or_default();
+    Vault::row(&[app.as_bytes(), email.as_bytes(), invitation.offer.role().as_bytes()])
 }

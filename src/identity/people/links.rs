@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Error, Link, People, covered, event, micros};
+use super::{Error, Link, People, covered, covered_in_apps, event, micros};
 use crate::identity::Superadmin;
 use crate::identity::password::check_rules;
 use crate::identity::session::Opened;
@@ -21,6 +21,7 @@ impl People {
         let tx = self.tools.store.begin().await?;
         let user = tx.conn().find_user(id).await?.ok_or(Error::NotFound)?;
         covered(by, user.role)?;
+        covered_in_apps(tx.conn(), by, id).await?;
         let link = self.insert_link(tx.conn(), id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
         tx.commit().await?;
@@ -60,7 +61,7 @@ impl People {
     pub(super) async fn insert_link(&self, conn: Conn<'_>, user: UserId) -> Result<Link, Error> {
         conn.delete_password_links_of(user).await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("password_link", &ticket);
+        let hash = self.tools.hash("password_link", &ticket, user.0.as_bytes());
         conn.insert_password_link(ticket.id, user, hash, micros(LIFE)).await?;
         Ok(self.link("/account/password", &ticket, self.now() + LIFE))
     }
@@ -69,7 +70,7 @@ impl People {
         let ticket = Ticket::parse(token).ok_or(Error::Unusable)?;
         let conn = self.tools.store.conn();
         let (user, hash) = conn.find_password_link(ticket.id).await?.ok_or(Error::Unusable)?;
-        if !self.tools.fits("password_link", &ticket, &hash) {
+        if !self.tools.fits("password_link", &ticket, user.0.as_bytes(), &hash) {
             return Err(Error::Unusable);
         }
         let user = conn.find_user(user).await?.filter(|user| !user.disabled).ok_or(Error::Unusable)?;

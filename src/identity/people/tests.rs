@@ -250,6 +250,61 @@ async fn hashes_copied_by_sql_into_another_row_are_worth_nothing() {
 }
 
 #[tokio::test]
+async fn rows_turned_to_another_person_by_sql_are_worth_nothing() {
+    for db in databases().await {
+        let fixture = Fixture::of(&db, URL);
+        let root = fixture.superadmin().await;
+        let acme = fixture.app("acme").await;
+        fixture.member(&root, &acme, "ada@example.com").await;
+        let eve = fixture.member(&root, &acme, "eve@example.com").await;
+        let own = fixture.sign_in("eve@example.com", PASSWORD).await.unwrap();
+        let link = fixture.people.password_link(&root, eve.user.id).await.unwrap();
+        let invitation = fixture.invite(&root, &acme, "mallory@example.com").await;
+        for table in ["session", "password_link"] {
+            db.sql(&format!(
+                "UPDATE {table} SET user_id = (SELECT id FROM \"user\" WHERE email = 'ada@example.com') \
+                 WHERE user_id = (SELECT id FROM \"user\" WHERE email = 'eve@example.com')"
+            ))
+            .await;
+        }
+        db.sql("UPDATE invitation SET role = 'app_admin' WHERE email = 'mallory@example.com'").await;
+        assert!(fixture.resume(&own).await.is_none(), "{}", db.name);
+        assert!(matches!(fixture.people.open_password_link(&token(&link)).await, Err(Error::Unusable)));
+        assert!(matches!(fixture.people.open_invitation(&token(&invitation)).await, Err(Error::Unusable)));
+    }
+}
+
+#[tokio::test]
+async fn nobody_takes_over_an_app_admin_with_fewer_rights() {
+    for db in databases().await {
+        let fixture = Fixture::of(&db, URL);
+        let root = fixture.superadmin().await;
+        let acme = fixture.app("acme").await;
+        let ada = fixture.member(&root, &acme, "ada@example.com").await.user.id;
+        let people = &fixture.people;
+        let less = weaker("clients:write");
+        assert!(people.password_link(&less, ada).await.is_ok(), "{}", db.name);
+        db.sql("UPDATE membership SET role = 'app_admin'").await;
+        assert!(matches!(people.password_link(&less, ada).await, Err(Error::Denied(_))));
+        let changed = people.update_user(&less, ada, None, None, Some(true)).await;
+        assert!(matches!(changed, Err(Error::Denied(_))));
+        assert!(people.password_link(&weaker("apps:write connections:write"), ada).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_new_first_invitation_ends_the_earlier_one() {
+    for db in databases().await {
+        let fixture = Fixture::of(&db, URL);
+        let earlier = fixture.first_superadmin_link().await;
+        let link = fixture.first_superadmin_link().await;
+        let ended = fixture.people.open_invitation(&token(&earlier)).await;
+        assert!(matches!(ended, Err(Error::Unusable)), "{}", db.name);
+        assert!(fixture.people.open_invitation(&token(&link)).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn failures_lock_out_their_network_and_not_the_person() {
     for db in databases().await {
         let fixture = Fixture::of(&db, URL);

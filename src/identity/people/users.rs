@@ -1,6 +1,6 @@
 //! People: made, changed, listed and deleted by superadmins.
 
-use super::{Error, Link, Part, People, after, covered, event, part};
+use super::{Error, Link, Part, People, after, covered, covered_in_apps, event, part};
 use crate::identity::Superadmin;
 use crate::model::client::Role;
 use crate::model::event::Action;
@@ -65,6 +65,7 @@ impl People {
         let tx = self.tools.store.begin().await?;
         let user = tx.conn().find_user(id).await?.ok_or(Error::NotFound)?;
         covered(by, user.role)?;
+        covered_in_apps(tx.conn(), by, id).await?;
         covered(by, role.flatten())?;
         let display_name = name.map(|name| name.as_str().to_owned());
         let change = UserChange { display_name, role, disabled };
@@ -82,6 +83,7 @@ impl People {
         let tx = self.tools.store.begin().await?;
         let user = tx.conn().find_user(id).await?.ok_or(Error::NotFound)?;
         covered(by, user.role)?;
+        covered_in_apps(tx.conn(), by, id).await?;
         tx.conn().delete_user(id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
         Ok(tx.commit().await?)
@@ -98,6 +100,7 @@ impl People {
         let tx = self.tools.store.begin().await?;
         let user = tx.conn().find_user(id).await?.ok_or(Error::NotFound)?;
         covered(by, user.role)?;
+        covered_in_apps(tx.conn(), by, id).await?;
         let ended = tx.conn().delete_sessions_of(id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
         tx.commit().await?;

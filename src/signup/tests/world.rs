@@ -177,7 +177,8 @@ impl World {
     pub(crate) async fn browser(&self, user: UserId) -> (Visitor, Ticket) {
         let ticket = Ticket::new(self.db.id(), &SystemEntropy);
         let vault = self.db.vault();
-        let hash = vault.hash_secret("session", "token_hash", ticket.id.as_bytes(), &ticket.secret);
+        let row = crate::vault::Vault::row(&[ticket.id.as_bytes(), user.0.as_bytes()]);
+        let hash = vault.hash_secret("session", "token_hash", &row, &ticket.secret);
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
         tx.conn().insert_session(ticket.id, hash, user, Origin::default(), 3_600_000_000).await.unwrap();

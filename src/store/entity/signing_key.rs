@@ -15,8 +15,10 @@ pub struct Model {
     pub sealed_private: Vec<u8>,
     /// Data key that sealed it.
     pub key_id: Uuid,
-    /// Public members.
-    pub public_jwk: Json,
+    /// Public members: JSON, byte by byte as it was made.
+    pub public_jwk: String,
+    /// Keyed hash of them.
+    pub public_mac: Vec<u8>,
     /// `pending`, `active` or `retired`.
     pub state: String,
     /// Microseconds since 1970.

@@ -83,6 +83,8 @@ async fn a_refresh_token_has_one_owner() {
 #[case::zero(json!({ "access_token": "a", "expires_in": 0 }), "/expires_in")]
 #[case::negative(json!({ "access_token": "a", "expires_in": -5 }), "/expires_in")]
 #[case::absurd(json!({ "access_token": "a", "expires_in": 99_999_999_999_i64 }), "/expires_in")]
+#[case::long_ago(json!({ "access_token": "a", "expires_at": "1999-12-31T23:59:59Z" }), "/expires_at")]
+#[case::before_all(json!({ "access_token": "a", "expires_at": "0000-01-01T00:00:00+23:59" }), "/expires_at")]
 #[case::far(json!({ "access_token": "a", "expires_at": "9999-12-31T23:59:59Z" }), "/expires_at")]
 #[case::no_time(json!({ "access_token": "a", "expires_at": "tomorrow" }), "/expires_at")]
 #[case::flow(json!({ "access_token": "a", "flow": "a/b" }), "/flow")]
