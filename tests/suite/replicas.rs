@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Home, http};
 use crate::support::house::{CLIENT, CLIENT_SECRET};
+use crate::support::peer::skipped;
 use crate::support::postgres;
 use crate::support::program::{Serving, exit_code, run, stderr};
 use crate::support::provider::{consent, sandbox};
@@ -31,8 +32,7 @@ struct Pair {
 impl Pair {
     async fn start() -> Option<Self> {
         if !postgres::is_here() {
-            println!("skipped: two processes on one PostgreSQL: JETON_TEST_POSTGRES_URL names none");
-            return None;
+            return skipped("two processes on one PostgreSQL: JETON_TEST_POSTGRES_URL names none");
         }
         let home = Home::postgres().await;
         let made = run(&home, "init", &["--json", "--public-url", PUBLIC_URL]);
