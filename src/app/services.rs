@@ -123,7 +123,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
     let settings = keeper::Settings {
         lease: config.refresh.lease,
         provider_timeout: config.outbound.timeout,
-        concurrency: keeper::Settings::default().concurrency,
+        concurrency: config.refresh.concurrency,
     };
     Arc::new(SecretsKeeper::new(parts, settings))
 }
