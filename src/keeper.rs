@@ -5,6 +5,7 @@
 //! from whoever asked for no more than it gives. It refuses with a cause that names the action to take.
 
 mod adopt;
+mod case;
 mod delete;
 mod flight;
 mod outcome;
@@ -25,10 +26,8 @@ use tokio::sync::Semaphore;
 use crate::audit::Audit;
 use crate::identity::MayReceive;
 use crate::model::app::{AppId, AppState};
-use crate::model::connection::{
-    Connection, Degraded, DegradedCode, Flow, Freshness, LastError, Reason, Refusal, Request, State,
-};
-use crate::model::connector::{ConnectorId, Definition, Policy};
+use crate::model::connection::{Degraded, Flow, Freshness, Reason, Request, State};
+use crate::model::connector::{ConnectorId, Definition};
 use crate::model::entropy::Entropy;
 use crate::model::event::{Action, Event};
 use crate::model::secret::Secret;
@@ -43,7 +42,8 @@ pub use self::adopt::{Adoption, AdoptionKind, account_fingerprint};
 pub use self::delete::{Deletion, RevocationResult};
 pub use self::status::{ListFilter, Status};
 
-use self::flight::{Flights, Trouble, Verdict};
+use self::case::Case;
+use self::flight::{Flights, Verdict};
 
 /// How the keeper refreshes; section `refresh` of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -349,135 +349,6 @@ impl SecretsKeeper {
             extra: opened.extra,
             degraded,
         })
-    }
-}
-
-/// One decision: a request over what was found.
-struct Case<'a> {
-    policy: &'a Policy,
-    request: Request,
-    found: &'a Found,
-}
-
-impl Case<'_> {
-    fn connection(&self) -> &Connection {
-        &self.found.held.connection
-    }
-
-    /// The row's answer, unless the flight just told that the rejected token works.
-    fn decide(&self, verdict: Option<&Verdict>) -> Freshness {
-        let (connection, now) = (self.connection(), self.found.now);
-        let current = connection.token_set.as_ref().map(|set| set.id);
-        match verdict {
-            Some(Verdict::NotConfirmed(set)) if current == Some(*set) => {
-                let warning = Degraded { code: DegradedCode::RejectionNotConfirmed, since: now };
-                Freshness::despite(connection, self.policy, self.request, now, warning)
-            }
-            Some(Verdict::Confirmed(set)) if current == Some(*set) && connection.state == State::Active => {
-                let until = connection.retry_at.max(connection.sending.resend_after).unwrap_or(now);
-                Freshness::Refuse(Refusal::BackingOff { until })
-            }
-            _ => Freshness::of(connection, self.policy, self.request, now),
-        }
-    }
-
-    /// Whether the token in hand lives and the caller asked for no more.
-    fn contented(&self) -> bool {
-        let rejects = self.request.rejected == Some(self.connection().generation);
-        let lives = self.connection().expires_at().is_none_or(|at| at > self.found.now);
-        lives && !rejects && self.request.min_ttl.is_none()
-    }
-
-    /// Whether the provider gave the set in hand within the last minute.
-    fn just_issued(&self) -> bool {
-        let set = self.connection().token_set.as_ref();
-        let issued = set.and_then(|set| Some(set.expires_at? - set.initial_life?));
-        issued.is_some_and(|at| self.found.now - at < time::Duration::minutes(1))
-    }
-
-    /// Whoever can be served waits no longer than half of what the token in hand has left.
-    fn patience(&self, wait: Duration) -> Duration {
-        let left = self.connection().expires_at().map(|at| (at - self.found.now) / 2);
-        match left.and_then(|left| Duration::try_from(left).ok()) {
-            Some(half) if self.contented() => wait.min(half),
-            _ => wait,
-        }
-    }
-
-    fn expires_in(&self) -> Option<i64> {
-        self.connection().expires_at().map(|at| (at - self.found.now).whole_seconds().max(0))
-    }
-
-    fn degraded(&self, trouble: Trouble) -> Degraded {
-        let code = match trouble {
-            Trouble::CredentialsMissing | Trouble::Unreadable => DegradedCode::ProviderMisconfigured,
-            Trouble::Storage | Trouble::Unsettled | Trouble::Full => DegradedCode::ProviderUnavailable,
-        };
-        Degraded { code, since: self.found.now }
-    }
-
-    fn refused(&self, refusal: Refusal) -> Error {
-        let connection = self.connection();
-        match refusal {
-            Refusal::NotConnected => Error::ConnectionNotFound { flow: Some(connection.flow.clone()) },
-            Refusal::Reauthorize(reason) => self.reauthorize(reason),
-            Refusal::Misconfigured => Error::Misconfigured { provider_error: self.last_code() },
-            Refusal::TtlUnsatisfiable { max_ttl } => {
-                Error::TtlUnsatisfiable { max_ttl: max_ttl.whole_seconds() }
-            }
-            Refusal::HoldOff { until } => Error::RefreshInProgress {
-                retry_after: self.seconds_until(until),
-                current_expires_in: self.current_expires_in(),
-            },
-            Refusal::BackingOff { until } if self.provider_is_away() => Error::ProviderUnavailable {
-                retry_after: self.seconds_until(until),
-                current_expires_in: self.current_expires_in(),
-            },
-            Refusal::BackingOff { .. } => Error::Misconfigured { provider_error: self.last_code() },
-        }
-    }
-
-    fn reauthorize(&self, reason: Reason) -> Error {
-        let connection = self.connection();
-        let over = connection.expires_at().filter(|_| connection.state == State::Active);
-        Error::ReauthorizationRequired {
-            reason,
-            since: over.unwrap_or(connection.since),
-            account: connection.account_label.clone(),
-            connected_by: connection.owner_label.clone().or_else(|| connection.owner.clone()),
-            flow: connection.flow.clone(),
-        }
-    }
-
-    fn out_of_luck(&self, trouble: Option<Trouble>) -> Error {
-        let current_expires_in = self.current_expires_in();
-        match trouble {
-            None => Error::RefreshInProgress { retry_after: 1, current_expires_in },
-            Some(Trouble::Unsettled) => Error::RefreshInProgress { retry_after: 15, current_expires_in },
-            Some(Trouble::CredentialsMissing) => Error::CredentialsMissing,
-            Some(Trouble::Unreadable) => Error::Unreadable(crate::vault::Error::DoesNotOpen {
-                table: "token_set",
-                column: "sealed_refresh",
-            }),
-            Some(Trouble::Storage) => Error::Store(crate::store::Error::Interrupted),
-            Some(Trouble::Full) => Error::Overloaded,
-        }
-    }
-
-    fn provider_is_away(&self) -> bool {
-        self.connection().last_error.as_ref().is_none_or(LastError::is_ours)
-    }
-
-    fn last_code(&self) -> String {
-        self.connection().last_error.as_ref().map_or_else(String::new, |error| error.code.clone())
-    }
-
-    fn current_expires_in(&self) -> Option<i64> {
-        self.expires_in().filter(|left| *left > 0)
-    }
-
-    fn seconds_until(&self, at: OffsetDateTime) -> u64 {
-        u64::try_from((at - self.found.now).whole_seconds()).unwrap_or_default().saturating_add(1)
     }
 }
 
