@@ -94,6 +94,9 @@ pub(super) async fn run(core: &Core, target: Target) -> Verdict {
 }
 
 async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
+    if target.connection.sending.is_under_way(target.now) {
+        return wait_for_other(core, target).await;
+    }
     // Never closed: the semaphore lives as long as the keeper.
     let turn = core.turns.acquire().await;
     let connection = &target.connection;
@@ -120,7 +123,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let trip = Trip { core, target, connector, opened, attempt };
     let Some(claim) = trip.claim(strict).await? else {
         drop(turn);
-        return trip.wait_for_other().await;
+        return wait_for_other(core, target).await;
     };
     let Some(kept) = trip.open_kept(&claim).await? else {
         return Ok(Verdict::Failed(Trouble::Unreadable));
@@ -159,6 +162,24 @@ async fn confirm(
     let access = core.open_access(&held).await?.access;
     let probe = connector.probe(&opened.credentials, &access).await.unwrap_or(Probe::Unknown);
     Ok(Some(probe == Probe::Rejected))
+}
+
+/// Somebody else has the claim: re-read with jittered back-off until the row has moved on.
+async fn wait_for_other(core: &Core, target: &Target) -> Result<Verdict, Error> {
+    let connection = &target.connection;
+    let mut pause_ms = 50_u64;
+    let started = Instant::now();
+    while started.elapsed() < core.settings.lease {
+        tokio::time::sleep(Duration::from_millis(core.jittered(pause_ms))).await;
+        pause_ms = (pause_ms * 2).min(500);
+        let found = core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?;
+        let seen = found.held.connection;
+        let moved = seen.token_set != connection.token_set;
+        if moved || !seen.sending.is_under_way(found.now) || seen.state != State::Active {
+            break;
+        }
+    }
+    Ok(Verdict::Done)
 }
 
 async fn park(core: &Core, target: &Target, set: TokenSetId) -> Result<Verdict, Error> {
@@ -260,26 +281,6 @@ impl Trip<'_> {
                 Ok(None)
             }
         }
-    }
-
-    /// Somebody else has the claim: re-read with jittered back-off until the row has moved on.
-    async fn wait_for_other(&self) -> Result<Verdict, Error> {
-        let connection = &self.target.connection;
-        let mut pause_ms = 50_u64;
-        let started = Instant::now();
-        while started.elapsed() < self.core.settings.lease {
-            tokio::time::sleep(Duration::from_millis(self.core.jittered(pause_ms))).await;
-            pause_ms = (pause_ms * 2).min(500);
-            let found =
-                self.core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?;
-            let seen = found.held.connection;
-            let moved = seen.token_set.as_ref().is_none_or(|set| set.id != self.attempt.seen);
-            let leased = seen.sending.lease_until.is_some_and(|until| until > found.now);
-            if moved || !leased || seen.state != State::Active {
-                break;
-            }
-        }
-        Ok(Verdict::Done)
     }
 }
 

@@ -75,6 +75,25 @@ async fn two_processes_on_one_database_spend_one_refresh_token() {
 }
 
 #[tokio::test]
+async fn a_process_that_has_just_started_waits_for_the_refresh_of_another() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(300), ..Faults::default() });
+        let starting = world.replica();
+        let job = world.job();
+        let (here, there) = tokio::join!(world.token(BEST_EFFORT), async {
+            while world.refreshes() == 0 {
+                tokio::task::yield_now().await;
+            }
+            starting.retrieve_token(&job, None, BEST_EFFORT).await
+        });
+        assert_eq!(text(&here.unwrap().access_token), text(&there.unwrap().access_token));
+        assert_eq!(world.refreshes(), 1, "{}", world.db.name);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn five_rotations_in_a_row_work() {
     on_each(async |world| {
         for generation in 2..=6 {

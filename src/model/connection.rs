@@ -134,6 +134,14 @@ pub struct Sending {
     pub resend_after: Option<OffsetDateTime>,
 }
 
+impl Sending {
+    /// Whether somebody holds the claim. A lease longer than any statement of ours gives (a clock that went back)
+    /// holds nothing.
+    pub fn is_under_way(&self, now: OffsetDateTime) -> bool {
+        self.lease_until.is_some_and(|until| until > now && until <= now + Duration::minutes(1))
+    }
+}
+
 /// A connection as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {

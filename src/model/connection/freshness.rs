@@ -252,7 +252,7 @@ impl Case<'_> {
         let strict = self.connection.is_strict(self.policy);
         let unknown_outcome = strict && self.connection.sending.sends > 0;
         let contented = self.lives() && self.request.min_ttl.is_none() && !self.rejects_current();
-        let leased = within(self.connection.sending.lease_until, Duration::minutes(1)).is_some();
+        let leased = self.connection.sending.is_under_way(self.now);
         let held_off = within(self.connection.sending.resend_after, Duration::hours(2));
         let refusal = if let Some(until) = within(self.connection.retry_at, Duration::hours(2)) {
             Refusal::BackingOff { until }
