@@ -10,6 +10,7 @@ pub mod event;
 pub mod name;
 pub mod person;
 pub mod principal;
+pub mod protocol;
 pub mod public_url;
 pub mod scope;
 pub mod secret;

@@ -125,8 +125,9 @@ impl AppRows<'_> {
              lease_until = NULL, refresh_due_at = NULL WHERE id = $1 AND app = $2"
         );
         self.conn.run(sql, vec![id.into(), self.app.as_str().into(), clock_value]).await?;
-        let sql = "UPDATE token_set SET revoke_pending = TRUE, deleted = TRUE, current = FALSE \
-                   WHERE connection_id = $1 AND spent = FALSE";
+        // A set that is spent may still have a refresh on its way, whose answer must not outlive this.
+        let sql = "UPDATE token_set SET revoke_pending = (revoke_pending OR NOT spent), deleted = TRUE, \
+                   current = FALSE WHERE connection_id = $1";
         self.conn.run(sql.to_owned(), vec![id.into()]).await?;
         Ok(())
     }

@@ -25,6 +25,8 @@ mod layering;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod protocol;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusals;
