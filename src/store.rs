@@ -15,6 +15,8 @@ pub mod entity;
 pub mod instance;
 pub mod invitations;
 pub mod leases;
+#[cfg(test)]
+mod lockstep;
 mod look;
 pub mod sessions;
 pub mod signing_keys;
