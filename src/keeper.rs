@@ -12,6 +12,7 @@ mod outcome;
 mod refresh;
 mod seal;
 mod settling;
+mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use crate::vault::Vault;
 
 pub use self::adopt::{Adoption, AdoptionKind, account_fingerprint};
 pub use self::delete::{Deletion, RevocationResult};
+pub use self::standing::{Consent, Judged, Standing};
 pub use self::status::{ListFilter, Status};
 
 use self::case::Case;
@@ -177,6 +179,9 @@ pub enum Error {
     /// Another connection holds the refresh token.
     #[error("another connection holds the refresh token")]
     DuplicateGrant,
+    /// What the consent was judged by has changed: it would replace or end something nobody was shown.
+    #[error("the connection changed meanwhile")]
+    ConnectionChanged,
     /// The consent this belongs to has ended.
     #[error("the consent has ended")]
     SignupGone,

@@ -204,6 +204,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether asking again could not make this set live: it is given back.
+    fn ends_consent(&self) -> bool {
+        matches!(self, Self::AppDisabled | Self::AppNotFound | Self::Keeper(keeper::Error::ConnectionChanged))
+    }
+
     /// How the audit trail calls it.
     fn result(&self) -> &'static str {
         match self {
@@ -217,6 +222,7 @@ impl Error {
             Self::ProviderMisconfigured { .. } => "provider_misconfigured",
             Self::ProviderUnavailable => "provider_unavailable",
             Self::NotIdentified => "not_identified",
+            Self::Keeper(keeper::Error::ConnectionChanged) => "connection_changed",
             Self::AppNotFound
             | Self::AppDisabled
             | Self::ConnectorNotFound

@@ -103,6 +103,7 @@ async fn connection(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(text_null("reason"))
                 .col(big_integer("state_since"))
                 .col(uuid_null("token_set_id"))
+                .col(uuid_null("adopted_set_id"))
                 .col(big_integer("generation"))
                 .col(text_null("owner"))
                 .col(text_null("owner_label"))

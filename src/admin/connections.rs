@@ -135,6 +135,7 @@ impl Imports {
                 extra: import.extra,
             },
             account: None,
+            by: principal.actor().clone(),
             owner: principal.actor().clone(),
             owner_label: None,
             credentials: opened.as_ref().map(|opened| (opened.id, opened.version)),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Principal;
 use super::tools::Tools;
 use crate::model::entropy::token;
-use crate::model::event::Origin;
+use crate::model::event::{Action, Event, Origin};
 use crate::model::person::{Session, User};
 use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
@@ -28,6 +28,9 @@ pub enum Error {
     /// The database gave nothing.
     #[error("the sessions cannot be read or written")]
     Store(#[from] crate::store::Error),
+    /// The audit trail took nothing.
+    #[error("the audit record was not written")]
+    Audit(#[from] crate::audit::Error),
 }
 
 /// A form token: what our own page carries and another site cannot know.
@@ -108,7 +111,11 @@ impl Sessions {
     /// Ends one session, as its browser asked.
     pub async fn end(&self, signed_in: &SignedIn) -> Result<(), Error> {
         let tx = self.tools.store.begin().await?;
-        tx.conn().delete_session(signed_in.session_id).await?;
+        if tx.conn().delete_session(signed_in.session_id).await? {
+            let principal = &signed_in.principal;
+            let event = Event::new(principal.actor().clone(), Action::Logout, principal.origin());
+            self.tools.audit.record_in(tx.conn(), event).await?;
+        }
         Ok(tx.commit().await?)
     }
 

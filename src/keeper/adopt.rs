@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::model::app::AppId;
+use crate::model::app::{AppId, AppState};
 use crate::model::connection::{Connection, Flow, State};
 use crate::model::connector::{Account, ConnectorId, Definition, Grant};
 use crate::model::entropy::uuid;
@@ -18,6 +18,7 @@ use crate::store::Tx;
 use crate::store::token_sets::NewConnection;
 use crate::vault::Vault;
 
+use super::standing::{Consent, Judged};
 use super::{Error, SecretsKeeper, seal};
 
 /// A grant with everything that makes it a connection.
@@ -33,6 +34,8 @@ pub struct Adoption {
     pub grant: Grant,
     /// Whose account it is, where known.
     pub account: Option<Account>,
+    /// Who makes it live: the owner, or who confirmed it in their place.
+    pub by: Actor,
     /// Who connected it.
     pub owner: Actor,
     /// What people call that one.
@@ -54,8 +57,8 @@ pub struct Adoption {
 /// How a grant came here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdoptionKind {
-    /// A person consented.
-    Consent,
+    /// A person consented, to what was so then.
+    Consent(Judged),
     /// An admin brought tokens along; the provider is not called.
     Import {
         /// Whether a live connection may be replaced.
@@ -92,21 +95,22 @@ impl SecretsKeeper {
     async fn try_adopt(&self, adoption: &Adoption) -> Result<Generation, Error> {
         let definition = self.core.definition(&adoption.connector).await?;
         let tx = self.core.parts.store.begin().await?;
-        let existing = match self.existing(&tx, adoption, &definition).await? {
-            Existing::Same(generation) => return Ok(generation),
-            Existing::Replace(existing) => existing,
-        };
+        let rows = tx.conn().app(&adoption.app);
+        rows.hold_app().await?;
         if let Some(signup) = adoption.signup
             && !tx.conn().finish_signup(signup).await?
         {
             return Err(Error::SignupGone);
         }
-        let rows = tx.conn().app(&adoption.app);
+        let existing = match self.existing(&tx, adoption, &definition).await? {
+            Existing::Same(generation) => return Ok(generation),
+            Existing::Replace(existing) => existing,
+        };
         let key = rows.find_app_key().await?.ok_or(Error::AppNotFound)?;
         let fallback = uuid(&*self.core.parts.clock, &*self.core.parts.entropy);
         let id = existing.as_ref().map_or(fallback, |connection| connection.id);
         let import = match adoption.kind {
-            AdoptionKind::Consent => None,
+            AdoptionKind::Consent(_) => None,
             AdoptionKind::Import { expires_at, .. } => Some(expires_at),
         };
         let fresh = seal::Fresh {
@@ -140,7 +144,6 @@ impl SecretsKeeper {
     }
 
     fn connection_of(&self, adoption: &Adoption, id: Uuid, existing: Option<&Connection>) -> NewConnection {
-        let account = adoption.account.as_ref();
         let import = matches!(adoption.kind, AdoptionKind::Import { .. });
         // An import brings tokens only: the variables given at signup stay.
         let mut variables =
@@ -153,16 +156,20 @@ impl SecretsKeeper {
             flow: adoption.flow.clone(),
             owner: adoption.owner.to_string(),
             owner_label: adoption.owner_label.clone(),
-            account_fingerprint: account
-                .map(|account| account_fingerprint(&self.core.parts.vault, &adoption.connector, &account.id)),
-            account_label: account.map(|account| account.label.clone()),
+            account_fingerprint: self.fingerprint(adoption),
+            account_label: adoption.account.as_ref().map(|account| account.label.clone()),
             variables,
             credentials: adoption.credentials,
             lifetime,
         }
     }
 
-    /// The connection that is replaced or revived, locked; refuses what an import may not do.
+    fn fingerprint(&self, adoption: &Adoption) -> Option<KeyedHash> {
+        let account = adoption.account.as_ref();
+        account.map(|account| account_fingerprint(&self.core.parts.vault, &adoption.connector, &account.id))
+    }
+
+    /// The connection that is replaced or revived, locked; refuses what was not judged or an import may not do.
     async fn existing(
         &self,
         tx: &Tx<'_>,
@@ -170,10 +177,13 @@ impl SecretsKeeper {
         definition: &Definition,
     ) -> Result<Existing, Error> {
         let rows = tx.conn().app(&adoption.app);
+        let import = matches!(adoption.kind, AdoptionKind::Import { .. });
         let find = async || -> Result<Option<Box<Connection>>, Error> {
             let found = rows.look_up(&adoption.connector, Some(&adoption.flow)).await?;
-            if found.app_state.is_none() {
-                return Err(Error::AppNotFound);
+            match found.app_state {
+                None => return Err(Error::AppNotFound),
+                Some(AppState::Disabled) if !import => return Err(Error::AppDisabled),
+                Some(_) => {}
             }
             Ok(found.rows.into_iter().next().map(|held| Box::new(held.connection)))
         };
@@ -182,8 +192,12 @@ impl SecretsKeeper {
             rows.lock_connection(connection.id).await?;
             existing = find().await?;
         }
-        let AdoptionKind::Import { replace, .. } = adoption.kind else {
-            return Ok(Existing::Replace(existing));
+        let replace = match adoption.kind {
+            AdoptionKind::Import { replace, .. } => replace,
+            AdoptionKind::Consent(judged) => {
+                self.check_judged(tx, adoption, definition, judged).await?;
+                return Ok(Existing::Replace(existing));
+            }
         };
         let current = existing.as_deref();
         if let Some(same) = self.check_fingerprint(tx, adoption, definition, current).await? {
@@ -193,6 +207,30 @@ impl SecretsKeeper {
             return Err(Error::AlreadyExists);
         }
         Ok(Existing::Replace(existing))
+    }
+
+    /// Nobody was shown what came after the judgement; whoever wants it must look again.
+    async fn check_judged(
+        &self,
+        tx: &Tx<'_>,
+        adoption: &Adoption,
+        definition: &Definition,
+        judged: Judged,
+    ) -> Result<(), Error> {
+        let account = self.fingerprint(adoption);
+        if let (Some(account), Some(_)) = (account, definition.max_tokens_per_account) {
+            tx.conn().lock_fingerprint(account).await?;
+        }
+        let consent = Consent {
+            app: &adoption.app,
+            connector: &adoption.connector,
+            flow: &adoption.flow,
+            credentials: adoption.credentials.map(|(id, _)| id),
+            account: account.as_ref().map(|account| account.0.as_slice()),
+            max_tokens: definition.max_tokens_per_account,
+        };
+        let now = consent.standing(tx.conn()).await?.judged();
+        if judged.covers(&now) { Ok(()) } else { Err(Error::ConnectionChanged) }
     }
 
     async fn check_fingerprint(
@@ -222,13 +260,14 @@ impl SecretsKeeper {
 
 fn adopted_event(adoption: &Adoption) -> Event {
     let action = match adoption.kind {
-        AdoptionKind::Consent => Action::ConnectionConnect,
+        AdoptionKind::Consent(_) => Action::ConnectionConnect,
         AdoptionKind::Import { .. } => Action::ConnectionImport,
     };
     Event {
         app: Some(adoption.app.clone()),
         connector: Some(adoption.connector.clone()),
         flow: Some(adoption.flow.to_string()),
-        ..Event::new(adoption.owner.clone(), action, adoption.origin)
+        subject: (adoption.by != adoption.owner).then(|| adoption.owner.to_string()),
+        ..Event::new(adoption.by.clone(), action, adoption.origin)
     }
 }

@@ -40,6 +40,8 @@ pub enum Action {
     UserChange,
     /// A person signed in, or failed to.
     Login,
+    /// A person signed out.
+    Logout,
     /// A machine got a token of ours, or was refused.
     TokenIssue,
     /// `init` or `recover` ran.
@@ -64,6 +66,7 @@ impl Action {
             Self::ClientChange => "client.change",
             Self::UserChange => "user.change",
             Self::Login => "login",
+            Self::Logout => "logout",
             Self::TokenIssue => "token.issue",
             Self::Recover => "recover",
         }

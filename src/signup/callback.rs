@@ -7,7 +7,7 @@ use tracing::{Instrument, warn};
 
 use crate::connectors::{self, Exchange};
 use crate::identity::Denied;
-use crate::keeper::{self, Adoption, AdoptionKind};
+use crate::keeper::{self, Adoption, AdoptionKind, Judged};
 use crate::model::app::AppId;
 use crate::model::connector::{Account, ConnectorId, fill, origin_of};
 use crate::model::event::{Action, Event};
@@ -115,8 +115,10 @@ impl Signup {
         self.identify(row, &resolved, &key, &mut set).await?;
         let doubts = self.doubts(row, &resolved, set.account.as_ref()).await?;
         if doubts.none() {
-            self.adopt(visitor, row.id, set).await.map(Outcome::Connected)
+            self.adopt(visitor, row.id, set, doubts.judged).await.map(Outcome::Connected)
         } else {
+            set.judged = Some(doubts.judged);
+            self.reseal(row, &resolved, &key, &set).await?;
             Ok(Outcome::Confirm(row.id))
         }
     }
@@ -145,7 +147,7 @@ impl Signup {
         let request =
             Exchange { credentials: &credentials, redirect_uri: &redirect_uri, code, verifier: &verifier };
         let grant = resolved.connector.exchange(&request).await.map_err(|error| refusal(row, error))?;
-        let set = Exchanged { grant, account: None };
+        let set = Exchanged { grant, account: None, judged: None };
         match self.keep(row, resolved, key, &set, sent_at).await {
             Ok(()) => Ok(set),
             Err(error) => {
@@ -185,9 +187,17 @@ impl Signup {
             warn!(signup.id = %row.id, connector = %row.connector, %error, "an account was not identified");
             Error::NotIdentified
         })?;
-        if set.account.is_none() {
-            return Ok(());
-        }
+        if set.account.is_none() { Ok(()) } else { self.reseal(row, resolved, key, set).await }
+    }
+
+    /// Keeps what has become known of an exchanged set.
+    async fn reseal(
+        &self,
+        row: &StoredSignup,
+        resolved: &Resolved,
+        key: &WrappedKey,
+        set: &Exchanged,
+    ) -> Result<(), Error> {
         let sealed = self.seal_exchanged(key, row, &resolved.definition, set)?;
         let tx = self.store.begin().await?;
         let kept = tx.conn().reseal_exchanged(row.id, &sealed).await?;
@@ -201,6 +211,7 @@ impl Signup {
         visitor: &Visitor,
         id: uuid::Uuid,
         set: Exchanged,
+        judged: Judged,
     ) -> Result<Connected, Error> {
         let row = self.store.conn().find_signup(id).await?.ok_or(Error::NothingPending)?;
         let connected = Connected {
@@ -215,36 +226,28 @@ impl Signup {
             flow: row.flow,
             grant: set.grant,
             account: set.account,
+            by: visitor.principal.actor().clone(),
             owner: Actor::User(row.user),
             owner_label: Some(row.user_label),
             credentials: Some(row.credentials),
             variables: row.variables,
             sent_at: row.sent_at.unwrap_or(row.created_at),
             origin: visitor.principal.origin(),
-            kind: AdoptionKind::Consent,
+            kind: AdoptionKind::Consent(judged),
             signup: Some(id),
         };
         match self.keeper.adopt(adoption).await {
             Ok(_) => Ok(connected),
             Err(keeper::Error::SignupGone) => Err(Error::NothingPending),
+            Err(keeper::Error::AppDisabled) => Err(Error::AppDisabled),
+            Err(keeper::Error::AppNotFound) => Err(Error::AppNotFound),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Ends a consent that failed: the audit trail says how, and a set that had come is revoked.
-    async fn end(&self, visitor: &Visitor, row: &StoredSignup, error: &Error) {
-        let event = Event {
-            result: error.result(),
-            app: Some(row.app.clone()),
-            connector: Some(row.connector.clone()),
-            flow: Some(row.flow.to_string()),
-            ..Event::new(
-                visitor.principal.actor().clone(),
-                Action::ConnectionConnect,
-                visitor.principal.origin(),
-            )
-        };
-        let ended = self.end_in_store(row, event).await;
+    pub(super) async fn end(&self, visitor: &Visitor, row: &StoredSignup, error: &Error) {
+        let ended = self.end_in_store(row, ended_event(visitor, row, error.result())).await;
         if let Err(cause) = ended {
             // The sweep revokes what the row holds once its time is over.
             warn!(signup.id = %row.id, error = %cause, "a failed consent could not be ended now");
@@ -310,6 +313,20 @@ fn refusal(row: &StoredSignup, error: connectors::Error) -> Error {
         connectors::Error::RateLimited { .. }
         | connectors::Error::NotSent { .. }
         | connectors::Error::Ambiguous { .. } => Error::ProviderUnavailable,
+    }
+}
+
+/// A person ends a consent, their own or the one named.
+pub(super) fn ended_event(visitor: &Visitor, row: &StoredSignup, result: &'static str) -> Event {
+    let by = visitor.principal.actor().clone();
+    let starter = Actor::User(row.user);
+    Event {
+        result,
+        app: Some(row.app.clone()),
+        connector: Some(row.connector.clone()),
+        flow: Some(row.flow.to_string()),
+        subject: (by != starter).then(|| starter.to_string()),
+        ..Event::new(by, Action::ConnectionConnect, visitor.principal.origin())
     }
 }
 

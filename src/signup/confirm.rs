@@ -6,11 +6,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::identity::Principal;
+use crate::keeper::{self, Judged};
 use crate::model::app::{App, AppId};
 use crate::model::connection::Flow;
 use crate::model::connector::Definition;
-use crate::model::event::{Action, Event};
-use crate::signup::callback::label;
+use crate::signup::callback::{ended_event, label};
 use crate::signup::doubt::Doubts;
 use crate::signup::exchanged::Exchanged;
 use crate::signup::{Connected, Error, Signup, Visitor};
@@ -39,6 +39,8 @@ pub struct Question {
     pub replaces: Option<Replaced>,
     /// The connection that would die.
     pub kills: Option<Victim>,
+    /// Whether jobs that name no flow would use this account from now on.
+    pub takes_over: bool,
     /// Whether this person may say yes.
     pub may_confirm: bool,
     /// Where the starter wants to go afterwards.
@@ -70,16 +72,28 @@ pub struct Victim {
 struct Waiting {
     row: StoredSignup,
     set: Exchanged,
+    judged: Judged,
     definition: Arc<Definition>,
-    app: App,
     doubts: Doubts,
+}
+
+impl Waiting {
+    /// Whether what this person would be asked is still what the consent was judged by.
+    fn stands(&self) -> bool {
+        self.judged.covers(&self.doubts.judged)
+    }
 }
 
 impl Signup {
     /// What awaits confirmation under this id, for the browser that started it, and for who decides over the
     /// account it would replace.
     pub async fn question(&self, visitor: &Visitor, id: Uuid) -> Result<Question, Error> {
-        let Waiting { row, set, definition, app, doubts } = self.waiting(visitor, id).await?;
+        let waiting = self.waiting(visitor, id).await?;
+        let app = self.require_app(&visitor.principal.member(&waiting.row.app)?).await?;
+        if !waiting.stands() {
+            return Err(keeper::Error::ConnectionChanged.into());
+        }
+        let Waiting { row, set, definition, doubts, .. } = waiting;
         let may_confirm = doubts.may_replace(&row, &visitor.principal);
         let replaces = doubts
             .replaces
@@ -96,35 +110,32 @@ impl Signup {
             several_apps: doubts.several_apps,
             replaces,
             kills: doubts.kills.map(|one| victim(one, &visitor.principal)),
+            takes_over: doubts.takes_over,
             may_confirm,
             expires_at: row.expires_at,
         })
     }
 
-    /// Yes: the set goes live.
+    /// Yes: the set goes live, unless what the person was shown is no longer so; then it is given back.
     pub async fn confirm(&self, visitor: &Visitor, id: Uuid) -> Result<Connected, Error> {
         let waiting = self.waiting(visitor, id).await?;
-        if !waiting.doubts.may_replace(&waiting.row, &visitor.principal) {
+        if waiting.stands() && !waiting.doubts.may_replace(&waiting.row, &visitor.principal) {
             return Err(Error::NotEntitled);
         }
-        self.adopt(visitor, id, waiting.set).await
+        let Waiting { row, set, judged, .. } = waiting;
+        let done = self.adopt(visitor, id, set, judged).await;
+        if let Err(error) = &done
+            && error.ends_consent()
+        {
+            self.end(visitor, &row, error).await;
+        }
+        done
     }
 
     /// No: the set is revoked at the provider, the old connection stays as it was.
     pub async fn cancel(&self, visitor: &Visitor, id: Uuid) -> Result<AppId, Error> {
         let row = self.waiting(visitor, id).await?.row;
-        let event = Event {
-            result: "cancelled",
-            app: Some(row.app.clone()),
-            connector: Some(row.connector.clone()),
-            flow: Some(row.flow.to_string()),
-            ..Event::new(
-                visitor.principal.actor().clone(),
-                Action::ConnectionConnect,
-                visitor.principal.origin(),
-            )
-        };
-        self.give_up(id, Some(event)).await?;
+        self.give_up(id, Some(ended_event(visitor, &row, "cancelled"))).await?;
         Ok(row.app)
     }
 
@@ -134,17 +145,17 @@ impl Signup {
         if row.stage != Stage::Exchanged || row.expires_at <= conn.signup_clock().await? {
             return Err(Error::NothingPending);
         }
-        let member = visitor.principal.member(&row.app).map_err(|_| Error::NothingPending)?;
+        visitor.principal.member(&row.app).map_err(|_| Error::NothingPending)?;
         let resolved = self.resolve_kept(&row).await?;
         let set = self.open_exchanged(&self.key_of(&row).await?, &row, &resolved.definition).await?;
+        let judged = set.judged.ok_or(Error::NothingPending)?;
         let doubts = self.doubts(&row, &resolved, set.account.as_ref()).await?;
         let starter = row.session == visitor.session && Some(row.user) == visitor.principal.user();
         let decides = doubts.replaces.is_some() && doubts.may_replace(&row, &visitor.principal);
         if !starter && !decides {
             return Err(Error::NothingPending);
         }
-        let app = self.require_app(&member).await?;
-        Ok(Waiting { row, set, definition: resolved.definition, app, doubts })
+        Ok(Waiting { row, set, judged, definition: resolved.definition, doubts })
     }
 }
 

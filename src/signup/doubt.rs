@@ -1,7 +1,7 @@
 //! May an exchanged set go live at once, or must a person say so first?
 
 use crate::identity::Principal;
-use crate::keeper::account_fingerprint;
+use crate::keeper::{Consent, Judged, account_fingerprint};
 use crate::model::connector::Account;
 use crate::model::principal::Actor;
 use crate::signup::resolve::Resolved;
@@ -9,7 +9,7 @@ use crate::signup::{Error, Signup};
 use crate::store::signups::{AccountUse, Predecessor, StoredSignup};
 
 /// Why a person is asked; nothing of it: the set goes live at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Doubts {
     /// The credentials are the instance's and more than one app uses them.
     pub(super) several_apps: bool,
@@ -17,11 +17,15 @@ pub(super) struct Doubts {
     pub(super) replaces: Option<Predecessor>,
     /// The provider would kill the oldest token of this account, which another connection lives on.
     pub(super) kills: Option<AccountUse>,
+    /// Jobs that name no flow would get this account from now on.
+    pub(super) takes_over: bool,
+    /// What all this rests on.
+    pub(super) judged: Judged,
 }
 
 impl Doubts {
     pub(super) fn none(&self) -> bool {
-        !self.several_apps && self.replaces.is_none() && self.kills.is_none()
+        !self.several_apps && self.replaces.is_none() && self.kills.is_none() && !self.takes_over
     }
 
     /// Whether this person decides over the account that would be replaced.
@@ -51,19 +55,22 @@ impl Signup {
     ) -> Result<Doubts, Error> {
         let conn = self.store.conn();
         let fingerprint = account.map(|account| self.fingerprint(row, account));
-        let before = conn.app(&row.app).find_predecessor(&row.connector, &row.flow).await?;
-        let own = before.as_ref().map(|before| before.id);
-        let mut doubts = Doubts {
-            several_apps: !resolved.opened.owned_by_app && conn.list_apps(None, 2).await?.len() > 1,
-            replaces: before.filter(|before| is_another(before, fingerprint.as_deref(), row)),
-            kills: None,
+        let consent = Consent {
+            app: &row.app,
+            connector: &row.connector,
+            flow: &row.flow,
+            credentials: Some(row.credentials.0),
+            account: fingerprint.as_deref(),
+            max_tokens: resolved.definition.max_tokens_per_account,
         };
-        if let (Some(most), Some(fingerprint)) = (resolved.definition.max_tokens_per_account, &fingerprint) {
-            let uses = conn.list_uses_of_account(&row.connector, resolved.opened.id, fingerprint).await?;
-            let full = u32::try_from(uses.len()).is_ok_and(|live| live >= most);
-            doubts.kills = uses.into_iter().next().filter(|oldest| full && Some(oldest.connection) != own);
-        }
-        Ok(doubts)
+        let standing = consent.standing(conn).await?;
+        Ok(Doubts {
+            several_apps: !resolved.opened.owned_by_app && conn.list_apps(None, 2).await?.len() > 1,
+            judged: standing.judged(),
+            replaces: standing.replaces.filter(|before| is_another(before, fingerprint.as_deref(), row)),
+            kills: standing.kills,
+            takes_over: standing.takes_over,
+        })
     }
 
     pub(super) fn fingerprint(&self, row: &StoredSignup, account: &Account) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::keeper::Judged;
 use crate::model::connector::{Account, Definition, Grant};
 use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
@@ -17,6 +18,8 @@ use crate::vault::{self, Place};
 pub(super) struct Exchanged {
     pub(super) grant: Grant,
     pub(super) account: Option<Account>,
+    /// What a person is asked about; `None`: nobody can be asked yet.
+    pub(super) judged: Option<Judged>,
 }
 
 /// Its form inside the ciphertext; lives for the moment of sealing or opening.
@@ -31,6 +34,8 @@ struct Wire {
     extra: BTreeMap<String, serde_json::Value>,
     account_id: Option<String>,
     account_label: Option<String>,
+    #[zeroize(skip)]
+    judged: Option<Judged>,
 }
 
 impl Signup {
@@ -95,7 +100,7 @@ fn place<'a>(row: &'a StoredSignup, origin: &'a str) -> Place<'a> {
 
 #[expect(clippy::disallowed_methods, reason = "door: the set goes into the cipher as one text")]
 fn to_text(set: &Exchanged) -> Result<Secret, Error> {
-    let Exchanged { grant, account } = set;
+    let Exchanged { grant, account, judged } = set;
     let wire = Wire {
         access_token: grant.access_token.expose_secret().to_owned(),
         refresh_token: grant.refresh_token.as_ref().map(|token| token.expose_secret().to_owned()),
@@ -105,6 +110,7 @@ fn to_text(set: &Exchanged) -> Result<Secret, Error> {
         extra: grant.extra.clone(),
         account_id: account.as_ref().map(|account| account.id.clone()),
         account_label: account.as_ref().map(|account| account.label.clone()),
+        judged: *judged,
     };
     serde_json::to_string(&wire).map(Secret::new).map_err(|_| Error::Unreadable)
 }
@@ -124,7 +130,7 @@ fn from_text(text: &Secret) -> Result<Exchanged, Error> {
         scope: wire.scope.take(),
         extra: std::mem::take(&mut wire.extra),
     };
-    Ok(Exchanged { grant, account })
+    Ok(Exchanged { grant, account, judged: wire.judged })
 }
 
 #[cfg(test)]
@@ -143,7 +149,9 @@ mod tests {
             extra: BTreeMap::from([("instance_url".to_owned(), serde_json::json!("https://x"))]),
         };
         let account = Some(Account { id: "7".into(), label: "octo".into() });
-        let again = from_text(&to_text(&Exchanged { grant, account: account.clone() }).unwrap()).unwrap();
+        let judged = Some(Judged::default());
+        let set = Exchanged { grant, account: account.clone(), judged };
+        let again = from_text(&to_text(&set).unwrap()).unwrap();
         assert_eq!(again.grant.access_token.expose_secret(), "gho_a\"\\é");
         assert_eq!(again.grant.refresh_token.unwrap().expose_secret(), "ghr_b");
         assert_eq!(
@@ -151,6 +159,6 @@ mod tests {
             (Some(28_800), Some("repo read:org"))
         );
         assert_eq!(again.grant.extra["instance_url"], "https://x");
-        assert_eq!(again.account, account);
+        assert_eq!((again.account, again.judged), (account, judged));
     }
 }

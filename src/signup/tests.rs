@@ -1,5 +1,6 @@
 //! Consents against a provider that answers by script, on both databases.
 
+mod stale;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;

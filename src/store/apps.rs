@@ -56,6 +56,16 @@ impl AppRows<'_> {
         }
     }
 
+    /// Keeps the app as it is, neither disabled nor deleted meanwhile, for the length of the transaction; SQLite
+    /// has one writer anyway.
+    pub async fn hold_app(&self) -> Result<(), Error> {
+        if self.conn.is_postgres() {
+            let sql = "SELECT id FROM app WHERE id = $1 FOR SHARE";
+            self.conn.run(sql.to_owned(), vec![self.app.as_str().into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Changes what is given; `None` where there is no such app.
     pub async fn update_app(
         &self,

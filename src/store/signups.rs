@@ -3,9 +3,11 @@
 //! Every step is one compare-and-set on the stage, so that of two requests for one row a single one goes on.
 //! Times are the database's: the replica that takes a callback need not be the one that started the flow.
 
+mod row;
+mod standing;
+
 use std::collections::BTreeMap;
 
-use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::{QueryOrder, QuerySelect, Statement};
@@ -18,8 +20,10 @@ use crate::model::connector::ConnectorId;
 use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Sealed};
 use crate::model::time::{from_micros, to_micros};
-use crate::store::entity::{connection, signup, token_set};
+use crate::store::entity::signup;
 use crate::store::{AppRows, Conn, Error};
+
+pub use self::standing::{AccountUse, Predecessor};
 
 /// The table's name, for the places of its ciphertexts and hashes.
 pub const TABLE: &str = "signup";
@@ -110,34 +114,6 @@ pub struct Browser {
     pub user: UserId,
 }
 
-/// The connection a new consent would replace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Predecessor {
-    /// Its row.
-    pub id: Uuid,
-    /// Who connected it, as actor text.
-    pub owner: Option<String>,
-    /// What people call them.
-    pub owner_label: Option<String>,
-    /// Keyed hash of its account.
-    pub account_fingerprint: Option<Vec<u8>>,
-    /// What people call the account.
-    pub account_label: Option<String>,
-}
-
-/// A live connection of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountUse {
-    /// Its row.
-    pub connection: Uuid,
-    /// Tenant.
-    pub app: AppId,
-    /// Which connection of the tenant.
-    pub flow: String,
-    /// When its current set came.
-    pub since: OffsetDateTime,
-}
-
 impl Conn<'_> {
     /// The database's time: what [`StoredSignup::expires_at`] is compared with.
     pub async fn signup_clock(&self) -> Result<OffsetDateTime, Error> {
@@ -151,7 +127,7 @@ impl Conn<'_> {
 
     /// Stores a consent at its start.
     pub async fn insert_signup(&self, new: &StoredSignup) -> Result<(), Error> {
-        signup::Entity::insert(to_row(new)).exec_without_returning(&self.db()).await?;
+        signup::Entity::insert(row::write(new)).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
@@ -162,7 +138,7 @@ impl Conn<'_> {
 
     /// A consent by row id.
     pub async fn find_signup(&self, id: Uuid) -> Result<Option<StoredSignup>, Error> {
-        signup::Entity::find_by_id(id).one(&self.db()).await?.map(read).transpose()
+        signup::Entity::find_by_id(id).one(&self.db()).await?.map(row::read).transpose()
     }
 
     /// Uses a state up, whatever comes of it: only the browser that started the flow, only once, only in time.
@@ -183,7 +159,7 @@ impl Conn<'_> {
             .filter(signup::Column::ExpiresAt.gt(to_micros(now)))
             .exec_with_returning(&self.db())
             .await?;
-        rows.into_iter().next().map(read).transpose()
+        rows.into_iter().next().map(row::read).transpose()
     }
 
     /// Keeps an exchanged set: `taken` becomes `exchanged`. False where the row is at another stage.
@@ -248,7 +224,7 @@ impl Conn<'_> {
                 .filter(signup::Column::ExpiresAt.lte(to_micros(now))),
             None => update.filter(signup::Column::Stage.eq(Stage::Exchanged.as_str())),
         };
-        update.exec_with_returning(&self.db()).await?.into_iter().next().map(read).transpose()
+        update.exec_with_returning(&self.db()).await?.into_iter().next().map(row::read).transpose()
     }
 
     /// Ids of exchanged sets nobody confirmed in time, and of revocations that are due again; oldest first.
@@ -278,33 +254,6 @@ impl Conn<'_> {
         Ok(done.rows_affected)
     }
 
-    /// Live connections, of all tenants, made with these credentials for this account; the oldest set first.
-    pub async fn list_uses_of_account(
-        &self,
-        connector: &ConnectorId,
-        credentials: Uuid,
-        account_fingerprint: &[u8],
-    ) -> Result<Vec<AccountUse>, Error> {
-        let live = connection::Entity::find()
-            .filter(connection::Column::Connector.eq(connector.as_str()))
-            .filter(connection::Column::CredentialsId.eq(credentials))
-            .filter(connection::Column::AccountFingerprint.eq(account_fingerprint.to_vec()))
-            .filter(connection::Column::State.is_in(["active", "misconfigured"]))
-            .all(&self.db())
-            .await?;
-        let sets: Vec<Uuid> = live.iter().filter_map(|row| row.token_set_id).collect();
-        let sets =
-            token_set::Entity::find().filter(token_set::Column::Id.is_in(sets)).all(&self.db()).await?;
-        let came =
-            |set: Option<Uuid>| sets.iter().find(|row| Some(row.id) == set).map_or(0, |row| row.created_at);
-        let mut uses = live
-            .into_iter()
-            .map(|row| read_use(came(row.token_set_id), row))
-            .collect::<Result<Vec<_>, _>>()?;
-        uses.sort_by_key(|one| one.since);
-        Ok(uses)
-    }
-
     async fn end_signup(&self, id: Uuid, from: Stage, to: Stage) -> Result<bool, Error> {
         let done = signup::Entity::update_many()
             .col_expr(signup::Column::Stage, Expr::value(to.as_str()))
@@ -322,28 +271,6 @@ impl AppRows<'_> {
     pub async fn count_signups(&self, now: OffsetDateTime) -> Result<u64, Error> {
         Ok(pending(now).filter(signup::Column::App.eq(self.app.as_str())).count(&self.conn.db()).await?)
     }
-
-    /// The connection a new consent would replace; a deleted one is none.
-    pub async fn find_predecessor(
-        &self,
-        connector: &ConnectorId,
-        flow: &Flow,
-    ) -> Result<Option<Predecessor>, Error> {
-        let row = connection::Entity::find()
-            .filter(connection::Column::App.eq(self.app.as_str()))
-            .filter(connection::Column::Connector.eq(connector.as_str()))
-            .filter(connection::Column::Flow.eq(flow.as_str()))
-            .filter(connection::Column::State.ne("revoked"))
-            .one(&self.conn.db())
-            .await?;
-        Ok(row.map(|row| Predecessor {
-            id: row.id,
-            owner: row.owner,
-            owner_label: row.owner_label,
-            account_fingerprint: row.account_fingerprint,
-            account_label: row.account_label,
-        }))
-    }
 }
 
 fn pending(now: OffsetDateTime) -> Select<signup::Entity> {
@@ -351,64 +278,4 @@ fn pending(now: OffsetDateTime) -> Select<signup::Entity> {
     signup::Entity::find()
         .filter(signup::Column::Stage.is_in(stages))
         .filter(signup::Column::ExpiresAt.gt(to_micros(now)))
-}
-
-fn read_use(since_us: i64, row: connection::Model) -> Result<AccountUse, Error> {
-    let app = AppId::parse(&row.app).map_err(|_| Error::Corrupt { table: "connection", column: "app" })?;
-    Ok(AccountUse { connection: row.id, app, flow: row.flow, since: from_micros(since_us) })
-}
-
-fn read(row: signup::Model) -> Result<StoredSignup, Error> {
-    let corrupt = |column| Error::Corrupt { table: TABLE, column };
-    let sealed = |bytes: Vec<u8>| Sealed { key_id: row.key_id, bytes };
-    Ok(StoredSignup {
-        id: row.id,
-        state_hash: KeyedHash(row.state_hash.try_into().map_err(|_| corrupt("state_hash"))?),
-        session: row.session_id,
-        user: UserId(row.user_id),
-        user_label: row.user_label,
-        app: AppId::parse(&row.app).map_err(|_| corrupt("app"))?,
-        connector: ConnectorId::parse(&row.connector).map_err(|_| corrupt("connector"))?,
-        flow: Flow::parse(&row.flow).ok_or_else(|| corrupt("flow"))?,
-        redirect_uri: row.redirect_uri,
-        credentials: (row.credentials_id, row.credentials_version),
-        definition_hash: row.definition_hash,
-        sealed_verifier: sealed(row.sealed_verifier),
-        variables: serde_json::from_value(row.variables).map_err(|_| corrupt("variables"))?,
-        return_to: row.return_to,
-        stage: Stage::ALL
-            .into_iter()
-            .find(|stage| stage.as_str() == row.stage)
-            .ok_or_else(|| corrupt("stage"))?,
-        sealed_grant: row.sealed_grant.map(sealed),
-        sent_at: row.sent_at.map(from_micros),
-        created_at: from_micros(row.created_at),
-        expires_at: from_micros(row.expires_at),
-    })
-}
-
-fn to_row(new: &StoredSignup) -> signup::ActiveModel {
-    signup::ActiveModel {
-        id: Set(new.id),
-        state_hash: Set(new.state_hash.to_vec()),
-        session_id: Set(new.session),
-        user_id: Set(new.user.0),
-        user_label: Set(new.user_label.clone()),
-        app: Set(new.app.to_string()),
-        connector: Set(new.connector.to_string()),
-        flow: Set(new.flow.to_string()),
-        redirect_uri: Set(new.redirect_uri.clone()),
-        credentials_id: Set(new.credentials.0),
-        credentials_version: Set(new.credentials.1),
-        definition_hash: Set(new.definition_hash.clone()),
-        sealed_verifier: Set(new.sealed_verifier.bytes.clone()),
-        key_id: Set(new.sealed_verifier.key_id),
-        variables: Set(serde_json::json!(new.variables)),
-        return_to: Set(new.return_to.clone()),
-        stage: Set(new.stage.as_str().to_owned()),
-        sealed_grant: Set(new.sealed_grant.as_ref().map(|sealed| sealed.bytes.clone())),
-        sent_at: Set(new.sent_at.map(to_micros)),
-        created_at: Set(to_micros(new.created_at)),
-        expires_at: Set(to_micros(new.expires_at)),
-    }
 }

@@ -297,6 +297,7 @@ impl AppRows<'_> {
             reason: Set(None),
             state_since: Set(now),
             token_set_id: Set(Some(set.id.0)),
+            adopted_set_id: Set(Some(set.id.0)),
             generation: Set(generation.0),
             owner: Set(Some(new.owner.clone())),
             owner_label: Set(new.owner_label.clone()),

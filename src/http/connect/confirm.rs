@@ -28,6 +28,7 @@ struct ConfirmPage {
     several_apps: bool,
     replaces: Option<(String, String)>,
     kills: Option<String>,
+    takes_over: bool,
     may_confirm: bool,
     address: String,
 }
@@ -92,6 +93,7 @@ fn render(person: &Person, settings: &WebSettings, question: Question) -> HttpRe
             (before.account.unwrap_or_else(unknown), before.connected_by.unwrap_or_else(somebody))
         }),
         kills: question.kills.map(|victim| name(&victim)),
+        takes_over: question.takes_over,
         may_confirm: question.may_confirm,
         address: settings.absolute(&path),
     };

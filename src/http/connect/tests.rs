@@ -236,6 +236,37 @@ async fn a_question_is_answered_with_yes_or_no() {
 }
 
 #[actix_web::test]
+async fn a_yes_to_what_has_changed_meanwhile_is_told_to_begin_again() {
+    let script = vec![tokens("1"), account("u1"), tokens("2"), account("u2"), revoked(), revoked()];
+    for (world, ada) in world(script).await {
+        let app = served!(world);
+        let connect = async |flow: &str| {
+            let page = format!("/acme/honest/signup?flow={flow}");
+            let token = ask!(app, Method::GET, &page, Some(&ada), &[]).await.csrf_token();
+            let form = [("csrf_token", token.as_str())];
+            let to_provider = ask!(app, Method::POST, &page, Some(&ada), &form).await;
+            let state = state(to_provider.location());
+            let back = format!("/connect/honest/callback/acme?code=c&state={state}");
+            ask!(app, Method::GET, &back, Some(&ada), &[]).await.location().to_owned()
+        };
+        connect("two").await;
+        let question = connect("default").await;
+        let shown = ask!(app, Method::GET, &question, Some(&ada), &[]).await;
+        assert!(shown.body.contains("Jobs that name no connection will use this account"), "{}", shown.body);
+        // Before Ada says yes, there is a `default` that nobody showed her.
+        world.db.sql("UPDATE connection SET flow = 'default'").await;
+        let form = [("csrf_token", shown.csrf_token()), ("decision", "accept".to_owned())];
+        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let refused = ask!(app, Method::POST, &question, Some(&ada), &form).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", world.db.name);
+        assert!(refused.body.contains("The connection changed meanwhile; connect it again."));
+        let mut given_back = world.revocations();
+        given_back.sort();
+        assert_eq!(given_back, ["at-2", "rt-2"]);
+    }
+}
+
+#[actix_web::test]
 async fn a_flow_that_starts_at_the_provider_becomes_one_of_ours() {
     for (world, ada) in world(vec![]).await {
         world.app("globex").await;

@@ -45,6 +45,9 @@ impl From<Error> for Problem {
             }
             Error::AlreadySpent => Self::new(Code::AlreadySpent),
             Error::DuplicateGrant => Self::new(Code::DuplicateGrant),
+            Error::ConnectionChanged => {
+                Self::of(Code::AlreadyExists, "The connection changed meanwhile; connect it again.")
+            }
             Error::SignupGone => Self::of(Code::NotFound, "the consent has ended; start again"),
             Error::Unreadable(cause) => {
                 tracing::error!(cause = %Chain(&cause), "a stored secret does not open in its place");

@@ -7,6 +7,7 @@ impl From<session::Error> for Problem {
     fn from(error: session::Error) -> Self {
         match error {
             session::Error::Store(cause) => storage(&cause),
+            session::Error::Audit(cause) => cause.into(),
         }
     }
 }

@@ -206,6 +206,8 @@ async fn sessions_end_after_twelve_hours_by_sign_out_and_with_the_person() {
         assert_eq!(listed[0].address, Some("203.0.113.9".parse().unwrap()));
         fixture.sessions.end(&fixture.resume(&one).await.unwrap()).await.unwrap();
         assert!(fixture.resume(&one).await.is_none() && fixture.resume(&two).await.is_some());
+        let told = "SELECT actor FROM audit_event WHERE action = 'logout'";
+        assert_eq!(db.texts(told).await, [format!("user:{}", ada.user.id)], "{}", db.name);
         db.clock.advance(Duration::hours(12));
         assert!(fixture.resume(&two).await.is_none());
         let four = fixture.sign_in("ada@example.com", PASSWORD).await.unwrap();

@@ -9,7 +9,9 @@ use url::Url;
 
 use crate::connectors::{Authorize, Catalog, Exchange};
 use crate::identity::{MayReceive, Superadmin, testing};
-use crate::keeper::{Adoption, AdoptionKind, Error, HandedToken, Lifetime, Parts, SecretsKeeper, Settings};
+use crate::keeper::{
+    Adoption, AdoptionKind, Consent, Error, HandedToken, Judged, Lifetime, Parts, SecretsKeeper, Settings,
+};
 use crate::model::app::AppId;
 use crate::model::connection::{Flow, Request};
 use crate::model::connector::{ConnectorId, Grant};
@@ -142,7 +144,15 @@ impl World {
 
     pub(super) async fn consent(&self, user: &str, flow: Flow) -> Generation {
         let grant = self.grant(user).await;
-        self.adopt(&self.keeper, grant, flow, AdoptionKind::Consent).await.unwrap()
+        let judged = self.judged(&flow).await;
+        self.adopt(&self.keeper, grant, flow, AdoptionKind::Consent(judged)).await.unwrap()
+    }
+
+    /// What a consent is judged by now.
+    pub(super) async fn judged(&self, flow: &Flow) -> Judged {
+        let (app, connector) = (&self.app, &self.connector);
+        let consent = Consent { app, connector, flow, credentials: None, account: None, max_tokens: None };
+        consent.standing(self.db.store().conn()).await.unwrap().judged()
     }
 
     pub(super) async fn import(&self, grant: Grant, replace: bool) -> Result<Generation, Error> {
@@ -164,6 +174,7 @@ impl World {
             flow,
             grant,
             account: None,
+            by: Actor::System,
             owner: Actor::System,
             owner_label: Some("Alice".into()),
             credentials: Some((opened.id, opened.version)),

@@ -23,6 +23,8 @@ pub struct Model {
     pub state_since: i64,
     /// The current token set.
     pub token_set_id: Option<Uuid>,
+    /// The set its last consent or import brought; refreshes leave it.
+    pub adopted_set_id: Option<Uuid>,
     /// Counts token sets; the first is 1.
     pub generation: i64,
     /// Actor who connected it.
