@@ -2,6 +2,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{Broker, brokers};
+use crate::issuer::testing::URL;
 
 const IMPORT: &str = "/apps/acme/connections/custom/import";
 const CONNECTION: &str = "/apps/acme/connections/custom";
@@ -127,6 +128,25 @@ async fn lists_are_filtered_and_read_in_parts() {
         assert_eq!(flows("state=active&connector=custom&app_id=acme").await, ["one", "three"]);
         assert!(flows("connector=github").await.is_empty());
         assert!(flows("expires_before=2020-01-01T00:00:00Z").await.is_empty());
+    }
+}
+
+#[actix_web::test]
+async fn who_must_connect_is_told_where() {
+    for broker in prepared().await {
+        for (query, at) in [("", ""), ("?flow=default", ""), ("?flow=two", "?flow=two")] {
+            let path = format!("/apps/acme/connections/CUSTOM{query}");
+            let share = json!({ "shared": true });
+            let told =
+                [broker.get(&path).await, broker.patch(&path, share).await, broker.delete(&path).await];
+            for told in told {
+                assert_eq!(told.refusal(), (404, "connection_not_found"));
+                assert_eq!(told.body["action"], "reauthorize");
+                assert_eq!(told.body["signup_url"], format!("{URL}/acme/custom/signup{at}"));
+            }
+        }
+        let elsewhere = broker.get("/apps/acme/connections/absent").await;
+        assert!(elsewhere.body.get("signup_url").is_none(), "{elsewhere:?}");
     }
 }
 
