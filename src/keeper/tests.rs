@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::keeper::tests::world::{BEST_EFFORT, World, at_least, rejecting, text};
-use crate::model::connection::DegradedCode;
+use crate::model::connection::{DegradedCode, Reason};
 use crate::sandbox::{Faults, Outcome, Profile, Rotation, Standard, Trouble};
 use crate::store::testing::{TestDatabase, databases};
 
