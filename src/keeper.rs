@@ -16,13 +16,13 @@ mod settling;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
 use crate::identity::MayReceive;
@@ -46,6 +46,7 @@ pub use self::status::{ListFilter, Status};
 
 use self::case::Case;
 use self::flight::{Flights, Verdict};
+use self::turns::Turns;
 
 /// How the keeper refreshes; section `refresh` of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,8 @@ pub struct Settings {
     pub lease: Duration,
     /// What a provider call may take; nothing is sent with less of the lease left.
     pub provider_timeout: Duration,
-    /// Refreshes under way at once in this process; more wait their turn before they claim.
+    /// Refreshes under way at once in this process, a quarter of them for one connector; more wait their turn
+    /// before they claim.
     pub concurrency: u32,
 }
 
@@ -119,7 +121,7 @@ struct Core {
     parts: Parts,
     settings: Settings,
     settling: settling::Settling,
-    turns: Semaphore,
+    turns: Turns,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -138,7 +140,7 @@ impl SecretsKeeper {
     /// A keeper over its parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let settling = settling::Settling::begin(&*parts.clock);
-        let turns = Semaphore::new(usize::try_from(settings.concurrency).unwrap_or(1));
+        let turns = Turns::new(settings.concurrency);
         Self { core: Arc::new(Core { parts, settings, settling, turns }), flights: Flights::default() }
     }
 
