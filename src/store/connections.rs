@@ -55,14 +55,33 @@ pub struct Lookup {
 pub struct Filter {
     /// Of one connector.
     pub connector: Option<ConnectorId>,
-    /// In one state.
-    pub state: Option<String>,
+    /// In one state, as told at the database's time.
+    pub state: Option<StateFilter>,
     /// Whose access token dies before.
     pub expires_before: Option<OffsetDateTime>,
     /// After this row.
     pub after: Option<Uuid>,
     /// At most so many.
     pub limit: u64,
+}
+
+/// A state as people are told it: a token that is over and cannot be refreshed needs a new consent
+/// ([`Connection::state_at`]), though its row says `active`.
+#[derive(Clone, Debug)]
+pub struct StateFilter {
+    /// As [`State::as_str`] says it.
+    pub state: String,
+    /// Connectors whose tokens are refreshed where there is a refresh token.
+    pub refreshing: Vec<ConnectorId>,
+}
+
+/// Connections of a list, and the database's time when they were read.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The database's clock.
+    pub now: OffsetDateTime,
+    /// The connections.
+    pub rows: Vec<Held>,
 }
 
 const COLUMNS: &str = "c.id, c.app, c.connector, c.flow, c.state, c.reason, c.state_since, c.token_set_id, \
@@ -106,7 +125,7 @@ impl AppRows<'_> {
     }
 
     /// The app's connections, oldest first.
-    pub async fn list_connections(&self, filter: &Filter) -> Result<Vec<Held>, Error> {
+    pub async fn list_connections(&self, filter: &Filter) -> Result<Listed, Error> {
         list(self.conn, Some(self.app), filter).await
     }
 
@@ -134,7 +153,7 @@ impl AppRows<'_> {
 
 impl Conn<'_> {
     /// Connections of all apps, oldest first.
-    pub async fn list_all_connections(&self, filter: &Filter) -> Result<Vec<Held>, Error> {
+    pub async fn list_all_connections(&self, filter: &Filter) -> Result<Listed, Error> {
         list(*self, None, filter).await
     }
 
@@ -210,8 +229,9 @@ impl Conn<'_> {
     }
 }
 
-async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Vec<Held>, Error> {
-    let mut values: Vec<Value> = vec![i64::try_from(filter.limit).unwrap_or(i64::MAX).into()];
+async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Listed, Error> {
+    let (clock, clock_value) = conn.clock_sql(2);
+    let mut values: Vec<Value> = vec![i64::try_from(filter.limit).unwrap_or(i64::MAX).into(), clock_value];
     let mut wheres = String::from("c.token_set_id IS NOT NULL");
     let mut narrow = |clause: &str, value: Value| {
         values.push(value);
@@ -223,17 +243,50 @@ async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Ve
     if let Some(connector) = &filter.connector {
         narrow("c.connector =", connector.as_str().into());
     }
-    if let Some(state) = &filter.state {
-        narrow("c.state =", state.as_str().into());
-    }
     if let Some(before) = filter.expires_before {
         narrow("c.access_expires_at <", to_micros(before).into());
     }
     if let Some(after) = filter.after {
         narrow("c.id >", after.into());
     }
-    let sql = format!("SELECT {COLUMNS} FROM connection c {JOINS} WHERE {wheres} ORDER BY c.id LIMIT $1");
-    conn.all(sql, values).await?.iter().map(read_held).collect()
+    if let Some(filter) = &filter.state {
+        wheres.push_str(&filter.sql(&mut values));
+    }
+    let sql = format!(
+        "SELECT {COLUMNS}, m.now FROM (SELECT {clock} AS now) m CROSS JOIN connection c {JOINS} \
+         WHERE {wheres} ORDER BY c.id LIMIT $1"
+    );
+    let found = conn.all(sql, values).await?;
+    let now = found.first().map_or(Ok(conn.now_us()), |first| first.try_get("", "now"))?;
+    Ok(Listed { now: from_micros(now), rows: found.iter().map(read_held).collect::<Result<_, _>>()? })
+}
+
+impl StateFilter {
+    /// The condition, with its values pushed: [`Connection::state_at`] in SQL.
+    fn sql(&self, values: &mut Vec<Value>) -> String {
+        values.push(self.state.as_str().into());
+        let stored = format!("c.state = ${}", values.len());
+        let mut refreshing = Vec::with_capacity(self.refreshing.len());
+        for connector in &self.refreshing {
+            values.push(connector.as_str().into());
+            refreshing.push(format!("${}", values.len()));
+        }
+        // SQL knows no empty list.
+        let others = if refreshing.is_empty() {
+            "TRUE"
+        } else {
+            &format!("c.connector NOT IN ({})", refreshing.join(", "))
+        };
+        let over = format!(
+            "(c.state = 'active' AND t.expires_at IS NOT NULL AND t.expires_at <= m.now \
+             AND (t.sealed_refresh IS NULL OR {others}))"
+        );
+        match self.state.as_str() {
+            "active" => format!(" AND {stored} AND NOT {over}"),
+            "reauthorization_required" => format!(" AND ({stored} OR {over})"),
+            _ => format!(" AND {stored}"),
+        }
+    }
 }
 
 fn read_held(row: &QueryResult) -> Result<Held, Error> {
