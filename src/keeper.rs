@@ -40,7 +40,7 @@ use crate::store::connections::Held;
 use crate::vault::Vault;
 
 pub use self::adopt::{Adoption, AdoptionKind, account_fingerprint};
-pub use self::delete::{Deletion, RevocationResult};
+pub use self::delete::{Deletion, Leftover, RevocationResult};
 pub use self::error::Error;
 pub use self::status::{ListFilter, Status};
 

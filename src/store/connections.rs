@@ -129,6 +129,11 @@ impl AppRows<'_> {
         list(self.conn, Some(self.app), filter).await
     }
 
+    /// The app's connections with a token set that must be revoked at the provider.
+    pub async fn list_connections_to_revoke(&self, limit: i64) -> Result<Vec<Connection>, Error> {
+        list_to_revoke(self.conn, Some(self.app), limit).await
+    }
+
     /// Sets whether app members may exchange for a connection.
     pub async fn set_shared(&self, id: Uuid, shared: bool) -> Result<(), Error> {
         let sql = "UPDATE connection SET shared = $3 WHERE id = $1 AND app = $2";
@@ -193,12 +198,7 @@ impl Conn<'_> {
 
     /// Connections with a token set that must be revoked at the provider, in apps that are not deleted.
     pub async fn list_connections_to_revoke(&self, limit: i64) -> Result<Vec<Connection>, Error> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOINS} \
-             WHERE EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
-             ORDER BY c.id LIMIT $1"
-        );
-        self.all(sql, vec![limit.into()]).await?.iter().map(|row| Ok(read_held(row)?.connection)).collect()
+        list_to_revoke(*self, None, limit).await
     }
 
     /// Whether a connection that was not deleted uses the connector.
@@ -227,6 +227,20 @@ impl Conn<'_> {
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);
         Ok(self.db().execute_raw(statement).await?.rows_affected())
     }
+}
+
+async fn list_to_revoke(conn: Conn<'_>, app: Option<&AppId>, limit: i64) -> Result<Vec<Connection>, Error> {
+    let mut values: Vec<Value> = vec![limit.into()];
+    let of_app = app.map_or("", |app| {
+        values.push(app.as_str().into());
+        "c.app = $2 AND"
+    });
+    let sql = format!(
+        "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOINS} WHERE \
+         {of_app} EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
+         ORDER BY c.id LIMIT $1"
+    );
+    conn.all(sql, values).await?.iter().map(|row| Ok(read_held(row)?.connection)).collect()
 }
 
 async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Listed, Error> {
