@@ -116,6 +116,7 @@ impl Error {
             | Self::NoPublicUrl(_)
             | Self::NoSuchConnector(_)
             | Self::Directory { .. }
+            | Self::Store(store::Error::Untrusted(_))
             | Self::Outbound(_) => true,
             Self::Vault(_)
             | Self::Store(_)

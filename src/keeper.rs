@@ -7,6 +7,7 @@
 mod adopt;
 mod case;
 mod delete;
+mod error;
 mod flight;
 mod outcome;
 mod refresh;
@@ -16,18 +17,18 @@ mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 
 use crate::audit::Audit;
 use crate::identity::MayReceive;
 use crate::model::app::{AppId, AppState};
-use crate::model::connection::{Degraded, Flow, Freshness, Reason, Request, State};
+use crate::model::connection::{Degraded, Flow, Freshness, Request, State};
 use crate::model::connector::{ConnectorId, Definition};
 use crate::model::entropy::Entropy;
 use crate::model::event::{Action, Event};
@@ -40,12 +41,14 @@ use crate::store::connections::Held;
 use crate::vault::Vault;
 
 pub use self::adopt::{Adoption, AdoptionKind, account_fingerprint};
-pub use self::delete::{Deletion, RevocationResult};
+pub use self::delete::{Deletion, Leftover, RevocationResult};
+pub use self::error::Error;
 pub use self::standing::{Consent, Judged, Standing};
 pub use self::status::{ListFilter, Status};
 
 use self::case::Case;
 use self::flight::{Flights, Verdict};
+use self::turns::Turns;
 
 /// How the keeper refreshes; section `refresh` of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +57,8 @@ pub struct Settings {
     pub lease: Duration,
     /// What a provider call may take; nothing is sent with less of the lease left.
     pub provider_timeout: Duration,
-    /// Refreshes under way at once in this process; more wait their turn before they claim.
+    /// Refreshes under way at once in this process, a quarter of them for one connector; more wait their turn
+    /// before they claim.
     pub concurrency: u32,
 }
 
@@ -98,119 +102,6 @@ pub struct HandedToken {
     pub degraded: Option<Degraded>,
 }
 
-/// Why no token was handed out, or nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No app of that id.
-    #[error("no such app")]
-    AppNotFound,
-    /// The app is disabled.
-    #[error("the app is disabled")]
-    AppDisabled,
-    /// No connector of that name.
-    #[error("no such connector")]
-    ConnectorNotFound,
-    /// Nothing is connected, or it was deleted.
-    #[error("no account is connected")]
-    ConnectionNotFound {
-        /// The flow asked for.
-        flow: Option<Flow>,
-    },
-    /// Several connections match.
-    #[error("several connections match")]
-    Ambiguous {
-        /// Their names.
-        flows: Vec<Flow>,
-    },
-    /// A new consent is needed.
-    #[error("a new consent is needed ({})", reason.as_str())]
-    ReauthorizationRequired {
-        /// Why.
-        reason: Reason,
-        /// Since when.
-        since: OffsetDateTime,
-        /// What people call the account.
-        account: Option<String>,
-        /// Who connected it.
-        connected_by: Option<String>,
-        /// Which connection.
-        flow: Flow,
-    },
-    /// The provider refuses our client or our request.
-    #[error("the provider refuses our client ({provider_error})")]
-    Misconfigured {
-        /// Its error code.
-        provider_error: String,
-    },
-    /// No token of this connection lives that long.
-    #[error("no token lives that long")]
-    TtlUnsatisfiable {
-        /// Seconds; the most there is.
-        max_ttl: i64,
-    },
-    /// The connector has no client id here.
-    #[error("the connector has no credentials")]
-    CredentialsMissing,
-    /// The provider cannot be used now.
-    #[error("the provider cannot be used now")]
-    ProviderUnavailable {
-        /// Seconds.
-        retry_after: u64,
-        /// Seconds the token in hand lives, for whoever asks for less.
-        current_expires_in: Option<i64>,
-    },
-    /// A refresh is under way, or its outcome is not known.
-    #[error("a refresh is under way or its outcome is not known")]
-    RefreshInProgress {
-        /// Seconds.
-        retry_after: u64,
-        /// Seconds the token in hand lives, for whoever asks for less.
-        current_expires_in: Option<i64>,
-    },
-    /// Too many wait.
-    #[error("too many callers wait")]
-    Overloaded,
-    /// The connection exists and `replace` was not said.
-    #[error("the connection exists")]
-    AlreadyExists,
-    /// The refresh token was sent before.
-    #[error("the refresh token was spent")]
-    AlreadySpent,
-    /// Another connection holds the refresh token.
-    #[error("another connection holds the refresh token")]
-    DuplicateGrant,
-    /// What the consent was judged by has changed: it would replace or end something nobody was shown.
-    #[error("the connection changed meanwhile")]
-    ConnectionChanged,
-    /// The consent this belongs to has ended.
-    #[error("the consent has ended")]
-    SignupGone,
-    /// A ciphertext does not open in its place.
-    #[error("a stored secret does not open")]
-    Unreadable(#[source] crate::vault::Error),
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] crate::store::Error),
-    /// The audit trail.
-    #[error(transparent)]
-    Audit(#[from] crate::audit::Error),
-}
-
-impl From<crate::registry::Error> for Error {
-    fn from(error: crate::registry::Error) -> Self {
-        match error {
-            crate::registry::Error::Store(error) => Self::Store(error),
-            crate::registry::Error::Unreadable(error) => Self::Unreadable(error),
-        }
-    }
-}
-
-impl From<crate::vault::Error> for Error {
-    fn from(error: crate::vault::Error) -> Self {
-        Self::Unreadable(error)
-    }
-}
-
 /// What the keeper works with.
 #[derive(Clone)]
 pub struct Parts {
@@ -232,7 +123,7 @@ struct Core {
     parts: Parts,
     settings: Settings,
     settling: settling::Settling,
-    turns: Semaphore,
+    turns: Turns,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -251,7 +142,7 @@ impl SecretsKeeper {
     /// A keeper over its parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let settling = settling::Settling::begin(&*parts.clock);
-        let turns = Semaphore::new(usize::try_from(settings.concurrency).unwrap_or(1));
+        let turns = Turns::new(settings.concurrency);
         Self { core: Arc::new(Core { parts, settings, settling, turns }), flights: Flights::default() }
     }
 

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, DbErr, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbBackend, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -56,6 +56,12 @@ pub enum Error {
     /// Not reachable, read only, overloaded, or it refused the statement.
     #[error("the database did not do it")]
     Unavailable(#[source] DbErr),
+    /// Its certificate is not trusted, or it speaks no TLS though that was asked for.
+    #[error(
+        "the database gives no TLS connection that can be trusted: name its CA with `sslrootcert=FILE` in \
+         database_url, or choose another `sslmode` there (`disable` only on a network that is yours alone)"
+    )]
+    Untrusted(#[source] DbErr),
     /// It was reachable a moment ago, and what it did then is not known.
     #[error("the database was interrupted")]
     Interrupted,
@@ -93,6 +99,21 @@ impl From<DbErr> for Error {
     }
 }
 
+impl Error {
+    /// A handshake that failed reaches us as a TLS error or as invalid data.
+    fn connecting(error: DbErr) -> Self {
+        let handshake = match &error {
+            DbErr::Conn(RuntimeErr::SqlxError(cause)) => match &**cause {
+                sqlx::Error::Tls(_) => true,
+                sqlx::Error::Io(cause) => cause.kind() == std::io::ErrorKind::InvalidData,
+                _ => false,
+            },
+            _ => false,
+        };
+        if handshake { Self::Untrusted(error) } else { error.into() }
+    }
+}
+
 /// The database.
 #[derive(Clone)]
 pub struct Store {
@@ -125,7 +146,7 @@ impl Store {
         if sqlite {
             options.map_sqlx_sqlite_opts(sqlite_options);
         }
-        let db = Database::connect(options).await?;
+        let db = Database::connect(options).await.map_err(Error::connecting)?;
         Ok(Self { db, clock, writer: sqlite.then(Arc::default), lock })
     }
 
@@ -295,4 +316,25 @@ fn lock_file(url: &str) -> Result<std::fs::File, Error> {
     lock.try_lock().map_err(|_| Error::Locked(lock_path))?;
     open(&path).map_err(file(path))?;
     Ok(lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::SystemClock;
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_verified_says_what_to_do() {
+        #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+        let Ok(url) = std::env::var("JETON_TEST_POSTGRES_URL") else { return };
+        let settings = Settings {
+            url: format!("{url}?sslmode=verify-full"),
+            max_connections: 2,
+            acquire_timeout: Duration::from_secs(3),
+        };
+        let refused = Store::connect(&settings, Arc::new(SystemClock)).await.err().unwrap();
+        assert!(matches!(refused, Error::Untrusted(_)), "{refused:?}");
+        let text = refused.to_string();
+        assert!(text.contains("`sslrootcert=FILE`") && text.contains("`sslmode`"), "{text}");
+    }
 }

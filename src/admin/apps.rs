@@ -1,13 +1,15 @@
 //! How does an app come into being, change, and go for good?
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
 
 use crate::admin::{Page, Part};
 use crate::audit::{self, Audit};
 use crate::identity::Superadmin;
-use crate::keeper::{self, ListFilter, SecretsKeeper};
+use crate::keeper::{self, Leftover, SecretsKeeper};
 use crate::model::app::{App, AppId, AppState};
-use crate::model::connection::State;
 use crate::model::entropy::{Entropy, uuid};
 use crate::model::event::{Action, Event};
 use crate::model::name::DisplayName;
@@ -16,8 +18,8 @@ use crate::model::time::Clock;
 use crate::store::{self, Conn, Store};
 use crate::vault::{self, Vault};
 
-/// Connections deleted between two look-ups.
-const BATCH: u64 = 100;
+/// How long the providers of a deleted app are called: whoever deletes it waits.
+const REVOKING: Duration = Duration::from_secs(20);
 
 /// Why an app was not made, changed or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -124,31 +126,24 @@ impl Apps {
     }
 
     /// Deletes an app for good: stops hand-outs, revokes every connection at its provider, then destroys the
-    /// data key. Each step can be repeated, so that a deletion cut short is finished by asking again.
-    pub async fn delete(&self, by: &Superadmin, id: &AppId, confirm: &str) -> Result<(), Error> {
+    /// data key. Each step can be repeated, so that a deletion cut short is finished by asking again. Returns what
+    /// the providers did not take back: without the key it cannot be tried again.
+    pub async fn delete(&self, by: &Superadmin, id: &AppId, confirm: &str) -> Result<Vec<Leftover>, Error> {
         if confirm != id.as_str() {
             return Err(Error::Unconfirmed(id.clone()));
         }
         self.change(by, id, &Change { name: None, state: Some(AppState::Disabled) }).await?;
-        self.delete_connections(by, id).await?;
+        let left = self.keeper.delete_all(by, id, REVOKING).await?;
+        for Leftover { connector, flow } in &left {
+            warn!(app.id = %id, %connector, %flow, "a deleted app's token lives on at its provider");
+        }
         let tx = self.store.begin().await?;
         if !tx.conn().app(id).bury_app().await? {
             return Err(Error::NotFound(id.clone()));
         }
         self.audit(tx.conn(), by, id, "deleted").await?;
-        Ok(tx.commit().await?)
-    }
-
-    async fn delete_connections(&self, by: &Superadmin, id: &AppId) -> Result<(), Error> {
-        let mut filter = ListFilter { app: Some(id.clone()), limit: BATCH, ..ListFilter::default() };
-        loop {
-            let batch = self.keeper.list(by, &filter).await?;
-            for connection in batch.iter().filter(|connection| connection.state != State::Revoked) {
-                self.keeper.delete(by, id, &connection.connector, Some(&connection.flow)).await?;
-            }
-            let Some(last) = batch.last() else { return Ok(()) };
-            filter.after = Some(last.id);
-        }
+        tx.commit().await?;
+        Ok(left)
     }
 
     async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &AppId, what: &str) -> Result<(), Error> {

@@ -1,7 +1,13 @@
 //! Section `database`, and the key `database_url`.
+//!
+//! Off this machine tokens and passwords go to nobody but the database itself: where the address does not choose
+//! otherwise, its certificate and its name are verified. The driver alone would fall back to plain text.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
+
+use url::Url;
 
 use super::reader::Reader;
 use crate::store::Settings;
@@ -28,10 +34,30 @@ fn url(reader: &mut Reader) -> Option<String> {
         }
         return Some(format!("sqlite:{path}"));
     }
-    let postgres = ["postgres", "postgresql"];
-    if url::Url::parse(text).is_ok_and(|url| postgres.contains(&url.scheme()) && url.has_host()) {
-        return Some(text.to_owned());
+    if let Ok(url) = Url::parse(text)
+        && ["postgres", "postgresql"].contains(&url.scheme())
+        && url.has_host()
+    {
+        return Some(verified(url).into());
     }
     reader.refuse("database_url", "must be sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE");
     None
+}
+
+fn verified(mut url: Url) -> Url {
+    let chosen = url.query_pairs().any(|(name, _)| ["sslmode", "ssl-mode"].contains(&&*name));
+    if !chosen && !is_on_this_machine(&url) {
+        url.query_pairs_mut().append_pair("sslmode", "verify-full");
+    }
+    url
+}
+
+/// A socket or a loopback address; as with the driver, a parameter wins over the authority.
+fn is_on_this_machine(url: &Url) -> bool {
+    let named = url.query_pairs().filter(|(name, _)| ["host", "hostaddr"].contains(&&**name)).last();
+    let host =
+        named.map_or_else(|| url.host_str().unwrap_or_default().to_owned(), |(_, host)| host.into_owned());
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    let socket = host.starts_with('/') || host.starts_with("%2f");
+    socket || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

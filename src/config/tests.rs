@@ -111,13 +111,13 @@ fn every_violation_is_told_at_once_and_no_secret_is_repeated() {
 fn a_secret_comes_from_its_file_and_a_later_layer_replaces_either_form() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("url");
-    std::fs::write(&path, "postgres://u:p@db/jeton\n").unwrap();
+    std::fs::write(&path, "postgres://u:p@localhost/jeton\n").unwrap();
     let path = path.to_str().unwrap();
     let config = load("", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
-    assert_eq!(config.database.url, "postgres://u:p@db/jeton");
+    assert_eq!(config.database.url, "postgres://u:p@localhost/jeton");
     let config =
         load("database_url = 'sqlite:x.db'", &[("JETON_DATABASE_URL_FILE", path)], Vec::new()).unwrap();
-    assert_eq!(config.database.url, "postgres://u:p@db/jeton");
+    assert_eq!(config.database.url, "postgres://u:p@localhost/jeton");
     let both = format!("database_url = 'sqlite:x.db'\ndatabase_url_file = '{path}'");
     insta::assert_snapshot!(refusal(&both, &[]), @"configuration key `database_url_file` (set in FILE) stands beside `database_url`; keep one of the two");
 }
@@ -144,4 +144,28 @@ fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
 fn a_file_that_is_no_toml_is_refused_without_repeating_the_line() {
     let text = refusal("[keys]\nkeyring = \"canary", &[]);
     assert!(text.contains("line 2") && !text.contains("canary"), "{text}");
+}
+
+#[test]
+fn a_database_elsewhere_is_verified_unless_the_address_says_otherwise() {
+    let url = |text: &str| load("", &[("JETON_DATABASE_URL", text)], Vec::new()).unwrap().database.url;
+    for elsewhere in ["postgres://u:p%40@db.example.com/jeton", "postgresql://u@10.0.0.5:5433/jeton"] {
+        assert_eq!(url(elsewhere), format!("{elsewhere}?sslmode=verify-full"));
+    }
+    let ca = "postgres://u@db.example.com/jeton?sslrootcert=/ca.pem";
+    assert_eq!(url(ca), format!("{ca}&sslmode=verify-full"));
+    let named = "postgres://u@localhost/jeton?host=db.example.com";
+    assert_eq!(url(named), format!("{named}&sslmode=verify-full"), "the parameter wins");
+    for as_it_is in [
+        "postgres://u:p@db.example.com/jeton?sslmode=disable",
+        "postgres://u:p@db.example.com/jeton?ssl-mode=require",
+        "postgres://u:p@localhost:5432/jeton",
+        "postgres://u:p@127.0.0.2/jeton",
+        "postgres://u:p@[::1]:5432/jeton",
+        "postgres://u@%2Frun%2Fpostgresql/jeton",
+        "postgres://u@db.example.com/jeton?host=/run/postgresql",
+        "postgres://u@db.example.com/jeton?hostaddr=127.0.0.1",
+    ] {
+        assert_eq!(url(as_it_is), as_it_is);
+    }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::extract::{Caller, Query, Segments};
-use crate::http::problem::{Act, Answer, Problem, rfc3339};
+use crate::http::problem::{Answer, Problem, rfc3339};
 use crate::http::settings::WebSettings;
 use crate::identity::MayReceive;
 use crate::keeper::{HandedToken, Lifetime, SecretsKeeper, Status};
@@ -118,7 +118,7 @@ pub(super) async fn binb_token(
     let token = keeper
         .retrieve_token(&by, flow, lifetime)
         .await
-        .map_err(|error| with_signup_url(error, &by, flow, &web))?;
+        .map_err(|error| Problem::of_connection(error, by.app(), by.connector(), &web))?;
     Ok(answer(BinbTokenResponse::of(token, &by)))
 }
 
@@ -135,7 +135,10 @@ pub(super) async fn connection_status(
     let by = receiver(&caller, &request, &keeper).await?;
     let params = Query::<StatusParams>::extract(&request).await?.0;
     let flow = one_flow(params.flow.as_ref(), params.auth_flow_id.as_ref())?;
-    let status = keeper.status(&by, flow).await.map_err(|error| with_signup_url(error, &by, flow, &web))?;
+    let status = keeper
+        .status(&by, flow)
+        .await
+        .map_err(|error| Problem::of_connection(error, by.app(), by.connector(), &web))?;
     Ok(answer(StatusResponse::from(status)))
 }
 
@@ -155,28 +158,6 @@ fn one_flow<'p>(flow: Option<&'p Flow>, older: Option<&'p Flow>) -> Answer<Optio
         }
         (flow, older) => Ok(flow.or(older)),
     }
-}
-
-/// Whoever must consent again is told where.
-fn with_signup_url(
-    error: crate::keeper::Error,
-    by: &MayReceive,
-    flow: Option<&Flow>,
-    web: &WebSettings,
-) -> Problem {
-    let found = match &error {
-        crate::keeper::Error::ReauthorizationRequired { flow, .. } => Some(flow.clone()),
-        _ => flow.cloned(),
-    };
-    let problem = Problem::from(error);
-    if problem.code().action() != Act::Reauthorize {
-        return problem;
-    }
-    let flow = found
-        .filter(|flow| *flow != Flow::default())
-        .map_or_else(String::new, |flow| format!("?flow={flow}"));
-    let url = web.absolute(&format!("/{}/{}/signup{flow}", by.app(), by.connector()));
-    problem.with("signup_url", url)
 }
 
 fn answer(body: impl Serialize) -> HttpResponse {

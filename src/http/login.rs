@@ -88,7 +88,7 @@ async fn login(
             let (status, return_to) = (problem.code().status(), return_to.unwrap_or_default());
             let detail = Some(problem.detail().to_owned());
             let mut response = show(status, &visitor, &form.email, &return_to, detail);
-            page::keep_headers(&problem, response.headers_mut());
+            page::keep_manner(&problem, &mut response);
             Ok(response)
         }
         Err(error) => Err(error.into()),

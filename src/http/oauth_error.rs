@@ -52,6 +52,7 @@ pub struct OAuthError {
     description: String,
     basic: bool,
     retry_after_s: Option<u64>,
+    closes: bool,
 }
 
 impl OAuthError {
@@ -68,7 +69,7 @@ impl OAuthError {
             | OAuthCode::InvalidTarget => StatusCode::BAD_REQUEST,
         };
         let retry_after_s = (code == OAuthCode::TemporarilyUnavailable).then_some(1);
-        Self { code, status, description: description.into(), basic: false, retry_after_s }
+        Self { code, status, description: description.into(), basic: false, retry_after_s, closes: false }
     }
 
     /// Says which way of client authentication is asked for, where it failed.
@@ -103,6 +104,9 @@ impl ResponseError for OAuthError {
         }
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        if self.closes {
+            response.force_close();
         }
         response.json(json!({ "error": self.code.as_str(), "error_description": self.description }))
     }
@@ -141,7 +145,10 @@ impl From<issuer::Error> for OAuthError {
 /// What reading a request found, in the words of the standard.
 impl From<Problem> for OAuthError {
     fn from(problem: Problem) -> Self {
-        let error = Self::new(OAuthCode::InvalidRequest, problem.detail());
+        let error = Self {
+            closes: problem.closes_connection(),
+            ..Self::new(OAuthCode::InvalidRequest, problem.detail())
+        };
         match problem.code() {
             Code::TooLarge => error.status(StatusCode::PAYLOAD_TOO_LARGE),
             _ => error,

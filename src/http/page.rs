@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{ConnectionType, Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
@@ -183,17 +183,20 @@ impl ResponseError for Error {
         let template = ErrorPage { page, detail: detail.to_owned(), advice, code, trace_id };
         let mut response = Page::render_status(self.status_code(), &template);
         if let Self::Problem(problem) = self {
-            keep_headers(problem, response.headers_mut());
+            keep_manner(problem, &mut response);
         }
         response
     }
 }
 
 /// Carries what a problem says beside its body into a page about it.
-pub(super) fn keep_headers(problem: &Problem, headers: &mut header::HeaderMap) {
+pub(super) fn keep_manner(problem: &Problem, page: &mut HttpResponse) {
     let mut response = problem.error_response();
     if let Some(after) = response.headers_mut().remove(header::RETRY_AFTER).next() {
-        headers.insert(header::RETRY_AFTER, after);
+        page.headers_mut().insert(header::RETRY_AFTER, after);
+    }
+    if problem.closes_connection() {
+        page.head_mut().set_connection_type(ConnectionType::Close);
     }
 }
 

@@ -191,6 +191,11 @@ impl Problem {
         self
     }
 
+    /// Whether the connection ends with the answer.
+    pub fn closes_connection(&self) -> bool {
+        self.closes
+    }
+
     /// Its code.
     pub fn code(&self) -> Code {
         self.code

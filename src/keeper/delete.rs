@@ -1,18 +1,26 @@
 //! Deleting a connection: never served again, and its tokens revoked at the provider.
 
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
 use tracing::warn;
 
 use crate::connectors::{Revocation, Tokens};
 use crate::identity::Superadmin;
 use crate::model::app::AppId;
-use crate::model::connection::{Connection, Flow};
+use crate::model::connection::{Connection, Flow, State};
 use crate::model::connector::{ConnectorId, Definition};
 use crate::model::event::{Action, Event};
 use crate::model::secret::Secret;
 use crate::store::token_sets::PendingRevocation;
 use crate::vault::Place;
 
-use super::{Error, SecretsKeeper, seal};
+use super::{Error, ListFilter, SecretsKeeper, seal};
+
+/// Connections marked between two look-ups.
+const BATCH: u64 = 100;
+/// Revocations under way at once.
+const AT_ONCE: usize = 8;
 
 /// What came of the revocation at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,15 @@ pub struct Deletion {
     pub revocation: RevocationResult,
 }
 
+/// A deleted connection whose tokens the provider did not take back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// At which provider.
+    pub connector: ConnectorId,
+    /// Which connection.
+    pub flow: Flow,
+}
+
 impl SecretsKeeper {
     /// Deletes a connection: the row stays as `revoked`, every unspent set is marked in the same transaction,
     /// then revoked at the provider.
@@ -59,6 +76,48 @@ impl SecretsKeeper {
         flow: Option<&Flow>,
     ) -> Result<Deletion, Error> {
         let definition = self.core.definition(connector).await?;
+        let connection = self.mark_deleted(by, app, connector, flow).await?;
+        let revocation = self.revoke_pending(&definition, &connection).await?;
+        Ok(Deletion { flow: connection.flow, revocation })
+    }
+
+    /// Deletes every connection of an app, then revokes at the providers what can be within `limit`, earlier
+    /// deletions' leftovers too. Returns what lives on.
+    pub async fn delete_all(
+        &self,
+        by: &Superadmin,
+        app: &AppId,
+        limit: Duration,
+    ) -> Result<Vec<Leftover>, Error> {
+        let mut filter = ListFilter { app: Some(app.clone()), limit: BATCH, ..ListFilter::default() };
+        loop {
+            let batch = self.list(by, &filter).await?;
+            for living in batch.iter().filter(|status| status.state != State::Revoked) {
+                self.mark_deleted(by, app, &living.connector, Some(&living.flow)).await?;
+            }
+            let Some(last) = batch.last() else { break };
+            filter.after = Some(last.id);
+        }
+        let store = &self.core.parts.store;
+        let marked = store.conn().app(app).list_connections_to_revoke(i64::MAX).await?;
+        let revoking = stream::iter(&marked).for_each_concurrent(AT_ONCE, |connection| async move {
+            if let Err(error) = self.revoke_marked(connection).await {
+                warn!(app.id = %app, connector = %connection.connector, %error, "a token could not be revoked");
+            }
+        });
+        // What is late is among the leftovers.
+        let _ = tokio::time::timeout(limit, revoking).await;
+        let left = store.conn().app(app).list_connections_to_revoke(i64::MAX).await?;
+        Ok(left.into_iter().map(|left| Leftover { connector: left.connector, flow: left.flow }).collect())
+    }
+
+    async fn mark_deleted(
+        &self,
+        by: &Superadmin,
+        app: &AppId,
+        connector: &ConnectorId,
+        flow: Option<&Flow>,
+    ) -> Result<Connection, Error> {
         let connection = self.find_any(app, connector, flow).await?.held.connection;
         let tx = self.core.parts.store.begin().await?;
         tx.conn().app(app).revoke_connection(connection.id).await?;
@@ -72,8 +131,7 @@ impl SecretsKeeper {
         };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
-        let revocation = self.revoke_pending(&definition, &connection).await?;
-        Ok(Deletion { flow: connection.flow, revocation })
+        Ok(connection)
     }
 
     /// Revokes what deletions left marked: a provider that was down then, or a refresh that landed afterwards.
@@ -81,13 +139,17 @@ impl SecretsKeeper {
     pub async fn revoke_leftovers(&self) -> Result<usize, Error> {
         let mut done = 0;
         for connection in self.core.parts.store.conn().list_connections_to_revoke(100).await? {
-            let Some(definition) = self.core.parts.registry.find(connection.connector.as_str()).await? else {
-                continue;
-            };
-            let result = self.revoke_pending(&definition, &connection).await?;
+            let result = self.revoke_marked(&connection).await?;
             done += usize::from(result != RevocationResult::Failed);
         }
         Ok(done)
+    }
+
+    async fn revoke_marked(&self, connection: &Connection) -> Result<RevocationResult, Error> {
+        match self.core.parts.registry.find(connection.connector.as_str()).await? {
+            Some(definition) => self.revoke_pending(&definition, connection).await,
+            None => Ok(RevocationResult::Failed),
+        }
     }
 
     /// Revokes the marked sets of a connection at the provider and clears the mark of those that are done.

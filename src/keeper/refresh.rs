@@ -97,9 +97,8 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     if target.connection.sending.is_under_way(target.now) {
         return wait_for_other(core, target).await;
     }
-    // Never closed: the semaphore lives as long as the keeper.
-    let turn = core.turns.acquire().await;
     let connection = &target.connection;
+    let turn = core.turns.take(&connection.connector).await;
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();
     let opened = core.credentials_of(connection, &target.definition).await?;

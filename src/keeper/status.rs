@@ -9,7 +9,7 @@ use crate::model::connection::{Connection, Flow, LastError, State};
 use crate::model::connector::{ConnectorId, Policy};
 use crate::model::event::{Action, Event};
 use crate::model::token_set::Generation;
-use crate::store::connections::{Filter, Held};
+use crate::store::connections::{Filter, Held, Listed, StateFilter};
 
 use super::{Error, Found, SecretsKeeper};
 
@@ -51,7 +51,7 @@ pub struct ListFilter {
     pub app: Option<AppId>,
     /// Of one connector.
     pub connector: Option<ConnectorId>,
-    /// In one state.
+    /// In one state, as told.
     pub state: Option<String>,
     /// Whose access token dies before.
     pub expires_before: Option<OffsetDateTime>,
@@ -86,24 +86,32 @@ impl SecretsKeeper {
     pub async fn list(&self, _by: &Superadmin, filter: &ListFilter) -> Result<Vec<Status>, Error> {
         let narrowed = Filter {
             connector: filter.connector.clone(),
-            state: filter.state.clone(),
+            state: self.state_filter(filter.state.as_deref()).await?,
             expires_before: filter.expires_before,
             after: filter.after,
             limit: filter.limit,
         };
         let conn = self.core.parts.store.conn();
-        let held = match &filter.app {
+        let listed = match &filter.app {
             Some(app) => conn.app(app).list_connections(&narrowed).await?,
             None => conn.list_all_connections(&narrowed).await?,
         };
-        self.all_told(held).await
+        self.all_told(listed).await
+    }
+
+    async fn state_filter(&self, state: Option<&str>) -> Result<Option<StateFilter>, Error> {
+        let Some(state) = state else { return Ok(None) };
+        let all = self.core.parts.registry.list().await?;
+        let refreshing = all.iter().filter(|definition| definition.policy().refreshes);
+        let refreshing = refreshing.map(|definition| definition.id.clone()).collect();
+        Ok(Some(StateFilter { state: state.to_owned(), refreshing }))
     }
 
     /// The app's connections, for the connect page.
     pub async fn connections_of(&self, by: &Member) -> Result<Vec<Status>, Error> {
         let filter = Filter { limit: 1_000, ..Filter::default() };
-        let held = self.core.parts.store.conn().app(by.app()).list_connections(&filter).await?;
-        self.all_told(held).await
+        let listed = self.core.parts.store.conn().app(by.app()).list_connections(&filter).await?;
+        self.all_told(listed).await
     }
 
     /// Sets whether app members may exchange for a connection.
@@ -150,10 +158,9 @@ impl SecretsKeeper {
         Ok(Found { held: super::choose(lookup.rows, flow)?, now: lookup.now })
     }
 
-    async fn all_told(&self, held: Vec<Held>) -> Result<Vec<Status>, Error> {
-        let now = self.core.parts.clock.now();
-        let mut told_all = Vec::with_capacity(held.len());
-        for Held { connection, .. } in held {
+    async fn all_told(&self, Listed { now, rows }: Listed) -> Result<Vec<Status>, Error> {
+        let mut told_all = Vec::with_capacity(rows.len());
+        for Held { connection, .. } in rows {
             let definition = self.core.parts.registry.find(connection.connector.as_str()).await?;
             let policy = definition.map(|definition| definition.policy()).unwrap_or_default();
             told_all.push(told(&connection, &policy, now));

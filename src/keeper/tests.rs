@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::keeper::tests::world::{BEST_EFFORT, World, at_least, rejecting, text};
-use crate::model::connection::DegradedCode;
+use crate::model::connection::{DegradedCode, Reason};
 use crate::sandbox::{Faults, Outcome, Profile, Rotation, Standard, Trouble};
 use crate::store::testing::{TestDatabase, databases};
 
@@ -499,6 +499,26 @@ async fn a_revocation_that_failed_is_done_later_and_the_tokens_are_forgotten() {
         assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 1);
         assert_eq!(world.db.count("token_set WHERE sealed_access IS NOT NULL").await, 0);
         assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 0, "nothing is left");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_apps_deletion_tries_what_earlier_ones_left_alive_and_tells_what_it_leaves() {
+    on_each(async |world| {
+        world.faults(Faults { revocation_status: Some(503), ..Faults::default() });
+        world.keeper.delete(&world.root(), &world.app, &world.connector, None).await.unwrap();
+        world.consent("bob", Flow::parse("second").unwrap()).await;
+        let delete_all = async |limit| -> Vec<String> {
+            let left = world.keeper.delete_all(&world.root(), &world.app, limit).await.unwrap();
+            left.into_iter().map(|left| format!("{}/{}", left.connector, left.flow)).collect()
+        };
+        let both = ["sandbox/default", "sandbox/second"];
+        assert_eq!(delete_all(Duration::from_secs(10)).await, both, "the provider is down");
+        world.faults(Faults::default());
+        assert_eq!(delete_all(Duration::ZERO).await, both, "no time was left for it");
+        assert!(delete_all(Duration::from_secs(10)).await.is_empty());
+        assert_eq!(world.db.count("token_set WHERE sealed_access IS NOT NULL").await, 0);
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! Connections: the one SELECT of a hand-out, lists, and small changes.
 
+mod list;
+
 use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
@@ -10,9 +12,13 @@ use crate::model::app::{AppId, AppState};
 use crate::model::connection::{Connection, Flow, LastError, Rejections, Sending, State};
 use crate::model::connector::ConnectorId;
 use crate::model::secret::{Sealed, WrappedKey};
-use crate::model::time::{from_micros, to_micros};
+use crate::model::time::from_micros;
 use crate::model::token_set::{Generation, TokenSet, TokenSetId};
 use crate::store::{AppRows, Conn, Error};
+
+pub use self::list::{Filter, Listed, StateFilter};
+
+use self::list::{list, list_to_revoke};
 
 const TABLE: &str = "connection";
 
@@ -48,21 +54,6 @@ pub struct Lookup {
     pub app_state: Option<AppState>,
     /// Those that match, deleted ones too.
     pub rows: Vec<Held>,
-}
-
-/// Which connections a list shows; `None` everywhere: all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of one connector.
-    pub connector: Option<ConnectorId>,
-    /// In one state.
-    pub state: Option<String>,
-    /// Whose access token dies before.
-    pub expires_before: Option<OffsetDateTime>,
-    /// After this row.
-    pub after: Option<Uuid>,
-    /// At most so many.
-    pub limit: u64,
 }
 
 const COLUMNS: &str = "c.id, c.app, c.connector, c.flow, c.state, c.reason, c.state_since, c.token_set_id, \
@@ -106,8 +97,13 @@ impl AppRows<'_> {
     }
 
     /// The app's connections, oldest first.
-    pub async fn list_connections(&self, filter: &Filter) -> Result<Vec<Held>, Error> {
+    pub async fn list_connections(&self, filter: &Filter) -> Result<Listed, Error> {
         list(self.conn, Some(self.app), filter).await
+    }
+
+    /// The app's connections with a token set that must be revoked at the provider.
+    pub async fn list_connections_to_revoke(&self, limit: i64) -> Result<Vec<Connection>, Error> {
+        list_to_revoke(self.conn, Some(self.app), limit).await
     }
 
     /// Sets whether app members may exchange for a connection.
@@ -135,7 +131,7 @@ impl AppRows<'_> {
 
 impl Conn<'_> {
     /// Connections of all apps, oldest first.
-    pub async fn list_all_connections(&self, filter: &Filter) -> Result<Vec<Held>, Error> {
+    pub async fn list_all_connections(&self, filter: &Filter) -> Result<Listed, Error> {
         list(*self, None, filter).await
     }
 
@@ -175,12 +171,7 @@ impl Conn<'_> {
 
     /// Connections with a token set that must be revoked at the provider, in apps that are not deleted.
     pub async fn list_connections_to_revoke(&self, limit: i64) -> Result<Vec<Connection>, Error> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOINS} \
-             WHERE EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
-             ORDER BY c.id LIMIT $1"
-        );
-        self.all(sql, vec![limit.into()]).await?.iter().map(|row| Ok(read_held(row)?.connection)).collect()
+        list_to_revoke(*self, None, limit).await
     }
 
     /// Whether a connection that was not deleted uses the connector.
@@ -209,32 +200,6 @@ impl Conn<'_> {
         let statement = Statement::from_sql_and_values(self.backend(), sql, values);
         Ok(self.db().execute_raw(statement).await?.rows_affected())
     }
-}
-
-async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Vec<Held>, Error> {
-    let mut values: Vec<Value> = vec![i64::try_from(filter.limit).unwrap_or(i64::MAX).into()];
-    let mut wheres = String::from("c.token_set_id IS NOT NULL");
-    let mut narrow = |clause: &str, value: Value| {
-        values.push(value);
-        wheres.push_str(&format!(" AND {clause} ${}", values.len()));
-    };
-    if let Some(app) = app {
-        narrow("c.app =", app.as_str().into());
-    }
-    if let Some(connector) = &filter.connector {
-        narrow("c.connector =", connector.as_str().into());
-    }
-    if let Some(state) = &filter.state {
-        narrow("c.state =", state.as_str().into());
-    }
-    if let Some(before) = filter.expires_before {
-        narrow("c.access_expires_at <", to_micros(before).into());
-    }
-    if let Some(after) = filter.after {
-        narrow("c.id >", after.into());
-    }
-    let sql = format!("SELECT {COLUMNS} FROM connection c {JOINS} WHERE {wheres} ORDER BY c.id LIMIT $1");
-    conn.all(sql, values).await?.iter().map(read_held).collect()
 }
 
 fn read_held(row: &QueryResult) -> Result<Held, Error> {

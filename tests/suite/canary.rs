@@ -1,7 +1,9 @@
 //! Is a secret found where it has no business? Unique ones go through the whole of a real process at trace level; then
 //! its log, its database and everything it said no with are searched for them.
 //!
-//! No request makes a handler panic; what a panic logs and answers is tested beside the layer that catches it.
+//! `panic` looks at a request whose handler panics, over a broker with a part that breaks.
+
+mod panic;
 
 use std::fmt::Write;
 use std::sync::Mutex;

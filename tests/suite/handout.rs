@@ -1,11 +1,16 @@
 //! What does a job get, and what does it cost when fifty ask at once?
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
+use jeton::model::time::ShiftedClock;
 use jeton::sandbox::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::house::House;
+use crate::support::app::Home;
+use crate::support::house::{CLIENT, House};
+use crate::support::provider::{consent, sandbox};
 
 const ROUTE: &str = "/acme/sandbox/binb-token";
 
@@ -124,5 +129,45 @@ async fn a_caller_that_hangs_up_takes_nothing_from_the_others() {
         assert_eq!((status, &handed["generation"]), (200, &json!(2)), "{handed}");
         assert_eq!(house.refreshes(), 1, "{}", house.home.name);
         house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_slow_provider_leaves_turns_to_the_others() {
+    for home in Home::each().await {
+        let clock = Arc::new(ShiftedClock::default());
+        let slow = sandbox(clock.clone());
+        let own = sandbox(clock.clone());
+        let house = House::with(home, own, clock, &[("refresh.concurrency", "4")]).await;
+        house.connected_app("acme").await;
+        let at = slow.url().as_str().trim_end_matches('/').to_owned();
+        let moved = json!({"authorization_url": format!("{at}/authorize"), "token_url": format!("{at}/token"),
+            "issuer": at, "identity": null});
+        house.connector("slow", &moved).await;
+        house.credentials("slow", Some("acme")).await;
+        let flows = ["a", "b", "c", "d", "e"];
+        for flow in flows {
+            let granted = consent(&slow, CLIENT).await;
+            let import = json!({"access_token": granted["access_token"], "refresh_token": granted["refresh_token"],
+                "expires_in": granted["expires_in"], "flow": flow});
+            house.write(Method::POST, "/apps/acme/connections/slow/import", &import).await;
+        }
+        slow.handle().set_faults(CLIENT, Faults { delay_ms: Some(5_000), ..Faults::default() }).unwrap();
+        house.pass(7_200);
+        // Who does not wait lets a refresh begin; there are more of them than turns.
+        for flow in flows {
+            let path = format!("/acme/slow/binb-token?wait=0&flow={flow}");
+            assert_eq!(house.ask(Method::GET, &path, None).await.status(), 503);
+        }
+        let (status, handed) = house.binb_token("acme", "sandbox").await;
+        assert_eq!((status, &handed["refreshed"]), (200, &json!(true)), "{handed}");
+        for flow in flows {
+            let path = format!("/acme/slow/status?flow={flow}");
+            let told: Value = house.ask(Method::GET, &path, None).await.json().await.unwrap();
+            assert_eq!(told["generation"], 1, "the slow ones are still under way: {told}");
+        }
+        slow.handle().set_faults(CLIENT, Faults::default()).unwrap();
+        house.stop().await;
+        slow.stop().await;
     }
 }

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod caching;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod command_line;

@@ -194,10 +194,7 @@ async fn a_fresh_token_does_not_wait_behind_a_refresh() {
             assert_eq!(answer.status(), 200);
             answer.json().await.unwrap()
         };
-        // More life than the token in hand has: a refresh. The same connection's token is fresh for whoever asks less.
-        let slow = get(&house, "?min_ttl=3200");
-        let fast = async {
-            until_sent(&house, 1).await;
+        let reads = async || {
             let mut took = Vec::new();
             for path in [ROUTE, "/globex/sandbox/binb-token", "/acme/sandbox/status"].repeat(7) {
                 let begun = Instant::now();
@@ -208,12 +205,20 @@ async fn a_fresh_token_does_not_wait_behind_a_refresh() {
             took.sort();
             took
         };
+        let idle = reads().await;
+        // More life than the token in hand has: a refresh. The same connection's token is fresh for whoever asks less.
+        let slow = get(&house, "?min_ttl=3200");
+        let fast = async {
+            until_sent(&house, 1).await;
+            reads().await
+        };
         let begun = Instant::now();
         let ((status, handed), took) = tokio::join!(slow, fast);
         assert_eq!((status, &handed["generation"]), (200, &json!(2)), "{handed}");
         assert!(begun.elapsed() >= Duration::from_millis(3_000), "the refresh was slow");
-        // An unoptimised build on a busy machine; the refresh takes three seconds.
-        assert!(took[took.len() / 2] < Duration::from_millis(100), "{}: {took:?}", house.home.name);
+        // Builds and machines differ: reads without a refresh beside them are the measure, and none waits for it.
+        let (median, usual) = (took[took.len() / 2], idle[idle.len() / 2].max(Duration::from_millis(10)));
+        assert!(median < usual * 4, "{}: {took:?} beside {idle:?}", house.home.name);
         assert!(took[took.len() - 1] < Duration::from_millis(1_500), "{}: {took:?}", house.home.name);
         house.stop().await;
     }

@@ -61,6 +61,21 @@ pub(in crate::http) struct DeleteAppParams {
     confirm: String,
 }
 
+/// What a deletion left alive.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct DeleteAppResponse {
+    id: String,
+    /// Connections whose tokens the provider did not take back: revoke them there.
+    not_revoked: Vec<NotRevokedResponse>,
+}
+
+/// A connection whose tokens live on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct NotRevokedResponse {
+    connector: String,
+    flow: String,
+}
+
 /// Lists the apps by id.
 #[utoipa::path(get, path = "/admin/v1/apps", tag = "apps", params(CollectionParams),
     responses((status = 200, body = Collection<AppResponse>)))]
@@ -107,12 +122,22 @@ pub(in crate::http) async fn change_app(
 
 /// Deletes an app for good: revokes its connections at their providers, then destroys its data key.
 #[utoipa::path(delete, path = "/admin/v1/apps/{app_id}", tag = "apps",
-    params(("app_id" = String, Path), DeleteAppParams), responses((status = 204)))]
+    params(("app_id" = String, Path), DeleteAppParams), responses(
+        (status = 204),
+        (status = 200, body = DeleteAppResponse, description = "Deleted, but providers did not take everything back")))]
 pub(in crate::http) async fn delete_app(
     may: May<AppsWrite, (), DeleteAppParams>,
     path: Segments,
     apps: web::Data<Apps>,
 ) -> Answer {
-    apps.delete(&may.by, &path.app()?, &may.query.confirm).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let app = path.app()?;
+    let left = apps.delete(&may.by, &app, &may.query.confirm).await?;
+    if left.is_empty() {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let not_revoked = left
+        .into_iter()
+        .map(|left| NotRevokedResponse { connector: left.connector.into(), flow: left.flow.into() })
+        .collect();
+    Ok(HttpResponse::Ok().json(DeleteAppResponse { id: app.into(), not_revoked }))
 }

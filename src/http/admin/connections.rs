@@ -17,6 +17,7 @@ use crate::admin::connections::{Expiry, Import, Imports};
 use crate::admin::connectors::Connectors;
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Problem};
+use crate::http::settings::WebSettings;
 use crate::identity::Superadmin;
 use crate::keeper::{ListFilter, SecretsKeeper, Status};
 use crate::model::app::AppId;
@@ -219,9 +220,13 @@ pub(in crate::http) async fn read_connection(
     apps: web::Data<Apps>,
     connectors: web::Data<Connectors>,
     keeper: web::Data<SecretsKeeper>,
+    web: web::Data<WebSettings>,
 ) -> Answer {
     let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let status = keeper.connection(&may.by, &app, &connector, may.query.flow.as_ref()).await?;
+    let status = keeper
+        .connection(&may.by, &app, &connector, may.query.flow.as_ref())
+        .await
+        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
     Ok(HttpResponse::Ok().json(ConnectionResponse::from(status)))
 }
 
@@ -235,10 +240,14 @@ pub(in crate::http) async fn change_connection(
     apps: web::Data<Apps>,
     connectors: web::Data<Connectors>,
     keeper: web::Data<SecretsKeeper>,
+    web: web::Data<WebSettings>,
 ) -> Answer {
     let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
     let Json(ChangeConnectionRequest { shared }) = may.body;
-    let status = keeper.share(&may.by, &app, &connector, may.query.flow.as_ref(), shared).await?;
+    let status = keeper
+        .share(&may.by, &app, &connector, may.query.flow.as_ref(), shared)
+        .await
+        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
     Ok(HttpResponse::Ok().json(ConnectionResponse::from(status)))
 }
 
@@ -252,9 +261,13 @@ pub(in crate::http) async fn delete_connection(
     apps: web::Data<Apps>,
     connectors: web::Data<Connectors>,
     keeper: web::Data<SecretsKeeper>,
+    web: web::Data<WebSettings>,
 ) -> Answer {
     let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let deletion = keeper.delete(&may.by, &app, &connector, may.query.flow.as_ref()).await?;
+    let deletion = keeper
+        .delete(&may.by, &app, &connector, may.query.flow.as_ref())
+        .await
+        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
     Ok(HttpResponse::Ok().json(DeleteConnectionResponse {
         app_id: app.into(),
         connector: connector.into(),

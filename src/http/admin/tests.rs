@@ -18,6 +18,7 @@ use crate::admin::connections::Imports;
 use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
 use crate::connectors::catalog::Catalog;
+use crate::http::settings::WebSettings;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
@@ -42,6 +43,7 @@ pub(super) struct Broker {
     imports: web::Data<Imports>,
     keeper: web::Data<SecretsKeeper>,
     people: web::Data<People>,
+    web: web::Data<WebSettings>,
 }
 
 /// An answer.
@@ -66,8 +68,7 @@ impl Broker {
         let authority = Authority::begin(&db, Algorithm::Es256).await;
         let token = authority.first_token().await;
         let (store, vault, audit) = (db.store(), db.vault(), db.audit());
-        let (clock, entropy) = (db.clock(), db.entropy());
-        let public_url = PublicUrl::parse(URL).unwrap();
+        let (clock, entropy, public_url) = (db.clock(), db.entropy(), PublicUrl::parse(URL).unwrap());
         let outbound = Outbound::new(&outbound::Settings::default()).unwrap();
         let registry = Arc::new(Registry::new(Catalog::builtin(), store.clone(), vault.clone(), outbound));
         let parts = Parts {
@@ -87,8 +88,8 @@ impl Broker {
             entropy: entropy.clone(),
         };
         let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
-        let sessions = Arc::new(Sessions::new(tools.clone()));
-        let people = People::new(tools, passwords, sessions, public_url.clone());
+        let sessions = Sessions::new(tools.clone());
+        let people = People::new(tools, passwords, Arc::new(sessions), public_url.clone());
         let apps = Apps::new(
             store.clone(),
             vault.clone(),
@@ -107,7 +108,7 @@ impl Broker {
             registry.clone(),
             clock.clone(),
             entropy,
-            public_url,
+            public_url.clone(),
         );
         let imports = Imports::new(store, keeper.clone(), registry, clock);
         Self {
@@ -120,6 +121,7 @@ impl Broker {
             imports: web::Data::new(imports),
             keeper: web::Data::from(keeper),
             people: web::Data::new(people),
+            web: web::Data::new(WebSettings::new(public_url, Vec::new())),
         }
     }
 
@@ -174,6 +176,7 @@ impl Broker {
             .app_data(self.imports.clone())
             .app_data(self.keeper.clone())
             .app_data(self.people.clone())
+            .app_data(self.web.clone())
             .configure(super::routes);
         let app = init_service(app).await;
         let response = call_service(&app, request.to_request()).await;

@@ -79,6 +79,8 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+    use crate::http::oauth_error::OAuthError;
+    use crate::http::page;
 
     #[actix_web::test]
     async fn a_body_that_never_ends_is_given_up_with_its_connection() {
@@ -94,5 +96,7 @@ mod tests {
             (Code::InvalidRequest, "the body did not arrive in time")
         );
         assert!(!problem.error_response().head().keep_alive());
+        assert!(!page::Error::from(problem.clone()).error_response().head().keep_alive());
+        assert!(!OAuthError::from(problem).error_response().head().keep_alive());
     }
 }

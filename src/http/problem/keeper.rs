@@ -1,8 +1,31 @@
 //! Which problem each refusal of the secrets keeper is.
 
-use super::{Chain, Code, Problem};
+use super::{Act, Chain, Code, Problem};
 use crate::http::problem::rfc3339;
+use crate::http::settings::WebSettings;
 use crate::keeper::Error;
+use crate::model::app::AppId;
+use crate::model::connection::Flow;
+use crate::model::connector::ConnectorId;
+
+impl Problem {
+    /// A refusal about one connection: whoever must consent again is told where.
+    pub fn of_connection(error: Error, app: &AppId, connector: &ConnectorId, web: &WebSettings) -> Self {
+        let flow = match &error {
+            Error::ReauthorizationRequired { flow, .. } => Some(flow.clone()),
+            Error::ConnectionNotFound { flow } => flow.clone(),
+            _ => None,
+        };
+        let problem = Self::from(error);
+        if problem.code().action() != Act::Reauthorize {
+            return problem;
+        }
+        let flow = flow
+            .filter(|flow| *flow != Flow::default())
+            .map_or_else(String::new, |flow| format!("?flow={flow}"));
+        problem.with("signup_url", web.absolute(&format!("/{app}/{connector}/signup{flow}")))
+    }
+}
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {

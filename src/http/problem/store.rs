@@ -9,6 +9,7 @@ impl From<store::Error> for Problem {
             store::Error::AlreadyExists => Self::new(Code::AlreadyExists),
             store::Error::Corrupt { .. } => Self::internal(&error),
             store::Error::Unavailable(_)
+            | store::Error::Untrusted(_)
             | store::Error::Interrupted
             | store::Error::Locked(_)
             | store::Error::File { .. } => {

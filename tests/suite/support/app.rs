@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jeton::app::{self, App, Nature, Running};
 use jeton::config::{Config, Flag, Sources};
-use jeton::model::entropy::SystemEntropy;
+use jeton::model::entropy::{Entropy, SystemEntropy};
 use jeton::model::time::ShiftedClock;
 use serde_json::Value;
 
@@ -93,10 +93,20 @@ impl Broker {
         clock: Arc<ShiftedClock>,
         more: &[(&'static str, &str)],
     ) -> Self {
+        Self::start_with(home, clock, Arc::new(SystemEntropy), more).await
+    }
+
+    /// The same, whose chance is `entropy`'s.
+    pub(crate) async fn start_with(
+        home: &Home,
+        clock: Arc<ShiftedClock>,
+        entropy: Arc<dyn Entropy>,
+        more: &[(&'static str, &str)],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let config = home.config(&address, more);
-        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let nature = Nature { clock: clock.clone(), entropy };
         let made = app::init(&config, nature.clone()).await.unwrap();
         let app = App::open(&config, nature).await.unwrap();
         let url = app.public_url().as_str().to_owned();

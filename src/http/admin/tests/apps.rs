@@ -43,7 +43,13 @@ async fn deleting_an_app_deletes_its_connections_and_nobody_elses() {
             let body = json!({ "access_token": format!("at-{app}"), "refresh_token": format!("rt-{app}") });
             assert_eq!(broker.post(&path, body).await.status, 201);
         }
-        assert_eq!(broker.delete("/apps/acme?confirm=acme").await.status, 204);
+        let deleted = broker.delete("/apps/acme?confirm=acme").await;
+        let not_revoked = json!([{ "connector": "custom", "flow": "default" }]);
+        assert_eq!(
+            (deleted.status, &deleted.body),
+            (200, &json!({ "id": "acme", "not_revoked": not_revoked })),
+            "nobody is known to the provider here"
+        );
         let left = broker.get("/connections").await;
         let states: Vec<_> = left.body["items"]
             .as_array()

@@ -1,7 +1,8 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Broker, brokers};
+use super::{Broker, brokers, definition};
+use crate::issuer::testing::URL;
 
 const IMPORT: &str = "/apps/acme/connections/custom/import";
 const CONNECTION: &str = "/apps/acme/connections/custom";
@@ -127,6 +128,66 @@ async fn lists_are_filtered_and_read_in_parts() {
         assert_eq!(flows("state=active&connector=custom&app_id=acme").await, ["one", "three"]);
         assert!(flows("connector=github").await.is_empty());
         assert!(flows("expires_before=2020-01-01T00:00:00Z").await.is_empty());
+    }
+}
+
+#[actix_web::test]
+async fn a_list_is_filtered_by_the_state_that_is_shown() {
+    for broker in prepared().await {
+        let mut unrefreshed = definition("plain", "https://login.example.com/token");
+        unrefreshed["refresh"] = json!({ "supported": false });
+        assert_eq!(broker.post("/connectors", unrefreshed).await.status, 201);
+        let import = async |connector: &str, flow: &str, body: Value| {
+            let mut body = body;
+            (body["access_token"], body["flow"]) = (json!(flow), json!(flow));
+            let told = broker.post(&format!("/apps/acme/connections/{connector}/import"), body).await;
+            assert_eq!(told.status, 201, "{told:?}");
+        };
+        import("custom", "refreshed", json!({ "refresh_token": "rt-1", "expires_in": 60 })).await;
+        import("custom", "over", json!({ "expires_in": 60 })).await;
+        import("custom", "lasting", json!({ "expires_in": 6000 })).await;
+        import("custom", "endless", json!({})).await;
+        import("plain", "unrefreshed", json!({ "refresh_token": "rt-2", "expires_in": 60 })).await;
+        broker.db.clock.advance(time::Duration::seconds(61));
+        for (state, flows) in [
+            ("active", vec!["refreshed", "lasting", "endless"]),
+            ("reauthorization_required", vec!["over", "unrefreshed"]),
+            ("misconfigured", vec![]),
+            ("revoked", vec![]),
+        ] {
+            let mut found = Vec::new();
+            let mut path = format!("/connections?state={state}&limit=1");
+            loop {
+                let told = broker.get(&path).await;
+                let Some(item) = told.body["items"].get(0) else { break };
+                let (connector, flow) = (item["connector"].as_str().unwrap(), item["flow"].as_str().unwrap());
+                let one = broker.get(&format!("/apps/acme/connections/{connector}?flow={flow}")).await;
+                assert_eq!((&item["state"], item), (&json!(state), &one.body), "{}", broker.db.name);
+                found.push(flow.to_owned());
+                let Some(cursor) = told.body["next_cursor"].as_str() else { break };
+                path = format!("/connections?state={state}&limit=1&cursor={cursor}");
+            }
+            assert_eq!(found, flows, "{state} on {}", broker.db.name);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn who_must_connect_is_told_where() {
+    for broker in prepared().await {
+        for (query, at) in [("", ""), ("?flow=default", ""), ("?flow=two", "?flow=two")] {
+            let path = format!("/apps/acme/connections/CUSTOM{query}");
+            let share = json!({ "shared": true });
+            let told =
+                [broker.get(&path).await, broker.patch(&path, share).await, broker.delete(&path).await];
+            for told in told {
+                assert_eq!(told.refusal(), (404, "connection_not_found"));
+                assert_eq!(told.body["action"], "reauthorize");
+                assert_eq!(told.body["signup_url"], format!("{URL}/acme/custom/signup{at}"));
+            }
+        }
+        let elsewhere = broker.get("/apps/acme/connections/absent").await;
+        assert!(elsewhere.body.get("signup_url").is_none(), "{elsewhere:?}");
     }
 }
 

@@ -1,0 +1,41 @@
+//! How many refreshes run at once in this process? A bound for all, and a quarter of it for one connector, so that
+//! a provider that hangs leaves turns to the others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+
+use crate::model::connector::ConnectorId;
+
+pub(super) struct Turns {
+    all: Semaphore,
+    share: usize,
+    of: Mutex<HashMap<ConnectorId, Arc<Semaphore>>>,
+}
+
+/// Whoever holds it may refresh.
+pub(super) struct Turn<'t> {
+    _own: Option<OwnedSemaphorePermit>,
+    _all: Option<SemaphorePermit<'t>>,
+}
+
+impl Turns {
+    pub(super) fn new(concurrency: u32) -> Self {
+        let all = usize::try_from(concurrency).unwrap_or(1);
+        Self { all: Semaphore::new(all), share: (all / 4).max(1), of: Mutex::default() }
+    }
+
+    /// Waits for a turn of the connector first: who waits for that holds none of the others'.
+    pub(super) async fn take(&self, connector: &ConnectorId) -> Turn<'_> {
+        // Never closed: the semaphores live as long as the keeper.
+        let own = self.of(connector).acquire_owned().await.ok();
+        Turn { _own: own, _all: self.all.acquire().await.ok() }
+    }
+
+    fn of(&self, connector: &ConnectorId) -> Arc<Semaphore> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = of.entry(connector.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.share)));
+        Arc::clone(turns)
+    }
+}

@@ -1,0 +1,125 @@
+//! Which connections does a list show? The filter's state is the one that people are told.
+
+use sea_orm::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::model::app::AppId;
+use crate::model::connection::Connection;
+use crate::model::connector::ConnectorId;
+use crate::model::time::{from_micros, to_micros};
+use crate::store::{Conn, Error};
+
+use super::{COLUMNS, Held, JOINS, read_held};
+
+/// Which connections a list shows; `None` everywhere: all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of one connector.
+    pub connector: Option<ConnectorId>,
+    /// In one state, as told at the database's time.
+    pub state: Option<StateFilter>,
+    /// Whose access token dies before.
+    pub expires_before: Option<OffsetDateTime>,
+    /// After this row.
+    pub after: Option<Uuid>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// A state as people are told it: a token that is over and cannot be refreshed needs a new consent
+/// ([`Connection::state_at`]), though its row says `active`.
+#[derive(Clone, Debug)]
+pub struct StateFilter {
+    /// As `State::as_str` says it.
+    pub state: String,
+    /// Connectors whose tokens are refreshed where there is a refresh token.
+    pub refreshing: Vec<ConnectorId>,
+}
+
+/// Connections of a list, and the database's time when they were read.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The database's clock.
+    pub now: OffsetDateTime,
+    /// The connections.
+    pub rows: Vec<Held>,
+}
+
+pub(super) async fn list_to_revoke(
+    conn: Conn<'_>,
+    app: Option<&AppId>,
+    limit: i64,
+) -> Result<Vec<Connection>, Error> {
+    let mut values: Vec<Value> = vec![limit.into()];
+    let of_app = app.map_or("", |app| {
+        values.push(app.as_str().into());
+        "c.app = $2 AND"
+    });
+    let sql = format!(
+        "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOINS} WHERE \
+         {of_app} EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
+         ORDER BY c.id LIMIT $1"
+    );
+    conn.all(sql, values).await?.iter().map(|row| Ok(read_held(row)?.connection)).collect()
+}
+
+pub(super) async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Listed, Error> {
+    let (clock, clock_value) = conn.clock_sql(2);
+    let mut values: Vec<Value> = vec![i64::try_from(filter.limit).unwrap_or(i64::MAX).into(), clock_value];
+    let mut wheres = String::from("c.token_set_id IS NOT NULL");
+    let mut narrow = |clause: &str, value: Value| {
+        values.push(value);
+        wheres.push_str(&format!(" AND {clause} ${}", values.len()));
+    };
+    if let Some(app) = app {
+        narrow("c.app =", app.as_str().into());
+    }
+    if let Some(connector) = &filter.connector {
+        narrow("c.connector =", connector.as_str().into());
+    }
+    if let Some(before) = filter.expires_before {
+        narrow("c.access_expires_at <", to_micros(before).into());
+    }
+    if let Some(after) = filter.after {
+        narrow("c.id >", after.into());
+    }
+    if let Some(filter) = &filter.state {
+        wheres.push_str(&filter.sql(&mut values));
+    }
+    let sql = format!(
+        "SELECT {COLUMNS}, m.now FROM (SELECT {clock} AS now) m CROSS JOIN connection c {JOINS} \
+         WHERE {wheres} ORDER BY c.id LIMIT $1"
+    );
+    let found = conn.all(sql, values).await?;
+    let now = found.first().map_or(Ok(conn.now_us()), |first| first.try_get("", "now"))?;
+    Ok(Listed { now: from_micros(now), rows: found.iter().map(read_held).collect::<Result<_, _>>()? })
+}
+
+impl StateFilter {
+    /// The condition, with its values pushed: [`Connection::state_at`] in SQL.
+    fn sql(&self, values: &mut Vec<Value>) -> String {
+        values.push(self.state.as_str().into());
+        let stored = format!("c.state = ${}", values.len());
+        let mut refreshing = Vec::with_capacity(self.refreshing.len());
+        for connector in &self.refreshing {
+            values.push(connector.as_str().into());
+            refreshing.push(format!("${}", values.len()));
+        }
+        // SQL knows no empty list.
+        let others = if refreshing.is_empty() {
+            "TRUE"
+        } else {
+            &format!("c.connector NOT IN ({})", refreshing.join(", "))
+        };
+        let over = format!(
+            "(c.state = 'active' AND t.expires_at IS NOT NULL AND t.expires_at <= m.now \
+             AND (t.sealed_refresh IS NULL OR {others}))"
+        );
+        match self.state.as_str() {
+            "active" => format!(" AND {stored} AND NOT {over}"),
+            "reauthorization_required" => format!(" AND ({stored} OR {over})"),
+            _ => format!(" AND {stored}"),
+        }
+    }
+}
