@@ -572,6 +572,7 @@ async fn a_provider_whose_lives_get_shorter_is_not_asked_again_and_again() {
 async fn who_waits_for_nothing_still_lets_a_refresh_begin() {
     on_each(async |world| {
         world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(300), ..Faults::default() });
         let hurried = Lifetime { wait: Duration::ZERO, ..BEST_EFFORT };
         assert!(matches!(world.token(hurried).await.unwrap_err(), Error::RefreshInProgress { .. }));
         world.keeper.drain(Duration::from_secs(5)).await;

@@ -207,8 +207,8 @@ impl<Id: Copy + Eq> Row<Id> {
 
     /// Whether `id` can be restored: its refresh token was never sent, or sending does not spend it.
     pub fn can_restore(&self, id: Id, strict: bool) -> bool {
-        let usable = |set: &Set<Id>| !set.deleted && !set.revoke_pending && !(strict && set.spent);
-        id != self.current && self.set(id).is_some_and(usable)
+        let barred = |set: &Set<Id>| set.deleted || set.revoke_pending || (strict && set.spent);
+        id != self.current && self.set(id).is_some_and(|set| !barred(set))
     }
 
     /// Undo: makes a copy of `id` current, named `copy`. The token now lives in the copy alone.

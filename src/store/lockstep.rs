@@ -14,6 +14,7 @@ use crate::model::connector::ConnectorId;
 use crate::model::protocol::{Attempt, Row, Set, Standing, Stored};
 use crate::model::secret::{KeyedHash, Sealed};
 use crate::model::token_set::TokenSetId;
+use crate::store::Conn;
 use crate::store::credentials::StoredCredentials;
 use crate::store::leases::{self, Spent};
 use crate::store::testing::{TestDatabase, databases};
@@ -126,7 +127,22 @@ impl Walk<'_> {
     async fn take(&mut self, op: Op) {
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
-        let rows = tx.conn().app(&self.app);
+        match op {
+            Op::Claim { .. }
+            | Op::GiveBack(_)
+            | Op::NotConsumed(_)
+            | Op::Unknown(_)
+            | Op::Refused(_)
+            | Op::Misconfigured(_)
+            | Op::Reconfigured => self.attempt_to(op, tx.conn()).await,
+            _ => self.change_sets(op, tx.conn()).await,
+        }
+        tx.commit().await.unwrap();
+        self.compare(op).await;
+    }
+
+    async fn attempt_to(&mut self, op: Op, conn: Conn<'_>) {
+        let rows = conn.app(&self.app);
         match op {
             Op::Claim { strict } => {
                 let attempt = Attempt { seen: self.row.current, lease: self.db.id() };
@@ -159,9 +175,16 @@ impl Walk<'_> {
                 assert_eq!(done, self.row.misconfigured(attempt));
             }
             Op::Reconfigured => {
-                tx.conn().unpark_misconfigured(self.credentials).await.unwrap();
+                conn.unpark_misconfigured(self.credentials).await.unwrap();
                 self.row.reconfigured();
             }
+            _ => unreachable!("a step of another kind"),
+        }
+    }
+
+    async fn change_sets(&mut self, op: Op, conn: Conn<'_>) {
+        let rows = conn.app(&self.app);
+        match op {
             Op::Refreshed(back) => {
                 let Some(seen) = self.row.sets.iter().rev().nth(back).map(|set| set.id) else { return };
                 let new = self.new_set();
@@ -199,9 +222,8 @@ impl Walk<'_> {
                 self.db.clock.advance(Duration::seconds(seconds));
                 self.now += seconds * 1_000_000;
             }
+            _ => unreachable!("a step of another kind"),
         }
-        tx.commit().await.unwrap();
-        self.compare(op).await;
     }
 
     async fn compare(&self, op: Op) {
@@ -329,7 +351,6 @@ async fn the_statements_walk_in_step_with_the_model() {
         let (app, credentials) = prepare(&db).await;
         for _ in 0..60 {
             let ops = proptest::collection::vec(op(), 40).new_tree(&mut runner).unwrap().current();
-            println!("{}: {ops:?}", db.name);
             walk(&db, &app, credentials, &ops).await;
         }
     }

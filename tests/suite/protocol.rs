@@ -48,10 +48,12 @@ const EVERYTHING: Budget = Budget {
 /// States looked at when everything may go wrong at once.
 const STATES: usize = 1_000_000;
 
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
 fn states() -> usize {
     std::env::var("JETON_PROTOCOL_STATES").map_or(STATES, |text| text.parse().expect("a number of states"))
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
 fn shown(name: &str, explored: &Explored) {
     let Explored { states, transitions, depth, complete, .. } = explored;
     println!("{name}: {states} states, {transitions} transitions, depth {depth}, complete: {complete}");
