@@ -129,8 +129,8 @@ impl Conn<'_> {
 }
 
 impl AppRows<'_> {
-    /// Makes or changes a membership.
-    pub async fn put_member(&self, user: UserId, role: Membership) -> Result<(), Error> {
+    /// Makes or changes a membership; tells since when it is.
+    pub async fn put_member(&self, user: UserId, role: Membership) -> Result<time::OffsetDateTime, Error> {
         let row = membership::ActiveModel {
             app: Set(self.app.as_str().to_owned()),
             user_id: Set(user.0),
@@ -140,8 +140,9 @@ impl AppRows<'_> {
         let again = OnConflict::columns([membership::Column::App, membership::Column::UserId])
             .update_column(membership::Column::Role)
             .to_owned();
-        membership::Entity::insert(row).on_conflict(again).exec_without_returning(&self.conn.db()).await?;
-        Ok(())
+        let row =
+            membership::Entity::insert(row).on_conflict(again).exec_with_returning(&self.conn.db()).await?;
+        Ok(from_micros(row.created_at))
     }
 
     /// One person's membership.

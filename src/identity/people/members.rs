@@ -24,11 +24,11 @@ impl People {
         let rows = tx.conn().app(app);
         rows.find_app().await?.ok_or(Error::NoApp)?;
         let person = tx.conn().find_user(user).await?.ok_or(Error::NotFound)?;
-        rows.put_member(user, role).await?;
+        let created_at = rows.put_member(user, role).await?;
         let event = Event { app: Some(app.clone()), ..event(by, Action::MemberChange, user) };
         self.tools.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
-        Ok(AppMember { user: person, role, created_at: self.now() })
+        Ok(AppMember { user: person, role, created_at })
     }
 
     /// Ends a membership.
