@@ -1,13 +1,15 @@
 //! Which connectors may be defined at run time, and what happens when one moves to another host?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::audit::{self, Audit};
 use crate::identity::Superadmin;
 use crate::model::connector::{ConnectorId, Definition, Rules, Violation};
 use crate::model::event::{Action, Event};
+use crate::registry::own::CustomConnector;
 use crate::registry::{self, Registry};
-use crate::store::connectors::CustomConnector;
+use crate::store::connectors::StoredConnector;
 use crate::store::{self, Conn, Store, Tx};
 use crate::vault::Vault;
 
@@ -88,8 +90,13 @@ impl Connectors {
     /// Keeps a new definition.
     pub async fn create(&self, by: &Superadmin, definition: &Definition) -> Result<(), Error> {
         self.check(definition).await?;
+        let new = CustomConnector {
+            definition: definition.clone(),
+            confirmed_origins: definition.origins(),
+            version: 1,
+        };
         let tx = self.store.begin().await?;
-        tx.conn().insert_connector(definition).await.map_err(|error| match error {
+        tx.conn().insert_connector(&new.sign(&self.vault)?).await.map_err(|error| match error {
             store::Error::AlreadyExists => Error::Taken(definition.id.to_string()),
             other => Error::Store(other),
         })?;
@@ -112,21 +119,29 @@ impl Connectors {
         }
         self.check(definition).await?;
         let tx = self.store.begin().await?;
-        let seen = require(tx.conn(), id).await?;
+        let row = require(tx.conn(), id).await?;
         let origins = definition.origins();
-        let mut confirmed = seen.confirmed_origins;
-        if let Some(told) = confirm_origin {
-            confirmed.extend(told.split_whitespace().map(str::to_owned));
+        let told = confirm_origin.map(|told| told.split_whitespace().map(str::to_owned).collect());
+        // Of a row that is not ours nothing is known: every origin is new, and must be said.
+        let seen = CustomConnector::check(&self.vault, &row).ok();
+        let mut confirmed = seen.as_ref().map(|seen| seen.confirmed_origins.clone()).unwrap_or_default();
+        if let Some(told) = told.or_else(|| seen.is_none().then(BTreeSet::new)) {
+            confirmed.extend(told);
             let missing: Vec<_> = origins.difference(&confirmed).cloned().collect();
             if !missing.is_empty() {
                 return Err(Error::OtherOrigin(missing.join(" ")));
             }
         }
         confirmed.retain(|origin| origins.contains(origin));
-        if !tx.conn().update_connector(definition, &confirmed, seen.version).await? {
+        let new = CustomConnector {
+            definition: definition.clone(),
+            confirmed_origins: confirmed.clone(),
+            version: row.version.saturating_add(1),
+        };
+        if !tx.conn().update_connector(&new.sign(&self.vault)?, row.version).await? {
             return Err(Error::Changed(id.clone()));
         }
-        if !origins.is_subset(&seen.definition.origins()) {
+        if seen.is_some_and(|seen| !origins.is_subset(&seen.definition.origins())) {
             tx.conn().remove_credentials(id, None).await?;
         }
         if confirmed == origins {
@@ -160,13 +175,13 @@ impl Connectors {
     /// Whether the definition keeps the rules and takes nobody's name.
     async fn check(&self, definition: &Definition) -> Result<(), Error> {
         let custom = self.store.conn().list_connectors().await?;
-        let others: Vec<_> = custom.iter().filter(|other| other.definition.id != definition.id).collect();
+        let others: Vec<_> = custom.iter().filter(|other| other.id != definition.id).collect();
         let aliases = definition.aliases.iter().map(String::as_str);
         for name in std::iter::once(definition.id.as_str()).chain(aliases) {
             if self.registry.is_builtin(name) {
                 return Err(Error::BuiltIn(name.to_owned()));
             }
-            if others.iter().any(|other| other.definition.is_called(name)) {
+            if others.iter().any(|other| other.is_called(name)) {
                 return Err(Error::Taken(name.to_owned()));
             }
         }
@@ -196,6 +211,6 @@ impl Connectors {
     }
 }
 
-async fn require(conn: Conn<'_>, id: &ConnectorId) -> Result<CustomConnector, Error> {
+async fn require(conn: Conn<'_>, id: &ConnectorId) -> Result<StoredConnector, Error> {
     conn.find_connector(id).await?.ok_or_else(|| Error::NotFound(id.to_string()))
 }

@@ -11,7 +11,7 @@ use crate::model::event::{Action, Event};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::{Sealed, Secret, WrappedKey};
 use crate::model::time::Clock;
-use crate::registry::{self, Registry, place};
+use crate::registry::{self, Registry, own, place};
 use crate::store::credentials::StoredCredentials;
 use crate::store::{self, Conn, Store};
 use crate::vault::{self, Vault};
@@ -216,6 +216,7 @@ impl ProviderCredentials {
             origin: definition.token_origin(),
             version: 0,
             current: true,
+            own_mac: Vec::new(),
             created_at: self.clock.now(),
             updated_at: self.clock.now(),
         }
@@ -243,6 +244,7 @@ impl ProviderCredentials {
             .transpose()?;
         row.sealed_secret = sealed_secret;
         row.sealed_previous = sealed_previous;
+        own::sign_credentials(&self.vault, &mut row);
         Ok(row)
     }
 

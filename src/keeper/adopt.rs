@@ -14,6 +14,7 @@ use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
 use crate::model::secret::KeyedHash;
 use crate::model::token_set::Generation;
+use crate::registry::own;
 use crate::store::Tx;
 use crate::store::token_sets::NewConnection;
 use crate::vault::Vault;
@@ -130,7 +131,8 @@ impl SecretsKeeper {
             set.initial_life = None;
             set.refresh_due_at = (known && set.refresh.is_some()).then_some(adoption.sent_at);
         }
-        let generation = rows.adopt(&self.connection_of(adoption, id, existing.as_deref()), &set).await?;
+        let connection = self.connection_of(adoption, id, existing.as_deref())?;
+        let generation = rows.adopt(&connection, &set).await?;
         let event = Event { token_set: Some(set.id), ..adopted_event(adoption) };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
@@ -139,27 +141,37 @@ impl SecretsKeeper {
         Ok(generation)
     }
 
-    fn connection_of(&self, adoption: &Adoption, id: Uuid, existing: Option<&Connection>) -> NewConnection {
+    fn connection_of(
+        &self,
+        adoption: &Adoption,
+        id: Uuid,
+        existing: Option<&Connection>,
+    ) -> Result<NewConnection, Error> {
+        let vault = &self.core.parts.vault;
         let account = adoption.account.as_ref();
         let import = matches!(adoption.kind, AdoptionKind::Import { .. });
         // An import brings tokens only: the variables given at signup stay.
-        let mut variables =
-            existing.filter(|_| import).map(|existing| existing.variables.clone()).unwrap_or_default();
+        let mut variables = BTreeMap::new();
+        if let Some(existing) = existing.filter(|_| import) {
+            own::check_variables(vault, existing)?;
+            variables.clone_from(&existing.variables);
+        }
         variables.extend(adoption.variables.clone());
         let lifetime = adoption.grant.expires_in.filter(|_| !import).map(time::Duration::seconds);
-        NewConnection {
+        Ok(NewConnection {
             id,
             connector: adoption.connector.clone(),
             flow: adoption.flow.clone(),
             owner: adoption.owner.to_string(),
             owner_label: adoption.owner_label.clone(),
             account_fingerprint: account
-                .map(|account| account_fingerprint(&self.core.parts.vault, &adoption.connector, &account.id)),
+                .map(|account| account_fingerprint(vault, &adoption.connector, &account.id)),
             account_label: account.map(|account| account.label.clone()),
+            own_mac: own::sign_variables(vault, id, &adoption.app, &adoption.connector, &variables),
             variables,
             credentials: adoption.credentials,
             lifetime,
-        }
+        })
     }
 
     /// The connection that is replaced or revived, locked; refuses what an import may not do.

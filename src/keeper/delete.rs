@@ -81,8 +81,10 @@ impl SecretsKeeper {
     pub async fn revoke_leftovers(&self) -> Result<usize, Error> {
         let mut done = 0;
         for connection in self.core.parts.store.conn().list_connections_to_revoke(100).await? {
-            let Some(definition) = self.core.parts.registry.find(connection.connector.as_str()).await? else {
-                continue;
+            let definition = match self.core.definition(&connection.connector).await {
+                Ok(definition) => definition,
+                Err(Error::ConnectorNotFound | Error::Unreadable(_)) => continue,
+                Err(error) => return Err(error),
             };
             let result = self.revoke_pending(&definition, &connection).await?;
             done += usize::from(result != RevocationResult::Failed);

@@ -165,19 +165,35 @@ impl Core {
         Ok(OpenedSet { access, extra })
     }
 
-    /// Notes in the audit trail that a ciphertext does not open in its place.
+    /// Notes in the audit trail that a secret of a connection does not open, or that what says where it goes is
+    /// not ours.
     pub(super) async fn unreadable(&self, connection: &Connection, set: TokenSetId) {
         let event = Event {
-            result: "secret_unreadable",
             app: Some(connection.app.clone()),
-            connector: Some(connection.connector.clone()),
             flow: Some(connection.flow.to_string()),
             token_set: Some(set),
-            ..Event::new(Actor::System, Action::SecretUnreadable, Origin::default())
+            ..unreadable(&connection.connector)
         };
+        self.note(event).await;
+    }
+
+    /// The same of a connector's definition.
+    pub(super) async fn unreadable_definition(&self, connector: &ConnectorId) {
+        self.note(unreadable(connector)).await;
+    }
+
+    async fn note(&self, event: Event) {
         if let Err(error) = self.parts.audit.record(event).await {
-            error!(%error, "an unreadable secret could not be noted in the audit trail");
+            error!(%error, "what cannot be read could not be noted in the audit trail");
         }
+    }
+}
+
+fn unreadable(connector: &ConnectorId) -> Event {
+    Event {
+        result: "secret_unreadable",
+        connector: Some(connector.clone()),
+        ..Event::new(Actor::System, Action::SecretUnreadable, Origin::default())
     }
 }
 

@@ -154,8 +154,7 @@ impl SecretsKeeper {
         let now = self.core.parts.clock.now();
         let mut told_all = Vec::with_capacity(held.len());
         for Held { connection, .. } in held {
-            let definition = self.core.parts.registry.find(connection.connector.as_str()).await?;
-            let policy = definition.map(|definition| definition.policy()).unwrap_or_default();
+            let policy = self.core.policy(&connection.connector).await?;
             told_all.push(told(&connection, &policy, now));
         }
         Ok(told_all)

@@ -13,6 +13,7 @@ use crate::model::connection::State;
 use crate::model::principal::Membership;
 use crate::model::secret::Secret;
 use crate::outbound::scripted::Step;
+use crate::registry::own::CustomConnector;
 use crate::signup::{Answer, Error, Expired, Outcome, Wish};
 use crate::store::testing::databases;
 
@@ -216,7 +217,9 @@ async fn credentials_or_a_definition_changed_meanwhile_stop_the_code() {
         let tx = store.begin().await.unwrap();
         let moved =
             world.definition("honest", json!({"token_url": format!("{}elsewhere", world.provider.base)}));
-        tx.conn().update_connector(&moved, &moved.origins(), 1).await.unwrap();
+        let origins = moved.origins();
+        let moved = CustomConnector { definition: moved, confirmed_origins: origins, version: 2 };
+        tx.conn().update_connector(&moved.sign(&world.db.vault()).unwrap(), 1).await.unwrap();
         tx.commit().await.unwrap();
         world.registry.forget();
         let refused = world.back(&ada, "honest", Some("acme"), &state).await;

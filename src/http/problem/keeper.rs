@@ -1,6 +1,6 @@
 //! Which problem each refusal of the secrets keeper is.
 
-use super::{Chain, Code, Problem};
+use super::{Code, Problem};
 use crate::http::problem::rfc3339;
 use crate::keeper::Error;
 
@@ -46,10 +46,7 @@ impl From<Error> for Problem {
             Error::AlreadySpent => Self::new(Code::AlreadySpent),
             Error::DuplicateGrant => Self::new(Code::DuplicateGrant),
             Error::SignupGone => Self::of(Code::NotFound, "the consent has ended; start again"),
-            Error::Unreadable(cause) => {
-                tracing::error!(cause = %Chain(&cause), "a stored secret does not open in its place");
-                Self::new(Code::SecretUnreadable)
-            }
+            Error::Unreadable(cause) => cause.into(),
             Error::Store(cause) => cause.into(),
             Error::Audit(cause) => cause.into(),
         }
