@@ -134,7 +134,7 @@ impl ProviderCredentials {
         expect_version(current.as_ref(), seen)?;
         let earlier = conn.find_credentials_of_client(slot.owner, &definition.id, &draft.client_id).await?;
         if let Some(current) = current.as_ref().filter(|row| row.client_id != draft.client_id) {
-            conn.retire_credentials(current.id).await?;
+            retire(conn, current).await?;
         }
         let version = current.iter().chain(&earlier).map(|row| row.version).max().unwrap_or_default();
         let keep = earlier.as_ref().filter(|_| keep_previous);
@@ -161,6 +161,7 @@ impl ProviderCredentials {
         let current = tx.conn().find_own_credentials(slot.owner, &definition.id).await?;
         let held = self.held(current, slot, &definition)?;
         expect_version(Some(&held.credentials), seen)?;
+        retire(tx.conn(), &held.credentials).await?;
         tx.conn().remove_credentials(&definition.id, Some(slot.owner)).await?;
         let what = format!("removed {}", held.credentials.client_id);
         self.audit(tx.conn(), by, slot, &definition, &what).await?;
@@ -272,13 +273,18 @@ fn expect_version(current: Option<&StoredCredentials>, seen: Option<i64>) -> Res
     if stale { Err(Error::Changed) } else { Ok(()) }
 }
 
+/// Compares again in the write: what was read may have changed since.
+async fn retire(conn: Conn<'_>, seen: &StoredCredentials) -> Result<(), Error> {
+    if conn.retire_credentials(seen.id, seen.version).await? { Ok(()) } else { Err(Error::Changed) }
+}
+
 async fn write(
     conn: Conn<'_>,
     row: &StoredCredentials,
     earlier: Option<&StoredCredentials>,
 ) -> Result<(), Error> {
     let Some(earlier) = earlier else {
-        return match conn.put_credentials(row).await {
+        return match conn.insert_credentials(row).await {
             Err(store::Error::AlreadyExists) => Err(Error::Changed),
             other => Ok(other?),
         };

@@ -53,6 +53,8 @@ impl StoredConnector {
 pub struct BoundToken {
     /// Of which token set.
     pub id: TokenSetId,
+    /// Of which connection.
+    pub connection: Uuid,
     /// Of which tenant.
     pub app: AppId,
     /// As stored.
@@ -182,6 +184,7 @@ impl Conn<'_> {
 fn bound(set: token_set::Model, app: &AppId) -> Option<BoundToken> {
     Some(BoundToken {
         id: TokenSetId(set.id),
+        connection: set.connection_id,
         app: app.clone(),
         sealed: Sealed { key_id: set.key_id, bytes: set.sealed_refresh? },
         origin: set.origin,

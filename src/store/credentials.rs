@@ -100,26 +100,26 @@ impl Conn<'_> {
         Ok(ids)
     }
 
-    /// Inserts a row, or replaces the row of the same id.
-    pub async fn put_credentials(&self, credentials: &StoredCredentials) -> Result<(), Error> {
-        let exists = Entity::find_by_id(credentials.id).one(&self.db()).await?.is_some();
-        let row = to_row(credentials, self.now_us());
-        if exists {
-            Entity::update(row).exec(&self.db()).await?;
-        } else {
-            Entity::insert(row).exec_without_returning(&self.db()).await?;
-        }
+    /// Stores a new row.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] where the owner has this client id already, or others that new consents use.
+    pub async fn insert_credentials(&self, new: &StoredCredentials) -> Result<(), Error> {
+        Entity::insert(to_row(new, self.now_us())).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
-    /// Takes credentials out of use for new consents; connections made with them keep refreshing.
-    pub async fn retire_credentials(&self, id: Uuid) -> Result<(), Error> {
-        Entity::update_many()
+    /// Takes credentials out of use for new consents that are in use at version `seen`; says whether they were.
+    /// Connections made with them keep refreshing.
+    pub async fn retire_credentials(&self, id: Uuid, seen: i64) -> Result<bool, Error> {
+        let written = Entity::update_many()
             .col_expr(Column::Current, Expr::value(false))
             .filter(Column::Id.eq(id))
+            .filter(Column::Version.eq(seen))
+            .filter(Column::Current.eq(true))
             .exec(&self.db())
             .await?;
-        Ok(())
+        Ok(written.rows_affected == 1)
     }
 
     /// The row of this owner's client id, current or not, removed or not: written again, it serves the

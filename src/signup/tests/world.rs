@@ -157,7 +157,7 @@ impl World {
         registry::own::sign_credentials(&self.db.vault(), &mut new);
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
-        tx.conn().put_credentials(&new).await.unwrap();
+        tx.conn().insert_credentials(&new).await.unwrap();
         tx.commit().await.unwrap();
         id
     }
