@@ -82,9 +82,18 @@ impl Connectors {
     }
 
     /// One definition, by id or alias.
-    pub async fn require(&self, _by: &Superadmin, name: &str) -> Result<Arc<Definition>, Error> {
-        let found = self.registry.find(name).await?;
-        found.ok_or_else(|| Error::NotFound(name.to_owned()))
+    pub async fn require(&self, by: &Superadmin, name: &str) -> Result<Arc<Definition>, Error> {
+        let found = self.registry.find(name).await;
+        if let Err(registry::Error::Unreadable(_)) = &found {
+            let principal = by.principal();
+            let event = Event {
+                result: "secret_unreadable",
+                connector: ConnectorId::parse(name).ok(),
+                ..Event::new(principal.actor().clone(), Action::SecretUnreadable, principal.origin())
+            };
+            self.audit.record(event).await?;
+        }
+        found?.ok_or_else(|| Error::NotFound(name.to_owned()))
     }
 
     /// Keeps a new definition.

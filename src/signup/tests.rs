@@ -565,7 +565,14 @@ async fn url_variables_are_asked_for_and_judged() {
         {
             assert!(matches!(start(wrong).await, Err(Error::Variables(_))), "{wrong:?}");
         }
-        assert_eq!(start(&[("tenant", "north")]).await.unwrap().path(), "/north/authorize");
+        let sent = start(&[("tenant", "north")]).await.unwrap();
+        assert_eq!(sent.path(), "/north/authorize");
+        // Nor do they change on the way: the code and the secret go where the person said.
+        world.db.sql("UPDATE signup SET variables = '{\"tenant\":\"south\"}'").await;
+        let state = sent.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let refused = world.back(&ada, "tenants", Some("acme"), &state).await;
+        assert!(matches!(refused, Err(Error::Changed)), "{refused:?}");
+        assert_eq!(world.provider.seen().len(), 0);
     }
 }
 
