@@ -115,7 +115,8 @@ fn connector(row: &StoredConnector) -> Vec<u8> {
 }
 
 fn credentials(row: &StoredCredentials) -> Vec<u8> {
-    let scopes = row.scopes.iter().map(|scopes| texts(scopes)).collect::<Vec<_>>().concat();
+    // No scopes of its own and an empty list of them are not the same.
+    let scopes = row.scopes.as_ref().map_or_else(Vec::new, |scopes| Vault::row(&[&texts(scopes)]));
     Vault::row(&[
         row.id.as_bytes(),
         row.connector.as_str().as_bytes(),

@@ -91,7 +91,7 @@ impl Conn<'_> {
         let row = connector::ActiveModel {
             id: Set(new.id.to_string()),
             created_at: Set(self.now_us()),
-            ..self.to_row(new)
+            ..self.written(new)
         };
         connector::Entity::insert(row).exec_without_returning(&self.db()).await?;
         Ok(())
@@ -99,7 +99,7 @@ impl Conn<'_> {
 
     /// Replaces a definition that is still at version `seen`; says whether it was.
     pub async fn update_connector(&self, new: &StoredConnector, seen: i64) -> Result<bool, Error> {
-        self.write_connector(&new.id, seen, self.to_row(new)).await
+        self.write_connector(&new.id, seen, self.written(new)).await
     }
 
     /// Leaves a tombstone of a definition that is still at version `seen`, without its hash; says whether it was.
@@ -153,7 +153,7 @@ impl Conn<'_> {
         Ok(())
     }
 
-    fn to_row(&self, new: &StoredConnector) -> connector::ActiveModel {
+    fn written(self, new: &StoredConnector) -> connector::ActiveModel {
         connector::ActiveModel {
             definition: Set(new.definition.clone()),
             confirmed_origins: Set(new.confirmed_origins.clone()),

@@ -32,8 +32,8 @@ impl Connectors {
         let Some(key) = conn.app(&token.app).find_app_key().await? else { return Ok(None) };
         let old = place(token, connector, &token.origin);
         let new = place(token, connector, origin);
-        let opened = self.vault.open(&key, &old, &token.sealed);
-        Ok(opened.and_then(|secret| self.vault.seal(&key, &new, &secret)).ok())
+        let opened = self.tools.vault.open(&key, &old, &token.sealed);
+        Ok(opened.and_then(|secret| self.tools.vault.seal(&key, &new, &secret)).ok())
     }
 }
 
