@@ -29,13 +29,13 @@ use crate::audit::Audit;
 use crate::identity::MayReceive;
 use crate::model::app::{AppId, AppState};
 use crate::model::connection::{Degraded, Flow, Freshness, Request, State};
-use crate::model::connector::{ConnectorId, Definition};
+use crate::model::connector::{ConnectorId, Definition, Policy};
 use crate::model::entropy::Entropy;
 use crate::model::event::{Action, Event};
 use crate::model::secret::Secret;
 use crate::model::time::Clock;
 use crate::model::token_set::Generation;
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::store::Store;
 use crate::store::connections::Held;
 use crate::vault::Vault;
@@ -250,7 +250,19 @@ impl SecretsKeeper {
 
 impl Core {
     async fn definition(&self, connector: &ConnectorId) -> Result<Arc<Definition>, Error> {
-        self.parts.registry.find(connector.as_str()).await?.ok_or(Error::ConnectorNotFound)
+        let found = self.parts.registry.find(connector.as_str()).await;
+        if let Err(registry::Error::Unreadable(_)) = &found {
+            self.unreadable_definition(connector).await;
+        }
+        found?.ok_or(Error::ConnectorNotFound)
+    }
+
+    /// The policy of a connector in a list: a definition that cannot be used spoils no other row.
+    async fn policy(&self, connector: &ConnectorId) -> Result<Policy, Error> {
+        match self.parts.registry.find(connector.as_str()).await {
+            Err(registry::Error::Unreadable(_)) => Ok(Policy::default()),
+            found => Ok(found?.map(|definition| definition.policy()).unwrap_or_default()),
+        }
     }
 
     /// The connection a caller means: the flow it names, else the one named `default`, else the only one.

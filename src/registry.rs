@@ -2,13 +2,15 @@
 //!
 //! Definitions come from the catalog first, then from the database (custom ones are remembered for 5 s, so that
 //! every replica sees a change within that). Credentials are opened here and nowhere else: the app's own before
-//! the instance's, and always bound to the origin of the token endpoint they will be sent to.
+//! the instance's, and always bound to the origin of the token endpoint they will be sent to. A row that this
+//! instance did not write (`own`) is not used: whoever can write rows could have secrets sent anywhere.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use tracing::error;
 use uuid::Uuid;
 
 use crate::connectors::catalog::Catalog;
@@ -18,8 +20,13 @@ use crate::model::connector::{ConnectorId, Credentials, Definition};
 use crate::model::secret::{Sealed, Secret};
 use crate::outbound::{Outbound, Trust};
 use crate::store::Store;
+use crate::store::connectors::StoredConnector;
 use crate::store::credentials::{StoredCredentials, TABLE};
 use crate::vault::{Place, Vault};
+
+use self::own::CustomConnector;
+
+pub mod own;
 
 /// Why a connector or its credentials could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +34,8 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
-    /// A stored secret does not open in its place.
-    #[error("the credentials do not open")]
+    /// A stored secret does not open in its place, or a row was not written by this instance.
+    #[error("what is stored of a connector or its credentials does not open or is not ours")]
     Unreadable(#[from] crate::vault::Error),
 }
 
@@ -74,18 +81,35 @@ impl Registry {
         if let Some(known) = self.custom.get(&key) {
             return Ok(known);
         }
-        let all = self.store.conn().list_connectors().await?;
-        let found = all.into_iter().find(|custom| custom.definition.is_called(name));
-        let found = found.map(|custom| Arc::new(custom.definition));
+        let stored = self.store.conn().list_connectors().await?;
+        // One that is not ours takes no name from one that is.
+        let (ours, others): (Vec<_>, Vec<_>) =
+            stored.iter().map(|row| self.check(row).map_err(|error| (row, error))).partition(Result::is_ok);
+        let found = ours.into_iter().flatten().find(|definition| definition.is_called(name));
+        if found.is_none()
+            && let Some((_, error)) =
+                others.into_iter().filter_map(Result::err).find(|(row, _)| row.is_called(name))
+        {
+            return Err(error);
+        }
         self.custom.insert(key, found.clone());
         Ok(found)
     }
 
-    /// Every definition, built-in ones first.
+    /// Every definition that can be used, built-in ones first.
     pub async fn list(&self) -> Result<Vec<Arc<Definition>>, Error> {
-        let custom = self.store.conn().list_connectors().await?;
-        let custom = custom.into_iter().map(|custom| Arc::new(custom.definition));
+        let stored = self.store.conn().list_connectors().await?;
+        let custom = stored.iter().filter_map(|row| self.check(row).ok());
         Ok(self.catalog.iter().cloned().chain(custom).collect())
+    }
+
+    /// The definition of a row that is ours.
+    fn check(&self, row: &StoredConnector) -> Result<Arc<Definition>, Error> {
+        let read = CustomConnector::check(&self.vault, row);
+        let read = read.inspect_err(|error| {
+            error!(connector = %row.id, %error, "a stored definition is not used; store it again");
+        });
+        Ok(Arc::new(read?.definition))
     }
 
     /// Whether `name` is the id or an alias of a built-in connector.
@@ -118,16 +142,30 @@ impl Registry {
         definition: &Definition,
     ) -> Result<Option<Opened>, Error> {
         let stored = self.store.conn().find_credentials_for(app, &definition.id).await?;
-        stored.map(|stored| self.open(&stored, definition)).transpose()
+        stored.map(|stored| self.open(&stored, app, definition)).transpose()
     }
 
-    /// What a connection was made with.
-    pub async fn credentials(&self, id: Uuid, definition: &Definition) -> Result<Option<Opened>, Error> {
+    /// What a connection of this app was made with.
+    pub async fn credentials(
+        &self,
+        app: &AppId,
+        id: Uuid,
+        definition: &Definition,
+    ) -> Result<Option<Opened>, Error> {
         let stored = self.store.conn().find_credentials(id).await?;
-        stored.map(|stored| self.open(&stored, definition)).transpose()
+        stored.map(|stored| self.open(&stored, app, definition)).transpose()
     }
 
-    fn open(&self, stored: &StoredCredentials, definition: &Definition) -> Result<Opened, Error> {
+    fn open(
+        &self,
+        stored: &StoredCredentials,
+        app: &AppId,
+        definition: &Definition,
+    ) -> Result<Opened, Error> {
+        own::check_credentials(&self.vault, stored, app, &definition.id).inspect_err(|error| {
+            error!(%app, connector = %definition.id, credentials.id = %stored.id, %error,
+                "stored credentials are not used; store them again");
+        })?;
         let origin = definition.token_origin();
         let open = |column: &'static str, sealed: Option<&Sealed>| -> Result<Option<Secret>, Error> {
             let place = place(stored, column, &origin);

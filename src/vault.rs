@@ -2,7 +2,8 @@
 //!
 //! A data key per app and one for the instance, wrapped by the keyring's key, arrive with the rows; the vault
 //! unwraps and caches them. It promises that a ciphertext opens only in the table, row, column, app, connector
-//! and token set it was sealed for, and that a stored hash is worth nothing in another row.
+//! and token set it was sealed for, that a stored hash is worth nothing in another row, and that a row which says
+//! where secrets go is known for this instance's own.
 
 pub mod envelope;
 pub mod keyring;
@@ -69,6 +70,12 @@ pub enum Error {
     /// What opened is no text.
     #[error("what opened is no text")]
     NotText,
+    /// The keyed hash beside what stands in a row does not fit.
+    #[error("a row of {table} was not written by this instance, or was changed behind its back")]
+    NotOurs {
+        /// Table.
+        table: &'static str,
+    },
     /// The keyring cannot be read.
     #[error(transparent)]
     Keyring(#[from] keyring::Error),
@@ -220,8 +227,20 @@ impl Vault {
         secret: &Secret,
         stored: &[u8],
     ) -> bool {
-        use subtle::ConstantTimeEq;
-        self.hash_secret(table, column, row, secret).0.ct_eq(stored).into()
+        is_same(self.hash_secret(table, column, row, secret), stored)
+    }
+
+    /// The keyed hash that makes what stands in a row ours: `row` is all that it covers, whose it is among it.
+    pub fn hash_row(&self, table: &'static str, row: &[u8]) -> KeyedHash {
+        self.hash(table, "own_mac", row, b"")
+    }
+
+    /// Whether this instance wrote what stands in a row; in constant time.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] where it did not.
+    pub fn check_row(&self, table: &'static str, row: &[u8], stored: &[u8]) -> Result<(), Error> {
+        if is_same(self.hash_row(table, row), stored) { Ok(()) } else { Err(Error::NotOurs { table }) }
     }
 
     /// The keyed hash that makes the public members of a signing key ours.
@@ -231,8 +250,7 @@ impl Vault {
 
     /// Whether this process's instance made these public members of a signing key; in constant time.
     pub fn is_own_public_key(&self, kid: Uuid, jwk: &str, stored: &[u8]) -> bool {
-        use subtle::ConstantTimeEq;
-        self.hash_public_key(kid, jwk).0.ct_eq(stored).into()
+        is_same(self.hash_public_key(kid, jwk), stored)
     }
 
     fn data_key(&self, wrapped: &WrappedKey) -> Result<Arc<Unwrapped>, Error> {
@@ -246,6 +264,11 @@ impl Vault {
         self.unwrapped.insert(wrapped.id, Arc::clone(&unwrapped));
         Ok(unwrapped)
     }
+}
+
+fn is_same(hash: KeyedHash, stored: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    hash.0.ct_eq(stored).into()
 }
 
 fn new_key(
@@ -265,93 +288,4 @@ fn unwrap(keys: &dyn KeySource, wrapped: &WrappedKey) -> Result<envelope::DataKe
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::model::entropy::SystemEntropy;
-
-    fn vault() -> (Vault, InstanceKeys, Arc<keyring::Keyring>) {
-        let keys = Arc::new(keyring::Keyring::generate(&SystemEntropy));
-        let (vault, instance) =
-            Vault::create(keys.clone(), Arc::new(SystemEntropy), Uuid::from_u128(1)).unwrap();
-        (vault, instance, keys)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the test looks at the plaintext")]
-    fn text(secret: &Secret) -> &str {
-        secret.expose_secret()
-    }
-
-    #[test]
-    fn what_was_sealed_opens_in_its_place_and_nowhere_else() {
-        let (vault, _, _) = vault();
-        let (acme, globex) = (AppId::parse("acme").unwrap(), AppId::parse("globex").unwrap());
-        let github = ConnectorId::parse("github").unwrap();
-        let aircall = ConnectorId::parse("aircall").unwrap();
-        let key = vault.new_data_key(Uuid::from_u128(2)).unwrap();
-        let home = Place {
-            token_set: Some(TokenSetId(Uuid::from_u128(3))),
-            origin: Some("https://github.com"),
-            ..Place::of("token_set", "sealed_refresh", Uuid::from_u128(3)).in_app(&acme, &github)
-        };
-        let sealed = vault.seal(&key, &home, &Secret::new("ghr_canary")).unwrap();
-        assert_eq!(text(&vault.open(&key, &home, &sealed).unwrap()), "ghr_canary");
-        let moved = [
-            Place { app: Some(&globex), ..home },
-            Place { app: None, ..home },
-            Place { connector: Some(&aircall), ..home },
-            Place { column: "sealed_access", ..home },
-            Place { table: "signup", ..home },
-            Place { row: Uuid::from_u128(4), ..home },
-            Place { token_set: None, ..home },
-            Place { origin: Some("https://evil.example"), ..home },
-        ];
-        for place in moved {
-            assert!(matches!(vault.open(&key, &place, &sealed), Err(Error::DoesNotOpen { .. })), "{place:?}");
-        }
-    }
-
-    #[test]
-    fn another_keyring_does_not_unlock() {
-        let (_, instance, _) = vault();
-        let other = Arc::new(keyring::Keyring::generate(&SystemEntropy));
-        assert!(matches!(Vault::unlock(other, Arc::new(SystemEntropy), &instance), Err(Error::DataKey(_))));
-    }
-
-    #[test]
-    fn the_same_keyring_unlocks_and_hashes_alike() {
-        let (vault, instance, keys) = vault();
-        let again = Vault::unlock(keys, Arc::new(SystemEntropy), &instance).unwrap();
-        let secret = Secret::new("s");
-        let hash = vault.hash_secret("session", "token_hash", b"row", &secret);
-        assert!(again.hash_matches("session", "token_hash", b"row", &secret, &hash.0));
-        assert!(!again.hash_matches("session", "token_hash", b"other", &secret, &hash.0));
-    }
-
-    #[test]
-    fn a_data_key_of_the_same_id_but_other_bytes_is_not_answered_from_the_cache() {
-        let (vault, _, _) = vault();
-        let key = vault.new_data_key(Uuid::from_u128(2)).unwrap();
-        let place = Place::of("signup", "sealed_verifier", Uuid::from_u128(5));
-        let sealed = vault.seal(&key, &place, &Secret::new("v")).unwrap();
-        let mut swapped = key;
-        swapped.bytes.reverse();
-        assert!(matches!(vault.open(&swapped, &place, &sealed), Err(Error::DataKey(_))));
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_survives_and_any_changed_byte_is_noticed(plain in ".*", at in any::<prop::sample::Index>()) {
-            let (vault, _, _) = vault();
-            let place = Place::of("token_set", "sealed_access", Uuid::from_u128(7));
-            let key = vault.instance_key().clone();
-            let mut sealed = vault.seal(&key, &place, &Secret::new(plain.clone())).unwrap();
-            let opened = vault.open(&key, &place, &sealed).unwrap();
-            prop_assert_eq!(text(&opened), plain.as_str());
-            let at = at.index(sealed.bytes.len());
-            sealed.bytes[at] ^= 1;
-            prop_assert!(vault.open(&key, &place, &sealed).is_err());
-        }
-    }
-}
+mod tests;

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::admin::{Page, Part};
-use crate::audit::{self, Audit};
+use crate::admin::{Page, Part, act};
+use crate::audit::{self};
 use crate::identity::Superadmin;
+use crate::identity::tools::Tools;
 use crate::keeper::{self, Leftover, SecretsKeeper};
 use crate::model::app::{App, AppId, AppState};
-use crate::model::entropy::{Entropy, uuid};
+use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event};
 use crate::model::name::DisplayName;
 use crate::model::public_url::PublicUrl;
-use crate::model::time::Clock;
-use crate::store::{self, Conn, Store};
-use crate::vault::{self, Vault};
+use crate::store::{self, Conn};
+use crate::vault::{self};
 
 /// How long the providers of a deleted app are called: whoever deletes it waits.
 const REVOKING: Duration = Duration::from_secs(20);
@@ -61,38 +61,26 @@ pub struct Change {
 
 /// Makes, lists, changes and deletes apps.
 pub struct Apps {
-    store: Store,
-    vault: Arc<Vault>,
-    audit: Arc<Audit>,
+    tools: Tools,
     keeper: Arc<SecretsKeeper>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     public_url: PublicUrl,
 }
 
 impl Apps {
     /// Over the given parts.
-    pub fn new(
-        store: Store,
-        vault: Arc<Vault>,
-        audit: Arc<Audit>,
-        keeper: Arc<SecretsKeeper>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        public_url: PublicUrl,
-    ) -> Self {
-        Self { store, vault, audit, keeper, clock, entropy, public_url }
+    pub fn new(tools: Tools, keeper: Arc<SecretsKeeper>, public_url: PublicUrl) -> Self {
+        Self { tools, keeper, public_url }
     }
 
     /// A part of all apps, by id.
     pub async fn list(&self, _by: &Superadmin, page: &Page) -> Result<Part<App>, Error> {
-        let rows = self.store.conn().list_apps(page.after.as_deref(), page.rows()).await?;
+        let rows = self.tools.store.conn().list_apps(page.after.as_deref(), page.rows()).await?;
         Ok(page.cut(rows, |app| app.id.to_string()))
     }
 
     /// One app.
     pub async fn require(&self, _by: &Superadmin, id: &AppId) -> Result<App, Error> {
-        let app = self.store.conn().app(id).find_app().await?;
+        let app = self.tools.store.conn().app(id).find_app().await?;
         app.ok_or_else(|| Error::NotFound(id.clone()))
     }
 
@@ -101,8 +89,8 @@ impl Apps {
         if self.public_url.first_segment() == Some(id.as_str()) {
             return Err(Error::Reserved(id.clone()));
         }
-        let key = self.vault.new_data_key(uuid(&*self.clock, &*self.entropy))?;
-        let tx = self.store.begin().await?;
+        let key = self.tools.vault.new_data_key(uuid(&*self.tools.clock, &*self.tools.entropy))?;
+        let tx = self.tools.store.begin().await?;
         let made = tx.conn().app(id).insert_app(name.as_str(), &key).await;
         let app = made.map_err(|error| match error {
             store::Error::AlreadyExists => Error::Taken(id.clone()),
@@ -115,7 +103,7 @@ impl Apps {
 
     /// Changes what is given.
     pub async fn change(&self, by: &Superadmin, id: &AppId, change: &Change) -> Result<App, Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         let name = change.name.as_ref().map(DisplayName::as_str);
         let app = tx.conn().app(id).update_app(name, change.state).await?;
         let app = app.ok_or_else(|| Error::NotFound(id.clone()))?;
@@ -137,7 +125,7 @@ impl Apps {
         for Leftover { connector, flow } in &left {
             warn!(app.id = %id, %connector, %flow, "a deleted app's token lives on at its provider");
         }
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         if !tx.conn().app(id).bury_app().await? {
             return Err(Error::NotFound(id.clone()));
         }
@@ -147,12 +135,8 @@ impl Apps {
     }
 
     async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &AppId, what: &str) -> Result<(), Error> {
-        let principal = by.principal();
-        let event = Event {
-            app: Some(id.clone()),
-            subject: Some(what.to_owned()),
-            ..Event::new(principal.actor().clone(), Action::AppChange, principal.origin())
-        };
-        Ok(self.audit.record_in(conn, event).await?)
+        let event =
+            Event { app: Some(id.clone()), subject: Some(what.to_owned()), ..act(by, Action::AppChange) };
+        Ok(self.tools.audit.record_in(conn, event).await?)
     }
 }

@@ -7,23 +7,20 @@ mod change;
 mod first;
 mod secrets;
 
-use std::sync::Arc;
-
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::audit::Audit;
+use crate::admin::act;
 use crate::identity::Superadmin;
 use crate::identity::bearer::RecentClients;
+use crate::identity::tools::Tools;
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
-use crate::model::entropy::{Entropy, token};
+use crate::model::entropy::token;
 use crate::model::event::{Action, Event};
 use crate::model::scope::{Scope, Scopes};
 use crate::model::secret::Secret;
-use crate::model::time::Clock;
 use crate::model::uri::{RedirectUri, ResourceUri};
-use crate::store::{Store, Tx};
-use crate::vault::Vault;
+use crate::store::Tx;
 
 pub use self::change::ClientChange;
 pub use self::first::FirstClient;
@@ -134,25 +131,14 @@ pub struct Created {
 
 /// Administers clients.
 pub struct Clients {
-    store: Store,
-    vault: Arc<Vault>,
-    audit: Arc<Audit>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    tools: Tools,
     recent: RecentClients,
 }
 
 impl Clients {
     /// `recent` is shared with whoever authenticates clients in this process.
-    pub fn new(
-        store: Store,
-        vault: Arc<Vault>,
-        audit: Arc<Audit>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        recent: RecentClients,
-    ) -> Self {
-        Self { store, vault, audit, clock, entropy, recent }
+    pub fn new(tools: Tools, recent: RecentClients) -> Self {
+        Self { tools, recent }
     }
 
     /// A page of clients by identifier, and where the next begins. Needs `clients:read`.
@@ -163,7 +149,7 @@ impl Clients {
         limit: u64,
     ) -> Result<(Vec<Client>, Option<String>), Error> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let mut clients = self.store.conn().list_clients(cursor, limit.saturating_add(1)).await?;
+        let mut clients = self.tools.store.conn().list_clients(cursor, limit.saturating_add(1)).await?;
         let page = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = clients.len() > page;
         clients.truncate(page);
@@ -177,8 +163,8 @@ impl Clients {
         _by: &Superadmin,
         id: &ClientId,
     ) -> Result<Option<(Client, Vec<SecretInfo>)>, Error> {
-        let Some(client) = self.store.conn().find_client(id).await? else { return Ok(None) };
-        let secrets = self.store.conn().list_client_secrets(id).await?;
+        let Some(client) = self.tools.store.conn().find_client(id).await? else { return Ok(None) };
+        let secrets = self.tools.store.conn().list_client_secrets(id).await?;
         let info = secrets.iter().map(|secret| SecretInfo { id: secret.id, created_at: secret.created_at });
         Ok(Some((client, info.collect())))
     }
@@ -188,7 +174,7 @@ impl Clients {
         let client = self.assemble(new);
         check(&client)?;
         cover(by, &client)?;
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         tx.conn().insert_client(&client).await?;
         let secret = match client.kind {
             ClientKind::Service | ClientKind::Provider => {
@@ -209,7 +195,7 @@ impl Clients {
         change: ClientChange,
         seen: Option<i64>,
     ) -> Result<(Client, Vec<&'static str>), Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         let before = locked(&tx, id, seen).await?;
         cover(by, &before)?;
         let version = before.version;
@@ -226,7 +212,7 @@ impl Clients {
 
     /// Deletes a client with its secrets; its tokens are refused from now on. Needs `clients:write`.
     pub async fn delete(&self, by: &Superadmin, id: &ClientId, seen: Option<i64>) -> Result<(), Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         cover(by, &locked(&tx, id, seen).await?)?;
         tx.conn().delete_client(id).await?;
         self.finish(tx, by, id, "deleted").await
@@ -249,23 +235,19 @@ impl Clients {
             disabled: false,
             not_before: None,
             version: 1,
-            created_at: self.clock.now(),
+            created_at: self.tools.clock.now(),
         }
     }
 
     #[expect(clippy::expect_used, reason = "22 characters of the alphabet of client ids")]
     fn new_id(&self) -> ClientId {
-        ClientId::parse(&token::<16>(&*self.entropy)).expect("base64url without padding is a client id")
+        ClientId::parse(&token::<16>(&*self.tools.entropy)).expect("base64url without padding is a client id")
     }
 
     /// Writes the record, commits, and lets this process see the change.
     async fn finish(&self, tx: Tx<'_>, by: &Superadmin, id: &ClientId, what: &str) -> Result<(), Error> {
-        let principal = by.principal();
-        let event = Event {
-            subject: Some(format!("{id} {what}")),
-            ..Event::new(principal.actor().clone(), Action::ClientChange, principal.origin())
-        };
-        self.audit.record_in(tx.conn(), event).await?;
+        let event = Event { subject: Some(format!("{id} {what}")), ..act(by, Action::ClientChange) };
+        self.tools.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
         self.recent.forget(id);
         Ok(())

@@ -1,15 +1,18 @@
 //! Which connectors may be defined at run time, and what happens when one moves to another host?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::audit::{self, Audit};
+use crate::admin::act;
+use crate::audit::{self};
 use crate::identity::Superadmin;
+use crate::identity::tools::Tools;
 use crate::model::connector::{ConnectorId, Definition, Rules, Violation};
 use crate::model::event::{Action, Event};
+use crate::registry::own::CustomConnector;
 use crate::registry::{self, Registry};
-use crate::store::connectors::CustomConnector;
-use crate::store::{self, Conn, Store, Tx};
-use crate::vault::Vault;
+use crate::store::connectors::StoredConnector;
+use crate::store::{self, Conn, Tx};
 
 mod rebind;
 
@@ -53,23 +56,15 @@ pub enum Error {
 
 /// Defines connectors.
 pub struct Connectors {
-    store: Store,
-    vault: Arc<Vault>,
-    audit: Arc<Audit>,
+    tools: Tools,
     registry: Arc<Registry>,
     rules: Rules,
 }
 
 impl Connectors {
     /// Over the given parts; `rules` say what hosts definitions may name.
-    pub fn new(
-        store: Store,
-        vault: Arc<Vault>,
-        audit: Arc<Audit>,
-        registry: Arc<Registry>,
-        rules: Rules,
-    ) -> Self {
-        Self { store, vault, audit, registry, rules }
+    pub fn new(tools: Tools, registry: Arc<Registry>, rules: Rules) -> Self {
+        Self { tools, registry, rules }
     }
 
     /// All definitions, by id.
@@ -80,16 +75,29 @@ impl Connectors {
     }
 
     /// One definition, by id or alias.
-    pub async fn require(&self, _by: &Superadmin, name: &str) -> Result<Arc<Definition>, Error> {
-        let found = self.registry.find(name).await?;
-        found.ok_or_else(|| Error::NotFound(name.to_owned()))
+    pub async fn require(&self, by: &Superadmin, name: &str) -> Result<Arc<Definition>, Error> {
+        let found = self.registry.find(name).await;
+        if let Err(registry::Error::Unreadable(_)) = &found {
+            let event = Event {
+                result: "secret_unreadable",
+                connector: ConnectorId::parse(name).ok(),
+                ..act(by, Action::SecretUnreadable)
+            };
+            self.tools.audit.record(event).await?;
+        }
+        found?.ok_or_else(|| Error::NotFound(name.to_owned()))
     }
 
     /// Keeps a new definition.
     pub async fn create(&self, by: &Superadmin, definition: &Definition) -> Result<(), Error> {
         self.check(definition).await?;
-        let tx = self.store.begin().await?;
-        tx.conn().insert_connector(definition).await.map_err(|error| match error {
+        let new = CustomConnector {
+            definition: definition.clone(),
+            confirmed_origins: definition.origins(),
+            version: 1,
+        };
+        let tx = self.tools.store.begin().await?;
+        tx.conn().insert_connector(&new.sign(&self.tools.vault)?).await.map_err(|error| match error {
             store::Error::AlreadyExists => Error::Taken(definition.id.to_string()),
             other => Error::Store(other),
         })?;
@@ -111,22 +119,30 @@ impl Connectors {
             return Err(Error::OtherId(definition.id.clone()));
         }
         self.check(definition).await?;
-        let tx = self.store.begin().await?;
-        let seen = require(tx.conn(), id).await?;
+        let tx = self.tools.store.begin().await?;
+        let row = require(tx.conn(), id).await?;
         let origins = definition.origins();
-        let mut confirmed = seen.confirmed_origins;
-        if let Some(told) = confirm_origin {
-            confirmed.extend(told.split_whitespace().map(str::to_owned));
+        let told = confirm_origin.map(|told| told.split_whitespace().map(str::to_owned).collect());
+        // Of a row that is not ours nothing is known: every origin is new, and must be said.
+        let seen = CustomConnector::check(&self.tools.vault, &row).ok();
+        let mut confirmed = seen.as_ref().map(|seen| seen.confirmed_origins.clone()).unwrap_or_default();
+        if let Some(told) = told.or_else(|| seen.is_none().then(BTreeSet::new)) {
+            confirmed.extend(told);
             let missing: Vec<_> = origins.difference(&confirmed).cloned().collect();
             if !missing.is_empty() {
                 return Err(Error::OtherOrigin(missing.join(" ")));
             }
         }
         confirmed.retain(|origin| origins.contains(origin));
-        if !tx.conn().update_connector(definition, &confirmed, seen.version).await? {
+        let new = CustomConnector {
+            definition: definition.clone(),
+            confirmed_origins: confirmed.clone(),
+            version: row.version.saturating_add(1),
+        };
+        if !tx.conn().update_connector(&new.sign(&self.tools.vault)?, row.version).await? {
             return Err(Error::Changed(id.clone()));
         }
-        if !origins.is_subset(&seen.definition.origins()) {
+        if seen.is_some_and(|seen| !origins.is_subset(&seen.definition.origins())) {
             tx.conn().remove_credentials(id, None).await?;
         }
         if confirmed == origins {
@@ -144,7 +160,7 @@ impl Connectors {
         if self.registry.is_builtin(id.as_str()) {
             return Err(Error::BuiltIn(id.to_string()));
         }
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         let seen = require(tx.conn(), id).await?;
         if tx.conn().is_connector_used(id).await? {
             return Err(Error::InUse(id.clone()));
@@ -159,14 +175,14 @@ impl Connectors {
 
     /// Whether the definition keeps the rules and takes nobody's name.
     async fn check(&self, definition: &Definition) -> Result<(), Error> {
-        let custom = self.store.conn().list_connectors().await?;
-        let others: Vec<_> = custom.iter().filter(|other| other.definition.id != definition.id).collect();
+        let custom = self.tools.store.conn().list_connectors().await?;
+        let others: Vec<_> = custom.iter().filter(|other| other.id != definition.id).collect();
         let aliases = definition.aliases.iter().map(String::as_str);
         for name in std::iter::once(definition.id.as_str()).chain(aliases) {
             if self.registry.is_builtin(name) {
                 return Err(Error::BuiltIn(name.to_owned()));
             }
-            if others.iter().any(|other| other.definition.is_called(name)) {
+            if others.iter().any(|other| other.is_called(name)) {
                 return Err(Error::Taken(name.to_owned()));
             }
         }
@@ -186,16 +202,15 @@ impl Connectors {
         id: &ConnectorId,
         what: &str,
     ) -> Result<(), Error> {
-        let principal = by.principal();
         let event = Event {
             connector: Some(id.clone()),
             subject: Some(what.to_owned()),
-            ..Event::new(principal.actor().clone(), Action::ConnectorChange, principal.origin())
+            ..act(by, Action::ConnectorChange)
         };
-        Ok(self.audit.record_in(conn, event).await?)
+        Ok(self.tools.audit.record_in(conn, event).await?)
     }
 }
 
-async fn require(conn: Conn<'_>, id: &ConnectorId) -> Result<CustomConnector, Error> {
+async fn require(conn: Conn<'_>, id: &ConnectorId) -> Result<StoredConnector, Error> {
     conn.find_connector(id).await?.ok_or_else(|| Error::NotFound(id.to_string()))
 }

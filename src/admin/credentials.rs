@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::audit::{self, Audit};
+use crate::admin::act;
+use crate::audit::{self};
 use crate::identity::Superadmin;
+use crate::identity::tools::Tools;
 use crate::model::app::AppId;
 use crate::model::connector::{Definition, Violation};
-use crate::model::entropy::{Entropy, uuid};
+use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::{Sealed, Secret, WrappedKey};
-use crate::model::time::Clock;
-use crate::registry::{self, Registry, place};
+use crate::registry::{self, Registry, own, place};
 use crate::store::credentials::StoredCredentials;
-use crate::store::{self, Conn, Store};
-use crate::vault::{self, Vault};
+use crate::store::{self, Conn};
+use crate::vault::{self};
 
 mod draft;
 
@@ -80,32 +81,20 @@ pub struct Slot<'a> {
 
 /// Keeps client ids and secrets at providers.
 pub struct ProviderCredentials {
-    store: Store,
-    vault: Arc<Vault>,
-    audit: Arc<Audit>,
+    tools: Tools,
     registry: Arc<Registry>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     public_url: PublicUrl,
 }
 
 impl ProviderCredentials {
     /// Over the given parts.
-    pub fn new(
-        store: Store,
-        vault: Arc<Vault>,
-        audit: Arc<Audit>,
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        public_url: PublicUrl,
-    ) -> Self {
-        Self { store, vault, audit, registry, clock, entropy, public_url }
+    pub fn new(tools: Tools, registry: Arc<Registry>, public_url: PublicUrl) -> Self {
+        Self { tools, registry, public_url }
     }
 
     /// What is stored, without the secret.
     pub async fn require(&self, _by: &Superadmin, slot: Slot<'_>) -> Result<Held, Error> {
-        let conn = self.store.conn();
+        let conn = self.tools.store.conn();
         let definition = self.definition(conn, slot).await?;
         let found = conn.find_own_credentials(slot.owner, &definition.id).await?;
         self.held(found, slot, &definition)
@@ -122,26 +111,26 @@ impl ProviderCredentials {
         keep_previous: bool,
         seen: Option<i64>,
     ) -> Result<Held, Error> {
-        let definition = self.definition(self.store.conn(), slot).await?;
+        let definition = self.definition(self.tools.store.conn(), slot).await?;
         if slot.owner.is_none() && definition.needs_app_credentials() {
             return Err(Error::AppOnly);
         }
         draft.check(&definition)?;
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         let conn = tx.conn();
         let key = self.data_key(conn, slot).await?;
         let current = conn.find_own_credentials(slot.owner, &definition.id).await?;
         expect_version(current.as_ref(), seen)?;
         let earlier = conn.find_credentials_of_client(slot.owner, &definition.id, &draft.client_id).await?;
         if let Some(current) = current.as_ref().filter(|row| row.client_id != draft.client_id) {
-            conn.retire_credentials(current.id).await?;
+            retire(conn, current).await?;
         }
         let version = current.iter().chain(&earlier).map(|row| row.version).max().unwrap_or_default();
         let keep = earlier.as_ref().filter(|_| keep_previous);
         let row = StoredCredentials {
-            id: earlier.as_ref().map_or_else(|| uuid(&*self.clock, &*self.entropy), |row| row.id),
+            id: earlier.as_ref().map_or_else(|| uuid(&*self.tools.clock, &*self.tools.entropy), |row| row.id),
             version: version.saturating_add(1),
-            created_at: earlier.as_ref().map_or_else(|| self.clock.now(), |row| row.created_at),
+            created_at: earlier.as_ref().map_or_else(|| self.tools.clock.now(), |row| row.created_at),
             ..self.blank(slot, &definition, draft, key)
         };
         let row = self.seal(row, draft.client_secret.as_ref(), keep)?;
@@ -156,11 +145,12 @@ impl ProviderCredentials {
     /// Removes this owner's credentials of the connector, replaced ones too: nothing made with them refreshes
     /// until the same client id is stored again.
     pub async fn delete(&self, by: &Superadmin, slot: Slot<'_>, seen: Option<i64>) -> Result<(), Error> {
-        let definition = self.definition(self.store.conn(), slot).await?;
-        let tx = self.store.begin().await?;
+        let definition = self.definition(self.tools.store.conn(), slot).await?;
+        let tx = self.tools.store.begin().await?;
         let current = tx.conn().find_own_credentials(slot.owner, &definition.id).await?;
         let held = self.held(current, slot, &definition)?;
         expect_version(Some(&held.credentials), seen)?;
+        retire(tx.conn(), &held.credentials).await?;
         tx.conn().remove_credentials(&definition.id, Some(slot.owner)).await?;
         let what = format!("removed {}", held.credentials.client_id);
         self.audit(tx.conn(), by, slot, &definition, &what).await?;
@@ -179,7 +169,7 @@ impl ProviderCredentials {
 
     async fn data_key(&self, conn: Conn<'_>, slot: Slot<'_>) -> Result<WrappedKey, Error> {
         match slot.owner {
-            None => Ok(self.vault.instance_key().clone()),
+            None => Ok(self.tools.vault.instance_key().clone()),
             Some(app) => conn.app(app).find_app_key().await?.ok_or_else(|| Error::AppNotFound(app.clone())),
         }
     }
@@ -216,8 +206,9 @@ impl ProviderCredentials {
             origin: definition.token_origin(),
             version: 0,
             current: true,
-            created_at: self.clock.now(),
-            updated_at: self.clock.now(),
+            own_mac: Vec::new(),
+            created_at: self.tools.clock.now(),
+            updated_at: self.tools.clock.now(),
         }
     }
 
@@ -228,8 +219,9 @@ impl ProviderCredentials {
         secret: Option<&Secret>,
         keep: Option<&StoredCredentials>,
     ) -> Result<StoredCredentials, Error> {
-        let to =
-            |column, secret: &Secret| self.vault.seal(&row.key, &place(&row, column, &row.origin), secret);
+        let to = |column, secret: &Secret| {
+            self.tools.vault.seal(&row.key, &place(&row, column, &row.origin), secret)
+        };
         let sealed_secret = secret.map(|secret| to("sealed_secret", secret)).transpose()?;
         // What was bound to another origin is never carried to this one.
         let kept = keep.filter(|kept| kept.origin == row.origin);
@@ -237,12 +229,13 @@ impl ProviderCredentials {
         let sealed_previous: Option<Sealed> = sealed_previous
             .map(|(kept, sealed)| {
                 let opened =
-                    self.vault.open(&kept.key, &place(kept, "sealed_secret", &kept.origin), sealed)?;
+                    self.tools.vault.open(&kept.key, &place(kept, "sealed_secret", &kept.origin), sealed)?;
                 to("sealed_previous", &opened)
             })
             .transpose()?;
         row.sealed_secret = sealed_secret;
         row.sealed_previous = sealed_previous;
+        own::sign_credentials(&self.tools.vault, &mut row);
         Ok(row)
     }
 
@@ -254,14 +247,13 @@ impl ProviderCredentials {
         definition: &Definition,
         what: &str,
     ) -> Result<(), Error> {
-        let principal = by.principal();
         let event = Event {
             app: slot.owner.cloned(),
             connector: Some(definition.id.clone()),
             subject: Some(what.to_owned()),
-            ..Event::new(principal.actor().clone(), Action::CredentialsChange, principal.origin())
+            ..act(by, Action::CredentialsChange)
         };
-        Ok(self.audit.record_in(conn, event).await?)
+        Ok(self.tools.audit.record_in(conn, event).await?)
     }
 }
 
@@ -270,13 +262,18 @@ fn expect_version(current: Option<&StoredCredentials>, seen: Option<i64>) -> Res
     if stale { Err(Error::Changed) } else { Ok(()) }
 }
 
+/// Compares again in the write: what was read may have changed since.
+async fn retire(conn: Conn<'_>, seen: &StoredCredentials) -> Result<(), Error> {
+    if conn.retire_credentials(seen.id, seen.version).await? { Ok(()) } else { Err(Error::Changed) }
+}
+
 async fn write(
     conn: Conn<'_>,
     row: &StoredCredentials,
     earlier: Option<&StoredCredentials>,
 ) -> Result<(), Error> {
     let Some(earlier) = earlier else {
-        return match conn.put_credentials(row).await {
+        return match conn.insert_credentials(row).await {
             Err(store::Error::AlreadyExists) => Err(Error::Changed),
             other => Ok(other?),
         };

@@ -31,7 +31,7 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     let registry = registry(config, &ground)?;
     let keeper = keeper(config, &ground, &registry);
     let recent = RecentClients::default();
-    let Ground { nature, store, vault, audit, public_url } = &ground;
+    let Ground { nature, store, vault, audit: _, public_url } = &ground;
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
     let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
     let sessions = Arc::new(Sessions::new(ground.tools()));
@@ -49,40 +49,11 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
         sessions,
         signup: Arc::new(signup(config, &ground, &registry, &keeper)),
         issuer: Arc::new(issuer(config, &ground).await?),
-        apps: Arc::new(Apps::new(
-            store.clone(),
-            vault.clone(),
-            audit.clone(),
-            keeper.clone(),
-            clock.clone(),
-            entropy.clone(),
-            url(),
-        )),
-        connectors: Arc::new(Connectors::new(
-            store.clone(),
-            vault.clone(),
-            audit.clone(),
-            registry.clone(),
-            rules,
-        )),
-        credentials: Arc::new(ProviderCredentials::new(
-            store.clone(),
-            vault.clone(),
-            audit.clone(),
-            registry.clone(),
-            clock.clone(),
-            entropy.clone(),
-            url(),
-        )),
+        apps: Arc::new(Apps::new(ground.tools(), keeper.clone(), url())),
+        connectors: Arc::new(Connectors::new(ground.tools(), registry.clone(), rules)),
+        credentials: Arc::new(ProviderCredentials::new(ground.tools(), registry.clone(), url())),
         imports: Arc::new(Imports::new(store.clone(), keeper.clone(), registry, clock.clone())),
-        clients: Arc::new(Clients::new(
-            store.clone(),
-            vault.clone(),
-            audit.clone(),
-            clock.clone(),
-            entropy.clone(),
-            recent,
-        )),
+        clients: Arc::new(Clients::new(ground.tools(), recent)),
         keeper,
     })
 }

@@ -118,7 +118,7 @@ codes! {
     Overloaded "overloaded" SERVICE_UNAVAILABLE Retry "Too much is waiting"
         "A queue of the broker is full. Wait for `Retry-After`.";
     SecretUnreadable "secret_unreadable" INTERNAL_SERVER_ERROR FixConfiguration "A stored secret does not open"
-        "A ciphertext does not open in its place: it was moved or changed, or its key is gone. The event is in the audit trail. Restore the row, or connect the account again.";
+        "A ciphertext does not open in its place, or a row that says where secrets go was not written by the broker: it was moved or changed, or its key is gone. The event is in the audit trail. Do what `detail` says, restore the row, or connect the account again.";
     Internal "internal" INTERNAL_SERVER_ERROR Retry "Something went wrong here"
         "The broker failed in a way it does not explain to callers. The log has the cause under the trace id.";
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::admin::clients::{Clients, FirstClient, NewClient};
 use crate::identity::bearer::{Bearers, Error, RecentClients};
+use crate::identity::tools::Tools;
 use crate::identity::{Principal, Superadmin};
 use crate::issuer::authentication::Presented;
 use crate::issuer::client_credentials::Request;
@@ -74,7 +75,14 @@ impl Authority {
 
 /// Another process's handle on the clients.
 pub(crate) fn clients(db: &TestDatabase, recent: RecentClients) -> Clients {
-    Clients::new(db.store(), db.vault(), db.audit(), db.clock(), db.entropy(), recent)
+    let tools = Tools {
+        store: db.store(),
+        vault: db.vault(),
+        audit: db.audit(),
+        clock: db.clock(),
+        entropy: db.entropy(),
+    };
+    Clients::new(tools, recent)
 }
 
 /// Another process's issuer.

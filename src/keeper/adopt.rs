@@ -14,6 +14,7 @@ use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
 use crate::model::secret::KeyedHash;
 use crate::model::token_set::Generation;
+use crate::registry::own;
 use crate::store::Tx;
 use crate::store::token_sets::NewConnection;
 use crate::vault::Vault;
@@ -134,7 +135,8 @@ impl SecretsKeeper {
             set.initial_life = None;
             set.refresh_due_at = (known && set.refresh.is_some()).then_some(adoption.sent_at);
         }
-        let generation = rows.adopt(&self.connection_of(adoption, id, existing.as_deref()), &set).await?;
+        let connection = self.connection_of(adoption, id, existing.as_deref())?;
+        let generation = rows.adopt(&connection, &set).await?;
         let event = Event { token_set: Some(set.id), ..adopted_event(adoption) };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
@@ -143,14 +145,23 @@ impl SecretsKeeper {
         Ok(generation)
     }
 
-    fn connection_of(&self, adoption: &Adoption, id: Uuid, existing: Option<&Connection>) -> NewConnection {
+    fn connection_of(
+        &self,
+        adoption: &Adoption,
+        id: Uuid,
+        existing: Option<&Connection>,
+    ) -> Result<NewConnection, Error> {
+        let vault = &self.core.parts.vault;
         let import = matches!(adoption.kind, AdoptionKind::Import { .. });
         // An import brings tokens only: the variables given at signup stay.
-        let mut variables =
-            existing.filter(|_| import).map(|existing| existing.variables.clone()).unwrap_or_default();
+        let mut variables = BTreeMap::new();
+        if let Some(existing) = existing.filter(|_| import) {
+            own::check_variables(vault, existing)?;
+            variables.clone_from(&existing.variables);
+        }
         variables.extend(adoption.variables.clone());
         let lifetime = adoption.grant.expires_in.filter(|_| !import).map(time::Duration::seconds);
-        NewConnection {
+        Ok(NewConnection {
             id,
             connector: adoption.connector.clone(),
             flow: adoption.flow.clone(),
@@ -158,10 +169,11 @@ impl SecretsKeeper {
             owner_label: adoption.owner_label.clone(),
             account_fingerprint: self.fingerprint(adoption),
             account_label: adoption.account.as_ref().map(|account| account.label.clone()),
+            own_mac: own::sign_variables(vault, id, &adoption.app, &adoption.connector, &variables),
             variables,
             credentials: adoption.credentials,
             lifetime,
-        }
+        })
     }
 
     fn fingerprint(&self, adoption: &Adoption) -> Option<KeyedHash> {

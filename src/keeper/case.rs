@@ -70,7 +70,9 @@ impl Case<'_> {
 
     pub(super) fn degraded(&self, trouble: Trouble) -> Degraded {
         let code = match trouble {
-            Trouble::CredentialsMissing | Trouble::Unreadable => DegradedCode::ProviderMisconfigured,
+            Trouble::CredentialsMissing | Trouble::Unreadable | Trouble::NotOurs { .. } => {
+                DegradedCode::ProviderMisconfigured
+            }
             Trouble::Storage | Trouble::Unsettled | Trouble::Full => DegradedCode::ProviderUnavailable,
         };
         Degraded { code, since: self.found.now }
@@ -119,6 +121,7 @@ impl Case<'_> {
                 table: "token_set",
                 column: "sealed_refresh",
             }),
+            Some(Trouble::NotOurs { table }) => Error::Unreadable(crate::vault::Error::NotOurs { table }),
             Some(Trouble::Storage) => Error::Store(crate::store::Error::Interrupted),
             Some(Trouble::Full) => Error::Overloaded,
         }

@@ -139,16 +139,20 @@ impl SecretsKeeper {
     pub async fn revoke_leftovers(&self) -> Result<usize, Error> {
         let mut done = 0;
         for connection in self.core.parts.store.conn().list_connections_to_revoke(100).await? {
-            let result = self.revoke_marked(&connection).await?;
+            let result = match self.revoke_marked(&connection).await {
+                Err(Error::Unreadable(_)) => continue,
+                revoked => revoked?,
+            };
             done += usize::from(result != RevocationResult::Failed);
         }
         Ok(done)
     }
 
     async fn revoke_marked(&self, connection: &Connection) -> Result<RevocationResult, Error> {
-        match self.core.parts.registry.find(connection.connector.as_str()).await? {
-            Some(definition) => self.revoke_pending(&definition, connection).await,
-            None => Ok(RevocationResult::Failed),
+        match self.core.definition(&connection.connector).await {
+            Ok(definition) => self.revoke_pending(&definition, connection).await,
+            Err(Error::ConnectorNotFound) => Ok(RevocationResult::Failed),
+            Err(error) => Err(error),
         }
     }
 

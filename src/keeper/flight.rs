@@ -46,6 +46,11 @@ pub(super) enum Trouble {
     CredentialsMissing,
     /// A stored secret does not open.
     Unreadable,
+    /// A row that says where secrets go was not written by this instance.
+    NotOurs {
+        /// Its table.
+        table: &'static str,
+    },
     /// The database did not take the claim.
     Storage,
     /// The process has just started and an earlier send's outcome is not known.

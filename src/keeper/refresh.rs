@@ -17,11 +17,12 @@ use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
 use crate::model::secret::Secret;
 use crate::model::token_set::TokenSetId;
-use crate::registry::Opened;
+use crate::registry::{Opened, own};
 use crate::store::leases::{Attempt, Claim};
+use crate::vault;
 
 use super::flight::{Trouble, Verdict};
-use super::{Core, Error, seal};
+use super::{Core, Error, Parts, seal};
 
 /// What a flight is about: the connection as it was read.
 pub(super) struct Target {
@@ -84,8 +85,12 @@ pub(super) async fn run(core: &Core, target: Target) -> Verdict {
         Err(error) => {
             let connection = &target.connection;
             warn!(app.id = %connection.app, connector = %connection.connector, %error, "a refresh could not begin");
+            if let (Error::Unreadable(_), Some(set)) = (&error, &connection.token_set) {
+                core.unreadable(connection, set.id).await;
+            }
             Verdict::Failed(match error {
                 Error::CredentialsMissing => Trouble::CredentialsMissing,
+                Error::Unreadable(vault::Error::NotOurs { table }) => Trouble::NotOurs { table },
                 Error::Unreadable(_) => Trouble::Unreadable,
                 _ => Trouble::Storage,
             })
@@ -290,9 +295,10 @@ impl Core {
         connection: &Connection,
         definition: &Definition,
     ) -> Result<Opened, Error> {
-        let registry = &self.parts.registry;
+        let Parts { registry, vault, .. } = &self.parts;
+        own::check_variables(vault, connection)?;
         let opened = match connection.credentials {
-            Some((id, _)) => registry.credentials(id, definition).await?,
+            Some((id, _)) => registry.credentials(&connection.app, id, definition).await?,
             None => registry.credentials_for(&connection.app, definition).await?,
         };
         Ok(opened.ok_or(Error::CredentialsMissing)?.with_variables(&connection.variables))

@@ -46,13 +46,17 @@ pub(super) struct Fresh<'a> {
     pub(super) expires_at: Option<OffsetDateTime>,
 }
 
-fn place<'a>(app: &'a AppId, connector: &'a ConnectorId, column: &'static str, set: TokenSetId) -> Place<'a> {
-    Place { token_set: Some(set), ..Place::of(TABLE, column, set.0).in_app(app, connector) }
+/// Where a set's column is sealed: in its connection, since another one may have other URL variables.
+fn place<'a>(connection: &'a Connection, column: &'static str, set: TokenSetId) -> Place<'a> {
+    Place {
+        token_set: Some(set),
+        ..Place::of(TABLE, column, connection.id).in_app(&connection.app, &connection.connector)
+    }
 }
 
 /// Where a refresh token is sealed: it opens only for the origin it may be sent to.
 pub(super) fn refresh_place<'a>(connection: &'a Connection, set: TokenSetId, origin: &'a str) -> Place<'a> {
-    Place { origin: Some(origin), ..place(&connection.app, &connection.connector, "sealed_refresh", set) }
+    Place { origin: Some(origin), ..place(connection, "sealed_refresh", set) }
 }
 
 /// The fingerprint under which a refresh token is found wherever it is held.
@@ -93,7 +97,10 @@ impl Fresh<'_> {
     }
 
     fn place(&self, column: &'static str, set: TokenSetId) -> Place<'_> {
-        place(self.app, self.connector, column, set)
+        Place {
+            token_set: Some(set),
+            ..Place::of(TABLE, column, self.connection).in_app(self.app, self.connector)
+        }
     }
 
     fn seal_extra(&self, vault: &Vault, grant: &Grant, id: TokenSetId) -> Result<Option<Sealed>, Error> {
@@ -158,26 +165,42 @@ impl Core {
         let connection = &held.connection;
         let missing = || crate::vault::Error::DoesNotOpen { table: TABLE, column: "sealed_access" };
         let key = held.sealed.key.as_ref().ok_or_else(missing)?;
-        let place = |column| place(&connection.app, &connection.connector, column, set);
+        let place = |column| place(connection, column, set);
         let sealed = held.sealed.access.as_ref().ok_or_else(missing)?;
         let access = vault.open(key, &place("sealed_access"), sealed)?;
         let extra = open_extra(vault, connection, set, key, held.sealed.extra.as_ref())?;
         Ok(OpenedSet { access, extra })
     }
 
-    /// Notes in the audit trail that a ciphertext does not open in its place.
+    /// Notes in the audit trail that a secret of a connection does not open, or that what says where it goes is
+    /// not ours.
     pub(super) async fn unreadable(&self, connection: &Connection, set: TokenSetId) {
         let event = Event {
-            result: "secret_unreadable",
             app: Some(connection.app.clone()),
-            connector: Some(connection.connector.clone()),
             flow: Some(connection.flow.to_string()),
             token_set: Some(set),
-            ..Event::new(Actor::System, Action::SecretUnreadable, Origin::default())
+            ..unreadable(&connection.connector)
         };
+        self.note(event).await;
+    }
+
+    /// The same of a connector's definition.
+    pub(super) async fn unreadable_definition(&self, connector: &ConnectorId) {
+        self.note(unreadable(connector)).await;
+    }
+
+    async fn note(&self, event: Event) {
         if let Err(error) = self.parts.audit.record(event).await {
-            error!(%error, "an unreadable secret could not be noted in the audit trail");
+            error!(%error, "what cannot be read could not be noted in the audit trail");
         }
+    }
+}
+
+fn unreadable(connector: &ConnectorId) -> Event {
+    Event {
+        result: "secret_unreadable",
+        connector: Some(connector.clone()),
+        ..Event::new(Actor::System, Action::SecretUnreadable, Origin::default())
     }
 }
 
@@ -189,7 +212,7 @@ pub(super) fn open_extra(
     key: &WrappedKey,
     sealed: Option<&Sealed>,
 ) -> Result<Map<String, Value>, Error> {
-    let place = place(&connection.app, &connection.connector, "sealed_extra", set);
+    let place = place(connection, "sealed_extra", set);
     sealed.map_or_else(|| Ok(Map::new()), |sealed| parse_extra(&vault.open(key, &place, sealed)?))
 }
 

@@ -161,8 +161,7 @@ impl SecretsKeeper {
     async fn all_told(&self, Listed { now, rows }: Listed) -> Result<Vec<Status>, Error> {
         let mut told_all = Vec::with_capacity(rows.len());
         for Held { connection, .. } in rows {
-            let definition = self.core.parts.registry.find(connection.connector.as_str()).await?;
-            let policy = definition.map(|definition| definition.policy()).unwrap_or_default();
+            let policy = self.core.policy(&connection.connector).await?;
             told_all.push(told(&connection, &policy, now));
         }
         Ok(told_all)

@@ -173,6 +173,8 @@ pub struct Connection {
     pub account_label: Option<String>,
     /// URL variables.
     pub variables: BTreeMap<String, String>,
+    /// Keyed hash over whose they are and the variables: these are worth nothing until it was checked.
+    pub own_mac: Vec<u8>,
     /// As granted last.
     pub granted_scope: Option<String>,
     /// Whether the last answer granted less than the one before.

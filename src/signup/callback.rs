@@ -214,6 +214,7 @@ impl Signup {
         judged: Judged,
     ) -> Result<Connected, Error> {
         let row = self.store.conn().find_signup(id).await?.ok_or(Error::NothingPending)?;
+        self.definition_of(&row).await?;
         let connected = Connected {
             app: row.app.clone(),
             connector: row.connector.clone(),

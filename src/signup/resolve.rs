@@ -64,18 +64,18 @@ impl Signup {
             other => other?,
         };
         let same_credentials = (resolved.opened.id, resolved.opened.version) == row.credentials;
-        let same_definition = self.definition_hash(row.id, &resolved.definition) == row.definition_hash;
-        if same_credentials && same_definition { Ok(resolved) } else { Err(Error::Changed) }
+        if same_credentials && self.is_same(row, &resolved.definition) {
+            Ok(resolved)
+        } else {
+            Err(Error::Changed)
+        }
     }
 
     /// The same for a set that is here already: its credentials may have got a new secret meanwhile, or have
     /// been replaced for new consents.
     pub(super) async fn resolve_kept(&self, row: &StoredSignup) -> Result<Resolved, Error> {
-        let definition = self.registry.find(row.connector.as_str()).await?.ok_or(Error::Changed)?;
-        if self.definition_hash(row.id, &definition) != row.definition_hash {
-            return Err(Error::Changed);
-        }
-        let opened = self.registry.credentials(row.credentials.0, &definition).await?;
+        let definition = self.definition_of(row).await?;
+        let opened = self.registry.credentials(&row.app, row.credentials.0, &definition).await?;
         Ok(self.resolved(definition, opened.ok_or(Error::Changed)?))
     }
 
@@ -83,8 +83,24 @@ impl Signup {
         Resolved { connector: self.registry.connector(&definition), definition, opened }
     }
 
-    pub(super) fn definition_hash(&self, row: Uuid, definition: &Definition) -> Vec<u8> {
-        let text = serde_json::to_vec(definition).unwrap_or_default();
+    /// The definition a row was started with, if it and the row's variables are still what they were.
+    pub(super) async fn definition_of(&self, row: &StoredSignup) -> Result<Arc<Definition>, Error> {
+        let definition = self.registry.find(row.connector.as_str()).await?.ok_or(Error::Changed)?;
+        if self.is_same(row, &definition) { Ok(definition) } else { Err(Error::Changed) }
+    }
+
+    fn is_same(&self, row: &StoredSignup, definition: &Definition) -> bool {
+        self.definition_hash(row.id, definition, &row.variables) == row.definition_hash
+    }
+
+    /// The keyed hash of all that says where a consent's code and tokens go.
+    pub(super) fn definition_hash(
+        &self,
+        row: Uuid,
+        definition: &Definition,
+        variables: &BTreeMap<String, String>,
+    ) -> Vec<u8> {
+        let text = serde_json::to_vec(&(definition, variables)).unwrap_or_default();
         self.vault.hash(TABLE, "definition_hash", row.as_bytes(), &text).to_vec()
     }
 }

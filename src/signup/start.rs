@@ -81,7 +81,7 @@ impl Signup {
             flow: wish.flow,
             redirect_uri: self.settings.public_url.redirect_uri(connector, resolved.owner(app)),
             credentials: (resolved.opened.id, resolved.opened.version),
-            definition_hash: self.definition_hash(state.id, &resolved.definition),
+            definition_hash: self.definition_hash(state.id, &resolved.definition, &wish.variables),
             sealed_verifier: self.vault.seal(&key, &place, verifier)?,
             variables: wish.variables,
             return_to: wish.return_to,

@@ -14,6 +14,7 @@ use crate::model::connection::State;
 use crate::model::principal::Membership;
 use crate::model::secret::Secret;
 use crate::outbound::scripted::Step;
+use crate::registry::own::CustomConnector;
 use crate::signup::{Answer, Error, Expired, Outcome, Wish};
 use crate::store::testing::databases;
 
@@ -217,7 +218,9 @@ async fn credentials_or_a_definition_changed_meanwhile_stop_the_code() {
         let tx = store.begin().await.unwrap();
         let moved =
             world.definition("honest", json!({"token_url": format!("{}elsewhere", world.provider.base)}));
-        tx.conn().update_connector(&moved, &moved.origins(), 1).await.unwrap();
+        let origins = moved.origins();
+        let moved = CustomConnector { definition: moved, confirmed_origins: origins, version: 2 };
+        tx.conn().update_connector(&moved.sign(&world.db.vault()).unwrap(), 1).await.unwrap();
         tx.commit().await.unwrap();
         world.registry.forget();
         let refused = world.back(&ada, "honest", Some("acme"), &state).await;
@@ -563,7 +566,14 @@ async fn url_variables_are_asked_for_and_judged() {
         {
             assert!(matches!(start(wrong).await, Err(Error::Variables(_))), "{wrong:?}");
         }
-        assert_eq!(start(&[("tenant", "north")]).await.unwrap().path(), "/north/authorize");
+        let sent = start(&[("tenant", "north")]).await.unwrap();
+        assert_eq!(sent.path(), "/north/authorize");
+        // Nor do they change on the way: the code and the secret go where the person said.
+        world.db.sql("UPDATE signup SET variables = '{\"tenant\":\"south\"}'").await;
+        let state = sent.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let refused = world.back(&ada, "tenants", Some("acme"), &state).await;
+        assert!(matches!(refused, Err(Error::Changed)), "{refused:?}");
+        assert_eq!(world.provider.seen().len(), 0);
     }
 }
 

@@ -20,7 +20,8 @@ pub use self::list::{Filter, Listed, StateFilter};
 
 use self::list::{list, list_to_revoke};
 
-const TABLE: &str = "connection";
+/// The table's name, for the hash beside each row.
+pub const TABLE: &str = "connection";
 
 /// Why a connection is parked whose connector moved to an unconfirmed origin.
 pub const ORIGIN_CHANGED: &str = "origin_changed";
@@ -58,7 +59,7 @@ pub struct Lookup {
 
 const COLUMNS: &str = "c.id, c.app, c.connector, c.flow, c.state, c.reason, c.state_since, c.token_set_id, \
     c.generation, c.owner, c.owner_label, c.shared, c.account_fingerprint, c.account_label, c.variables, \
-    c.granted_scope, c.scope_narrowed, c.refresh_expires_at, c.refresh_due_at, c.lifetime_us, c.rotates, \
+    c.own_mac, c.granted_scope, c.scope_narrowed, c.refresh_expires_at, c.refresh_due_at, c.lifetime_us, c.rotates, \
     c.last_refresh_at, c.last_error_code, c.last_error_at, c.failures, c.retry_at, c.lease_until, c.sends, \
     c.resend_after, c.rejected_count, c.rejected_since, c.credentials_id, c.credentials_version, \
     t.expires_at, t.initial_life_us, t.sealed_access, t.sealed_extra, t.key_id, \
@@ -244,6 +245,7 @@ fn read_connection(row: &QueryResult) -> Result<Connection, Error> {
         account_fingerprint: row.try_get("", "account_fingerprint")?,
         account_label: optional("account_label")?,
         variables,
+        own_mac: row.try_get("", "own_mac")?,
         granted_scope: optional("granted_scope")?,
         scope_narrowed: row.try_get("", "scope_narrowed")?,
         lifetime: row.try_get::<Option<i64>>("", "lifetime_us")?.map(Duration::microseconds),

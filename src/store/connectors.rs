@@ -1,6 +1,6 @@
 //! Which connectors were defined at run time, and which origin are their secrets bound to?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
@@ -13,15 +13,39 @@ use crate::model::token_set::TokenSetId;
 use crate::store::entity::{connection, connector, token_set};
 use crate::store::{Conn, Error};
 
-/// A custom definition as stored.
+/// The table's name, for the hash beside each row.
+pub const TABLE: &str = "connector";
+
+/// A custom definition as stored: worth nothing until its hash was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CustomConnector {
-    /// The definition, as it is now.
-    pub definition: Definition,
-    /// Origins of the definition that were confirmed; while one is missing, its connections are parked.
-    pub confirmed_origins: BTreeSet<String>,
+pub struct StoredConnector {
+    /// Row id.
+    pub id: ConnectorId,
+    /// The definition as JSON, to the letter.
+    pub definition: String,
+    /// Origins of the definition that were confirmed, space-separated.
+    pub confirmed_origins: String,
     /// Counts changes.
     pub version: i64,
+    /// Keyed hash over all of the above.
+    pub own_mac: Vec<u8>,
+}
+
+impl StoredConnector {
+    /// The definition.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the text is none.
+    pub fn parse(&self) -> Result<Definition, Error> {
+        serde_json::from_str(&self.definition)
+            .map_err(|_| Error::Corrupt { table: TABLE, column: "definition" })
+    }
+
+    /// Whether `name` calls this connector, by id or alias, without regard to case.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id.as_str().eq_ignore_ascii_case(name)
+            || self.parse().is_ok_and(|definition| definition.is_called(name))
+    }
 }
 
 /// A refresh token that is bound to an origin.
@@ -29,6 +53,8 @@ pub struct CustomConnector {
 pub struct BoundToken {
     /// Of which token set.
     pub id: TokenSetId,
+    /// Of which connection.
+    pub connection: Uuid,
     /// Of which tenant.
     pub app: AppId,
     /// As stored.
@@ -39,7 +65,7 @@ pub struct BoundToken {
 
 impl Conn<'_> {
     /// Custom definitions by id, deleted ones left out.
-    pub async fn list_connectors(&self) -> Result<Vec<CustomConnector>, Error> {
+    pub async fn list_connectors(&self) -> Result<Vec<StoredConnector>, Error> {
         let rows = connector::Entity::find()
             .filter(connector::Column::DeletedAt.is_null())
             .order_by_asc(connector::Column::Id)
@@ -49,7 +75,7 @@ impl Conn<'_> {
     }
 
     /// A custom definition by its id; aliases are the caller's business.
-    pub async fn find_connector(&self, id: &ConnectorId) -> Result<Option<CustomConnector>, Error> {
+    pub async fn find_connector(&self, id: &ConnectorId) -> Result<Option<StoredConnector>, Error> {
         let row = connector::Entity::find_by_id(id.as_str())
             .filter(connector::Column::DeletedAt.is_null())
             .one(&self.db())
@@ -61,41 +87,26 @@ impl Conn<'_> {
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] for an id that is or ever was in use.
-    pub async fn insert_connector(&self, definition: &Definition) -> Result<(), Error> {
+    pub async fn insert_connector(&self, new: &StoredConnector) -> Result<(), Error> {
         let row = connector::ActiveModel {
-            id: Set(definition.id.to_string()),
-            definition: Set(json(definition)?),
-            confirmed_origins: Set(joined(&definition.origins())),
-            version: Set(1),
+            id: Set(new.id.to_string()),
             created_at: Set(self.now_us()),
-            updated_at: Set(self.now_us()),
-            deleted_at: Set(None),
+            ..self.written(new)
         };
         connector::Entity::insert(row).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
     /// Replaces a definition that is still at version `seen`; says whether it was.
-    pub async fn update_connector(
-        &self,
-        definition: &Definition,
-        confirmed_origins: &BTreeSet<String>,
-        seen: i64,
-    ) -> Result<bool, Error> {
-        let row = connector::ActiveModel {
-            definition: Set(json(definition)?),
-            confirmed_origins: Set(joined(confirmed_origins)),
-            version: Set(seen.saturating_add(1)),
-            updated_at: Set(self.now_us()),
-            ..Default::default()
-        };
-        self.write_connector(&definition.id, seen, row).await
+    pub async fn update_connector(&self, new: &StoredConnector, seen: i64) -> Result<bool, Error> {
+        self.write_connector(&new.id, seen, self.written(new)).await
     }
 
-    /// Leaves a tombstone of a definition that is still at version `seen`; says whether it was.
+    /// Leaves a tombstone of a definition that is still at version `seen`, without its hash; says whether it was.
     pub async fn bury_connector(&self, id: &ConnectorId, seen: i64) -> Result<bool, Error> {
         let row = connector::ActiveModel {
             version: Set(seen.saturating_add(1)),
+            own_mac: Set(Vec::new()),
             deleted_at: Set(Some(self.now_us())),
             ..Default::default()
         };
@@ -142,6 +153,17 @@ impl Conn<'_> {
         Ok(())
     }
 
+    fn written(self, new: &StoredConnector) -> connector::ActiveModel {
+        connector::ActiveModel {
+            definition: Set(new.definition.clone()),
+            confirmed_origins: Set(new.confirmed_origins.clone()),
+            version: Set(new.version),
+            own_mac: Set(new.own_mac.clone()),
+            updated_at: Set(self.now_us()),
+            ..Default::default()
+        }
+    }
+
     async fn write_connector(
         &self,
         id: &ConnectorId,
@@ -162,26 +184,19 @@ impl Conn<'_> {
 fn bound(set: token_set::Model, app: &AppId) -> Option<BoundToken> {
     Some(BoundToken {
         id: TokenSetId(set.id),
+        connection: set.connection_id,
         app: app.clone(),
         sealed: Sealed { key_id: set.key_id, bytes: set.sealed_refresh? },
         origin: set.origin,
     })
 }
 
-fn json(definition: &Definition) -> Result<Json, Error> {
-    serde_json::to_value(definition).map_err(|_| CORRUPT)
-}
-
-const CORRUPT: Error = Error::Corrupt { table: "connector", column: "definition" };
-
-fn read(row: connector::Model) -> Result<CustomConnector, Error> {
-    Ok(CustomConnector {
-        definition: serde_json::from_value(row.definition).map_err(|_| CORRUPT)?,
-        confirmed_origins: row.confirmed_origins.split_whitespace().map(str::to_owned).collect(),
+fn read(row: connector::Model) -> Result<StoredConnector, Error> {
+    Ok(StoredConnector {
+        id: ConnectorId::parse(&row.id).map_err(|_| Error::Corrupt { table: TABLE, column: "id" })?,
+        definition: row.definition,
+        confirmed_origins: row.confirmed_origins,
         version: row.version,
+        own_mac: row.own_mac,
     })
-}
-
-fn joined(origins: &BTreeSet<String>) -> String {
-    origins.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }

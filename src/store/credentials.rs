@@ -45,6 +45,8 @@ pub struct StoredCredentials {
     pub version: i64,
     /// Whether new consents use it.
     pub current: bool,
+    /// Keyed hash over whose they are and all that is plain: worth nothing until it was checked.
+    pub own_mac: Vec<u8>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it was changed last.
@@ -98,26 +100,26 @@ impl Conn<'_> {
         Ok(ids)
     }
 
-    /// Inserts a row, or replaces the row of the same id.
-    pub async fn put_credentials(&self, credentials: &StoredCredentials) -> Result<(), Error> {
-        let exists = Entity::find_by_id(credentials.id).one(&self.db()).await?.is_some();
-        let row = to_row(credentials, self.now_us());
-        if exists {
-            Entity::update(row).exec(&self.db()).await?;
-        } else {
-            Entity::insert(row).exec_without_returning(&self.db()).await?;
-        }
+    /// Stores a new row.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] where the owner has this client id already, or others that new consents use.
+    pub async fn insert_credentials(&self, new: &StoredCredentials) -> Result<(), Error> {
+        Entity::insert(to_row(new, self.now_us())).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
-    /// Takes credentials out of use for new consents; connections made with them keep refreshing.
-    pub async fn retire_credentials(&self, id: Uuid) -> Result<(), Error> {
-        Entity::update_many()
+    /// Takes credentials out of use for new consents that are in use at version `seen`; says whether they were.
+    /// Connections made with them keep refreshing.
+    pub async fn retire_credentials(&self, id: Uuid, seen: i64) -> Result<bool, Error> {
+        let written = Entity::update_many()
             .col_expr(Column::Current, Expr::value(false))
             .filter(Column::Id.eq(id))
+            .filter(Column::Version.eq(seen))
+            .filter(Column::Current.eq(true))
             .exec(&self.db())
             .await?;
-        Ok(())
+        Ok(written.rows_affected == 1)
     }
 
     /// The row of this owner's client id, current or not, removed or not: written again, it serves the
@@ -153,7 +155,7 @@ impl Conn<'_> {
         Ok(written.rows_affected == 1)
     }
 
-    /// Erases the secrets of a connector's rows, of one owner or of all. The rows stay, so that storing the same
+    /// Erases the secrets and hashes of a connector's rows, of one owner or of all. The rows stay, so that storing the same
     /// client id again serves the connections that were made with it.
     pub async fn remove_credentials(
         &self,
@@ -163,6 +165,7 @@ impl Conn<'_> {
         let mut removal = Entity::update_many()
             .col_expr(Column::SealedSecret, Expr::value(None::<Vec<u8>>))
             .col_expr(Column::SealedPrevious, Expr::value(None::<Vec<u8>>))
+            .col_expr(Column::OwnMac, Expr::value(Vec::<u8>::new()))
             .col_expr(Column::Current, Expr::value(false))
             .col_expr(Column::RemovedAt, Expr::value(self.now_us()))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1_i64))
@@ -208,6 +211,7 @@ fn from_row(row: Model, key: WrappedKey) -> Result<StoredCredentials, Error> {
         origin: row.origin,
         version: row.version,
         current: row.current,
+        own_mac: row.own_mac,
         created_at: from_micros(row.created_at),
         updated_at: from_micros(row.updated_at),
         key,
@@ -228,6 +232,7 @@ fn to_row(credentials: &StoredCredentials, now_us: i64) -> ActiveModel {
         origin: Set(credentials.origin.clone()),
         version: Set(credentials.version),
         current: Set(credentials.current),
+        own_mac: Set(credentials.own_mac.clone()),
         created_at: Set(crate::model::time::to_micros(credentials.created_at)),
         updated_at: Set(now_us),
         removed_at: Set(None),

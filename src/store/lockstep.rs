@@ -112,6 +112,7 @@ impl Walk<'_> {
             account_fingerprint: None,
             account_label: None,
             variables: BTreeMap::new(),
+            own_mac: KeyedHash([0; 32]),
             credentials: None,
             lifetime: None,
         }
@@ -331,6 +332,7 @@ async fn prepare(db: &TestDatabase) -> (AppId, Uuid) {
         scopes: None,
         params: BTreeMap::new(),
         origin: "https://provider.example".to_owned(),
+        own_mac: Vec::new(),
         version: 1,
         current: true,
         created_at: OffsetDateTime::UNIX_EPOCH,
@@ -339,7 +341,7 @@ async fn prepare(db: &TestDatabase) -> (AppId, Uuid) {
     let store = db.store();
     let tx = store.begin().await.unwrap();
     tx.conn().app(&app).insert_app("Acme", &key).await.unwrap();
-    tx.conn().put_credentials(&credentials).await.unwrap();
+    tx.conn().insert_credentials(&credentials).await.unwrap();
     tx.commit().await.unwrap();
     (app, credentials.id)
 }

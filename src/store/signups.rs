@@ -85,7 +85,7 @@ pub struct StoredSignup {
     pub redirect_uri: String,
     /// Credentials row and version as used.
     pub credentials: (Uuid, i64),
-    /// Keyed hash of the definition as used.
+    /// Keyed hash of the definition as used, and of the variables.
     pub definition_hash: Vec<u8>,
     /// Proof key.
     pub sealed_verifier: Sealed,

@@ -94,6 +94,8 @@ pub struct NewConnection {
     pub account_label: Option<String>,
     /// URL variables.
     pub variables: BTreeMap<String, String>,
+    /// Keyed hash over whose they are and the variables.
+    pub own_mac: KeyedHash,
     /// Credentials row and version.
     pub credentials: Option<(Uuid, i64)>,
     /// A lifetime the provider named (never from an import).
@@ -305,6 +307,7 @@ impl AppRows<'_> {
             account_fingerprint: Set(new.account_fingerprint.map(KeyedHash::to_vec)),
             account_label: Set(new.account_label.clone()),
             variables: Set(serde_json::json!(new.variables)),
+            own_mac: Set(new.own_mac.to_vec()),
             granted_scope: Set(set.scope.clone()),
             scope_narrowed: Set(false),
             access_expires_at: Set(set.expires_at.map(to_micros)),

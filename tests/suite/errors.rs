@@ -7,6 +7,7 @@ mod broken;
 mod identity;
 mod lifetime;
 mod provider;
+mod redirected;
 mod requests;
 
 use jeton::http::problem::Code;

@@ -79,7 +79,7 @@ impl Clients {
             subject: Some(client_id.to_string()),
             ..Event::new(Actor::System, Action::Recover, Origin::default())
         };
-        self.audit.record_in(conn, event).await?;
+        self.tools.audit.record_in(conn, event).await?;
         self.recent.forget(&client_id);
         Ok(FirstClient { client_id, secret })
     }

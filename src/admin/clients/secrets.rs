@@ -18,7 +18,7 @@ pub(super) const MAX_SECRETS: usize = 2;
 impl Clients {
     /// Makes a second secret. Needs `clients:write`.
     pub async fn add_secret(&self, by: &Superadmin, id: &ClientId) -> Result<NewSecret, Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         cover(by, &locked(&tx, id, None).await?)?;
         if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
             return Err(Error::TwoSecrets);
@@ -30,7 +30,7 @@ impl Clients {
 
     /// Deletes a secret; tokens issued to the client before now are refused. Needs `clients:write`.
     pub async fn delete_secret(&self, by: &Superadmin, id: &ClientId, secret: Uuid) -> Result<(), Error> {
-        let tx = self.store.begin().await?;
+        let tx = self.tools.store.begin().await?;
         let client = locked(&tx, id, None).await?;
         cover(by, &client)?;
         if !tx.conn().delete_client_secret(id, secret).await? {
@@ -42,17 +42,17 @@ impl Clients {
 
     pub(super) async fn refuse_older_tokens(&self, conn: Conn<'_>, client: Client) -> Result<(), Error> {
         let version = client.version;
-        let not_before = Some(self.clock.now());
+        let not_before = Some(self.tools.clock.now());
         let client = Client { not_before, version: version.saturating_add(1), ..client };
         if conn.update_client(&client, version).await? { Ok(()) } else { Err(Error::Changed) }
     }
 
     pub(super) async fn insert_secret(&self, conn: Conn<'_>, client: &ClientId) -> Result<NewSecret, Error> {
-        let id = uuid(&*self.clock, &*self.entropy);
-        let secret = Secret::new(token::<32>(&*self.entropy));
+        let id = uuid(&*self.tools.clock, &*self.tools.entropy);
+        let secret = Secret::new(token::<32>(&*self.tools.entropy));
         let place = Vault::row(&[id.as_bytes(), client.as_str().as_bytes()]);
-        let hash = self.vault.hash_secret("client_secret", "secret_hash", &place, &secret).to_vec();
-        let row = ClientSecret { id, hash, created_at: self.clock.now() };
+        let hash = self.tools.vault.hash_secret("client_secret", "secret_hash", &place, &secret).to_vec();
+        let row = ClientSecret { id, hash, created_at: self.tools.clock.now() };
         conn.insert_client_secret(client, &row).await?;
         Ok(NewSecret { id, secret })
     }

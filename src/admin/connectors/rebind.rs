@@ -3,10 +3,8 @@
 use tracing::warn;
 
 use super::{Connectors, Error};
-use crate::model::app::AppId;
 use crate::model::connector::ConnectorId;
 use crate::model::secret::Sealed;
-use crate::model::token_set::TokenSetId;
 use crate::store::Conn;
 use crate::store::connectors::BoundToken;
 use crate::vault::Place;
@@ -32,17 +30,17 @@ impl Connectors {
         origin: &str,
     ) -> Result<Option<Sealed>, Error> {
         let Some(key) = conn.app(&token.app).find_app_key().await? else { return Ok(None) };
-        let old = place(token.id, &token.app, connector, &token.origin);
-        let new = place(token.id, &token.app, connector, origin);
-        let opened = self.vault.open(&key, &old, &token.sealed);
-        Ok(opened.and_then(|secret| self.vault.seal(&key, &new, &secret)).ok())
+        let old = place(token, connector, &token.origin);
+        let new = place(token, connector, origin);
+        let opened = self.tools.vault.open(&key, &old, &token.sealed);
+        Ok(opened.and_then(|secret| self.tools.vault.seal(&key, &new, &secret)).ok())
     }
 }
 
-fn place<'a>(id: TokenSetId, app: &'a AppId, connector: &'a ConnectorId, origin: &'a str) -> Place<'a> {
+fn place<'a>(token: &'a BoundToken, connector: &'a ConnectorId, origin: &'a str) -> Place<'a> {
     Place {
-        token_set: Some(id),
+        token_set: Some(token.id),
         origin: Some(origin),
-        ..Place::of("token_set", "sealed_refresh", id.0).in_app(app, connector)
+        ..Place::of("token_set", "sealed_refresh", token.connection).in_app(&token.app, connector)
     }
 }

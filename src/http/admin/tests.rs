@@ -88,28 +88,11 @@ impl Broker {
             entropy: entropy.clone(),
         };
         let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
-        let sessions = Sessions::new(tools.clone());
-        let people = People::new(tools, passwords, Arc::new(sessions), public_url.clone());
-        let apps = Apps::new(
-            store.clone(),
-            vault.clone(),
-            audit.clone(),
-            keeper.clone(),
-            clock.clone(),
-            entropy.clone(),
-            public_url.clone(),
-        );
-        let connectors =
-            Connectors::new(store.clone(), vault.clone(), audit.clone(), registry.clone(), Rules::default());
-        let credentials = ProviderCredentials::new(
-            store.clone(),
-            vault,
-            audit,
-            registry.clone(),
-            clock.clone(),
-            entropy,
-            public_url.clone(),
-        );
+        let sessions = Arc::new(Sessions::new(tools.clone()));
+        let people = People::new(tools.clone(), passwords, sessions, public_url.clone());
+        let apps = Apps::new(tools.clone(), keeper.clone(), public_url.clone());
+        let connectors = Connectors::new(tools.clone(), registry.clone(), Rules::default());
+        let credentials = ProviderCredentials::new(tools, registry.clone(), public_url.clone());
         let imports = Imports::new(store, keeper.clone(), registry, clock);
         Self {
             db,

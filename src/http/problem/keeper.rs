@@ -1,6 +1,6 @@
 //! Which problem each refusal of the secrets keeper is.
 
-use super::{Act, Chain, Code, Problem};
+use super::{Act, Code, Problem};
 use crate::http::problem::rfc3339;
 use crate::http::settings::WebSettings;
 use crate::keeper::Error;
@@ -72,10 +72,7 @@ impl From<Error> for Problem {
                 Self::of(Code::AlreadyExists, "The connection changed meanwhile; connect it again.")
             }
             Error::SignupGone => Self::of(Code::NotFound, "the consent has ended; start again"),
-            Error::Unreadable(cause) => {
-                tracing::error!(cause = %Chain(&cause), "a stored secret does not open in its place");
-                Self::new(Code::SecretUnreadable)
-            }
+            Error::Unreadable(cause) => cause.into(),
             Error::Store(cause) => cause.into(),
             Error::Audit(cause) => cause.into(),
         }

@@ -48,7 +48,28 @@ impl From<vault::Error> for Problem {
                 tracing::error!(cause = %Chain(&error), "a stored secret does not open");
                 Self::new(Code::SecretUnreadable)
             }
+            vault::Error::NotOurs { table } => {
+                tracing::error!(cause = %Chain(&error), "a stored row is not used");
+                Self::of(Code::SecretUnreadable, not_ours(table))
+            }
             vault::Error::Keyring(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// What to do about a row that somebody else wrote.
+fn not_ours(table: &str) -> &'static str {
+    match table {
+        "connector" => {
+            "the connector's definition was changed in the database and is not used: an unconfined superadmin must \
+             store it again, with every origin in `confirm_origin`"
+        }
+        "connector_credentials" => {
+            "the connector's credentials were changed in the database and are not used: a superadmin must store them \
+             again"
+        }
+        _ => {
+            "the connection was changed in the database and its provider is not called: connect the account again"
         }
     }
 }

@@ -103,15 +103,17 @@ impl World {
             origin: definition.token_origin(),
             version: 1,
             current: true,
+            own_mac: Vec::new(),
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
         let place = registry::place(&new, "sealed_secret", &new.origin);
         new.sealed_secret =
             Some(self.db.vault().seal(&new.key, &place, &Secret::new("sandbox-secret")).unwrap());
+        registry::own::sign_credentials(&self.db.vault(), &mut new);
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
-        tx.conn().put_credentials(&new).await.unwrap();
+        tx.conn().insert_credentials(&new).await.unwrap();
         tx.commit().await.unwrap();
     }
 

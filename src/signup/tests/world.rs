@@ -24,6 +24,7 @@ use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 use crate::outbound::scripted::{Scripted, Seen, Step};
 use crate::outbound::{self, Outbound};
+use crate::registry::own::CustomConnector;
 use crate::registry::{self, Registry};
 use crate::signup::{Answer, Arrival, Error, Outcome, Parts, Settings, Signup, Visitor, Wish};
 use crate::store::credentials::StoredCredentials;
@@ -116,9 +117,14 @@ impl World {
     }
 
     pub(crate) async fn connector(&self, definition: &Definition) {
+        let new = CustomConnector {
+            definition: definition.clone(),
+            confirmed_origins: definition.origins(),
+            version: 1,
+        };
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
-        tx.conn().insert_connector(definition).await.unwrap();
+        tx.conn().insert_connector(&new.sign(&self.db.vault()).unwrap()).await.unwrap();
         tx.commit().await.unwrap();
         self.registry.forget();
     }
@@ -141,15 +147,17 @@ impl World {
             origin: definition.token_origin(),
             version: 1,
             current: true,
+            own_mac: Vec::new(),
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
         let place = registry::place(&new, "sealed_secret", &new.origin);
         let sealed = self.db.vault().seal(&new.key, &place, &Secret::new("client-secret")).unwrap();
         new.sealed_secret = Some(sealed);
+        registry::own::sign_credentials(&self.db.vault(), &mut new);
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
-        tx.conn().put_credentials(&new).await.unwrap();
+        tx.conn().insert_credentials(&new).await.unwrap();
         tx.commit().await.unwrap();
         id
     }

@@ -39,6 +39,8 @@ pub struct Model {
     pub account_label: Option<String>,
     /// URL variables.
     pub variables: Json,
+    /// Keyed hash over whose they are and the variables.
+    pub own_mac: Vec<u8>,
     /// As granted last.
     pub granted_scope: Option<String>,
     /// Whether the last answer granted less than the one before.

@@ -9,12 +9,14 @@ pub struct Model {
     /// Slug, never reused.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// The definition, as in the REST.
-    pub definition: Json,
+    /// The definition as in the REST: a text, since the hash covers it to the letter.
+    pub definition: String,
     /// Origins that may receive secrets and tokens, space-separated.
     pub confirmed_origins: String,
     /// Counts changes.
     pub version: i64,
+    /// Keyed hash over what stands above; empty in a tombstone.
+    pub own_mac: Vec<u8>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970.

@@ -31,6 +31,8 @@ pub struct Model {
     pub version: i64,
     /// Whether new consents use it; false: replaced by another client id.
     pub current: bool,
+    /// Keyed hash over whose they are and all that is plain; empty once removed.
+    pub own_mac: Vec<u8>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970.

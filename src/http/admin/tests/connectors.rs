@@ -130,7 +130,7 @@ async fn refresh_token_at(broker: &Broker, origin: &str) -> String {
     let place = Place {
         token_set: Some(bound.id),
         origin: Some(origin),
-        ..Place::of("token_set", "sealed_refresh", bound.id.0).in_app(&bound.app, &connector)
+        ..Place::of("token_set", "sealed_refresh", bound.connection).in_app(&bound.app, &connector)
     };
     broker.db.vault().open(&key, &place, &bound.sealed).unwrap().expose_secret().to_owned()
 }
@@ -211,6 +211,46 @@ async fn if_match_guards_credentials() {
         assert_eq!(broker.send(stale).await.refusal(), (412, "precondition_failed"));
     }
 }
+
+#[rstest]
+#[case::removed("DELETE", None)]
+#[case::replaced("PUT", Some(json!({ "client_id": "another", "client_secret": "s" })))]
+#[actix_web::test]
+async fn if_match_holds_until_the_write(#[case] method: &str, #[case] body: Option<Value>) {
+    for broker in brokers().await {
+        broker.with_custom().await;
+        put(&broker, CREDENTIALS, "cid", "s1").await;
+        let tag = broker.get(CREDENTIALS).await.etag.unwrap();
+        let custom = ConnectorId::parse("custom").unwrap();
+        let store = broker.db.store();
+        let mut newer = store.conn().find_own_credentials(None, &custom).await.unwrap().unwrap();
+        let seen = newer.version;
+        newer.version += 1;
+        let tx = store.begin().await.unwrap();
+        assert!(tx.conn().replace_credentials(&newer, seen).await.unwrap());
+        let request = request(method, CREDENTIALS)
+            .insert_header(("Authorization", broker.bearer()))
+            .insert_header(("If-Match", tag));
+        let request = match &body {
+            Some(body) => request.set_json(body),
+            None => request,
+        };
+        // Where readers see what was before, the other one commits between the look and the write.
+        let commit = async {
+            while broker.db.name == "postgres" && broker.db.count(WAITING).await == 0 {
+                tokio::task::yield_now().await;
+            }
+            tx.commit().await.unwrap();
+        };
+        let (told, ()) = tokio::join!(broker.send(request), commit);
+        assert_eq!(told.refusal(), (412, "precondition_failed"), "{}", broker.db.name);
+        let left = store.conn().find_own_credentials(None, &custom).await.unwrap().unwrap();
+        assert_eq!((left.client_id.as_str(), left.version), ("cid", seen + 1), "{}", broker.db.name);
+    }
+}
+
+/// Sessions of the test's PostgreSQL database that wait for a row.
+const WAITING: &str = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 #[rstest]
 #[case::no_secret(json!({ "client_id": "c" }), "/client_secret")]
