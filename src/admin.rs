@@ -9,15 +9,6 @@ pub mod connections;
 pub mod connectors;
 pub mod credentials;
 
-use crate::identity::Superadmin;
-use crate::model::event::{Action, Event};
-
-/// What a superadmin does, for the audit trail.
-fn act(by: &Superadmin, action: Action) -> Event {
-    let principal = by.principal();
-    Event::new(principal.actor().clone(), action, principal.origin())
-}
-
 /// Which part of a collection is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {

@@ -16,7 +16,7 @@ pub mod tools;
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Client, Role};
 use crate::model::connector::ConnectorId;
-use crate::model::event::Origin;
+use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::{Actor, Membership, UserId};
 use crate::model::scope::{Scope, Scopes};
 
@@ -69,6 +69,11 @@ impl Principal {
     ) -> Self {
         let scopes = if role.is_some() { Scope::ALL.into_iter().collect() } else { Scopes::default() };
         Self { actor: Actor::User(id), role, scopes, allow: Allow::default(), memberships, origin }
+    }
+
+    /// The audit record of what it does here and now, ended well; fill in the rest with struct update.
+    pub fn event(&self, action: Action) -> Event {
+        Event::new(self.actor.clone(), action, self.origin)
     }
 
     /// For audit records and "connected by".

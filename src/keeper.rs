@@ -9,11 +9,11 @@ mod case;
 mod delete;
 mod error;
 mod flight;
+mod impact;
 mod outcome;
 mod refresh;
 mod seal;
 mod settling;
-mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -43,7 +43,7 @@ use crate::vault::Vault;
 pub use self::adopt::{Adoption, AdoptionKind, account_fingerprint};
 pub use self::delete::{Deletion, Leftover, RevocationResult};
 pub use self::error::Error;
-pub use self::standing::{Consent, Judged, Standing};
+pub use self::impact::{Consent, Impact, Judged};
 pub use self::status::{ListFilter, Status};
 
 use self::case::Case;
@@ -229,7 +229,7 @@ impl SecretsKeeper {
             connector: Some(connection.connector.clone()),
             flow: Some(connection.flow.to_string()),
             token_set: connection.token_set.as_ref().map(|set| set.id),
-            ..Event::new(by.principal().actor().clone(), Action::TokenHandOut, by.principal().origin())
+            ..by.principal().event(Action::TokenHandOut)
         };
         self.core.parts.audit.record(event).await?;
         let parked = connection.state != State::Active;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::admin::{Page, Part, act};
-use crate::audit::{self};
+use crate::admin::{Page, Part};
+use crate::audit;
 use crate::identity::Superadmin;
 use crate::identity::tools::Tools;
 use crate::keeper::{self, Leftover, SecretsKeeper};
@@ -16,7 +16,7 @@ use crate::model::event::{Action, Event};
 use crate::model::name::DisplayName;
 use crate::model::public_url::PublicUrl;
 use crate::store::{self, Conn};
-use crate::vault::{self};
+use crate::vault;
 
 /// How long the providers of a deleted app are called: whoever deletes it waits.
 const REVOKING: Duration = Duration::from_secs(20);
@@ -135,8 +135,11 @@ impl Apps {
     }
 
     async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &AppId, what: &str) -> Result<(), Error> {
-        let event =
-            Event { app: Some(id.clone()), subject: Some(what.to_owned()), ..act(by, Action::AppChange) };
+        let event = Event {
+            app: Some(id.clone()),
+            subject: Some(what.to_owned()),
+            ..by.principal().event(Action::AppChange)
+        };
         Ok(self.tools.audit.record_in(conn, event).await?)
     }
 }

@@ -10,7 +10,6 @@ mod secrets;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::admin::act;
 use crate::identity::Superadmin;
 use crate::identity::bearer::RecentClients;
 use crate::identity::tools::Tools;
@@ -246,7 +245,8 @@ impl Clients {
 
     /// Writes the record, commits, and lets this process see the change.
     async fn finish(&self, tx: Tx<'_>, by: &Superadmin, id: &ClientId, what: &str) -> Result<(), Error> {
-        let event = Event { subject: Some(format!("{id} {what}")), ..act(by, Action::ClientChange) };
+        let event =
+            Event { subject: Some(format!("{id} {what}")), ..by.principal().event(Action::ClientChange) };
         self.tools.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
         self.recent.forget(id);

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::admin::act;
-use crate::audit::{self};
+use crate::audit;
 use crate::identity::Superadmin;
 use crate::identity::tools::Tools;
 use crate::model::connector::{ConnectorId, Definition, Rules, Violation};
@@ -81,7 +80,7 @@ impl Connectors {
             let event = Event {
                 result: "secret_unreadable",
                 connector: ConnectorId::parse(name).ok(),
-                ..act(by, Action::SecretUnreadable)
+                ..by.principal().event(Action::SecretUnreadable)
             };
             self.tools.audit.record(event).await?;
         }
@@ -205,7 +204,7 @@ impl Connectors {
         let event = Event {
             connector: Some(id.clone()),
             subject: Some(what.to_owned()),
-            ..act(by, Action::ConnectorChange)
+            ..by.principal().event(Action::ConnectorChange)
         };
         Ok(self.tools.audit.record_in(conn, event).await?)
     }

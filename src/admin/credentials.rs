@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::act;
-use crate::audit::{self};
+use crate::audit;
 use crate::identity::Superadmin;
 use crate::identity::tools::Tools;
 use crate::model::app::AppId;
@@ -15,7 +14,7 @@ use crate::model::secret::{Sealed, Secret, WrappedKey};
 use crate::registry::{self, Registry, own, place};
 use crate::store::credentials::StoredCredentials;
 use crate::store::{self, Conn};
-use crate::vault::{self};
+use crate::vault;
 
 mod draft;
 
@@ -251,7 +250,7 @@ impl ProviderCredentials {
             app: slot.owner.cloned(),
             connector: Some(definition.id.clone()),
             subject: Some(what.to_owned()),
-            ..act(by, Action::CredentialsChange)
+            ..by.principal().event(Action::CredentialsChange)
         };
         Ok(self.tools.audit.record_in(conn, event).await?)
     }

@@ -31,7 +31,7 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     let registry = registry(config, &ground)?;
     let keeper = keeper(config, &ground, &registry);
     let recent = RecentClients::default();
-    let Ground { nature, store, vault, audit: _, public_url } = &ground;
+    let Ground { nature, store, vault, public_url, .. } = &ground;
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
     let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
     let sessions = Arc::new(Sessions::new(ground.tools()));

@@ -137,9 +137,7 @@ async fn covered_in_apps(conn: Conn<'_>, by: &Superadmin, user: UserId) -> Resul
 }
 
 fn event(by: &Superadmin, action: Action, subject: impl std::fmt::Display) -> Event {
-    let principal = by.principal();
-    let event = Event::new(principal.actor().clone(), action, principal.origin());
-    Event { subject: Some(subject.to_string()), ..event }
+    Event { subject: Some(subject.to_string()), ..by.principal().event(action) }
 }
 
 fn micros(life: Duration) -> i64 {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Principal;
 use super::tools::Tools;
 use crate::model::entropy::token;
-use crate::model::event::{Action, Event, Origin};
+use crate::model::event::{Action, Origin};
 use crate::model::person::{Session, User};
 use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
@@ -112,8 +112,7 @@ impl Sessions {
     pub async fn end(&self, signed_in: &SignedIn) -> Result<(), Error> {
         let tx = self.tools.store.begin().await?;
         if tx.conn().delete_session(signed_in.session_id).await? {
-            let principal = &signed_in.principal;
-            let event = Event::new(principal.actor().clone(), Action::Logout, principal.origin());
+            let event = signed_in.principal.event(Action::Logout);
             self.tools.audit.record_in(tx.conn(), event).await?;
         }
         Ok(tx.commit().await?)

@@ -22,6 +22,17 @@ use crate::store::testing::TestDatabase;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
+/// What services work with, over a test's database.
+pub(crate) fn tools(db: &TestDatabase) -> Tools {
+    Tools {
+        store: db.store(),
+        vault: db.vault(),
+        audit: db.audit(),
+        clock: db.clock(),
+        entropy: db.entropy(),
+    }
+}
+
 pub(crate) struct Fixture {
     pub(crate) tools: Tools,
     pub(crate) people: Arc<People>,
@@ -32,13 +43,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn of(db: &TestDatabase, public_url: &str) -> Self {
-        let tools = Tools {
-            store: db.store(),
-            vault: db.vault(),
-            audit: db.audit(),
-            clock: db.clock(),
-            entropy: db.entropy(),
-        };
+        let tools = tools(db);
         let public_url = PublicUrl::parse(public_url).unwrap();
         let passwords = Arc::new(Passwords::new(db.vault(), db.entropy()));
         let sessions = Arc::new(Sessions::new(tools.clone()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::admin::clients::{Clients, FirstClient, NewClient};
 use crate::identity::bearer::{Bearers, Error, RecentClients};
-use crate::identity::tools::Tools;
+use crate::identity::testing::tools;
 use crate::identity::{Principal, Superadmin};
 use crate::issuer::authentication::Presented;
 use crate::issuer::client_credentials::Request;
@@ -75,14 +75,7 @@ impl Authority {
 
 /// Another process's handle on the clients.
 pub(crate) fn clients(db: &TestDatabase, recent: RecentClients) -> Clients {
-    let tools = Tools {
-        store: db.store(),
-        vault: db.vault(),
-        audit: db.audit(),
-        clock: db.clock(),
-        entropy: db.entropy(),
-    };
-    Clients::new(tools, recent)
+    Clients::new(tools(db), recent)
 }
 
 /// Another process's issuer.

@@ -19,7 +19,7 @@ use crate::store::Tx;
 use crate::store::token_sets::NewConnection;
 use crate::vault::Vault;
 
-use super::standing::{Consent, Judged};
+use super::impact::{Consent, Judged};
 use super::{Error, SecretsKeeper, seal};
 
 /// A grant with everything that makes it a connection.
@@ -241,7 +241,7 @@ impl SecretsKeeper {
             account: account.as_ref().map(|account| account.0.as_slice()),
             max_tokens: definition.max_tokens_per_account,
         };
-        let now = consent.standing(tx.conn()).await?.judged();
+        let now = consent.impact(tx.conn()).await?.judged();
         if judged.covers(&now) { Ok(()) } else { Err(Error::ConnectionChanged) }
     }
 

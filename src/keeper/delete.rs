@@ -121,13 +121,12 @@ impl SecretsKeeper {
         let connection = self.find_any(app, connector, flow).await?.held.connection;
         let tx = self.core.parts.store.begin().await?;
         tx.conn().app(app).revoke_connection(connection.id).await?;
-        let principal = by.principal();
         let event = Event {
             app: Some(app.clone()),
             connector: Some(connector.clone()),
             flow: Some(connection.flow.to_string()),
             token_set: connection.token_set.as_ref().map(|set| set.id),
-            ..Event::new(principal.actor().clone(), Action::ConnectionDelete, principal.origin())
+            ..by.principal().event(Action::ConnectionDelete)
         };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;

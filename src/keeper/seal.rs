@@ -47,16 +47,22 @@ pub(super) struct Fresh<'a> {
 }
 
 /// Where a set's column is sealed: in its connection, since another one may have other URL variables.
-fn place<'a>(connection: &'a Connection, column: &'static str, set: TokenSetId) -> Place<'a> {
-    Place {
-        token_set: Some(set),
-        ..Place::of(TABLE, column, connection.id).in_app(&connection.app, &connection.connector)
-    }
+fn place<'a>(
+    connection: Uuid,
+    (app, connector): (&'a AppId, &'a ConnectorId),
+    column: &'static str,
+    set: TokenSetId,
+) -> Place<'a> {
+    Place { token_set: Some(set), ..Place::of(TABLE, column, connection).in_app(app, connector) }
+}
+
+fn place_in<'a>(connection: &'a Connection, column: &'static str, set: TokenSetId) -> Place<'a> {
+    place(connection.id, (&connection.app, &connection.connector), column, set)
 }
 
 /// Where a refresh token is sealed: it opens only for the origin it may be sent to.
 pub(super) fn refresh_place<'a>(connection: &'a Connection, set: TokenSetId, origin: &'a str) -> Place<'a> {
-    Place { origin: Some(origin), ..place(connection, "sealed_refresh", set) }
+    Place { origin: Some(origin), ..place_in(connection, "sealed_refresh", set) }
 }
 
 /// The fingerprint under which a refresh token is found wherever it is held.
@@ -97,10 +103,7 @@ impl Fresh<'_> {
     }
 
     fn place(&self, column: &'static str, set: TokenSetId) -> Place<'_> {
-        Place {
-            token_set: Some(set),
-            ..Place::of(TABLE, column, self.connection).in_app(self.app, self.connector)
-        }
+        place(self.connection, (self.app, self.connector), column, set)
     }
 
     fn seal_extra(&self, vault: &Vault, grant: &Grant, id: TokenSetId) -> Result<Option<Sealed>, Error> {
@@ -165,7 +168,7 @@ impl Core {
         let connection = &held.connection;
         let missing = || crate::vault::Error::DoesNotOpen { table: TABLE, column: "sealed_access" };
         let key = held.sealed.key.as_ref().ok_or_else(missing)?;
-        let place = |column| place(connection, column, set);
+        let place = |column| place_in(connection, column, set);
         let sealed = held.sealed.access.as_ref().ok_or_else(missing)?;
         let access = vault.open(key, &place("sealed_access"), sealed)?;
         let extra = open_extra(vault, connection, set, key, held.sealed.extra.as_ref())?;
@@ -212,7 +215,7 @@ pub(super) fn open_extra(
     key: &WrappedKey,
     sealed: Option<&Sealed>,
 ) -> Result<Map<String, Value>, Error> {
-    let place = place(connection, "sealed_extra", set);
+    let place = place_in(connection, "sealed_extra", set);
     sealed.map_or_else(|| Ok(Map::new()), |sealed| parse_extra(&vault.open(key, &place, sealed)?))
 }
 

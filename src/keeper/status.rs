@@ -126,13 +126,12 @@ impl SecretsKeeper {
         let found = self.find_any(app, connector, flow).await?;
         let tx = self.core.parts.store.begin().await?;
         tx.conn().app(app).set_shared(found.held.connection.id, shared).await?;
-        let principal = by.principal();
         let event = Event {
             app: Some(app.clone()),
             connector: Some(connector.clone()),
             flow: Some(found.held.connection.flow.to_string()),
             subject: Some(if shared { "shared" } else { "not shared" }.to_owned()),
-            ..Event::new(principal.actor().clone(), Action::ConnectionChange, principal.origin())
+            ..by.principal().event(Action::ConnectionChange)
         };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::app::AppId;
 use super::connector::{ConnectorId, Policy};
+use super::protocol::LEASE_ABSURD_US;
 use super::token_set::{Generation, TokenSet};
 
 pub use self::freshness::{Degraded, DegradedCode, Freshness, Refusal, Request};
@@ -138,7 +139,8 @@ impl Sending {
     /// Whether somebody holds the claim. A lease longer than any statement of ours gives (a clock that went back)
     /// holds nothing.
     pub fn is_under_way(&self, now: OffsetDateTime) -> bool {
-        self.lease_until.is_some_and(|until| until > now && until <= now + Duration::minutes(1))
+        self.lease_until
+            .is_some_and(|until| until > now && until <= now + Duration::microseconds(LEASE_ABSURD_US))
     }
 }
 

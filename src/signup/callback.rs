@@ -319,15 +319,14 @@ fn refusal(row: &StoredSignup, error: connectors::Error) -> Error {
 
 /// A person ends a consent, their own or the one named.
 pub(super) fn ended_event(visitor: &Visitor, row: &StoredSignup, result: &'static str) -> Event {
-    let by = visitor.principal.actor().clone();
     let starter = Actor::User(row.user);
     Event {
         result,
         app: Some(row.app.clone()),
         connector: Some(row.connector.clone()),
         flow: Some(row.flow.to_string()),
-        subject: (by != starter).then(|| starter.to_string()),
-        ..Event::new(by, Action::ConnectionConnect, visitor.principal.origin())
+        subject: (*visitor.principal.actor() != starter).then(|| starter.to_string()),
+        ..visitor.principal.event(Action::ConnectionConnect)
     }
 }
 

@@ -63,13 +63,13 @@ impl Signup {
             account: fingerprint.as_deref(),
             max_tokens: resolved.definition.max_tokens_per_account,
         };
-        let standing = consent.standing(conn).await?;
+        let impact = consent.impact(conn).await?;
         Ok(Doubts {
             several_apps: !resolved.opened.owned_by_app && conn.list_apps(None, 2).await?.len() > 1,
-            judged: standing.judged(),
-            replaces: standing.replaces.filter(|before| is_another(before, fingerprint.as_deref(), row)),
-            kills: standing.kills,
-            takes_over: standing.takes_over,
+            judged: impact.judged(),
+            replaces: impact.replaces.filter(|before| is_another(before, fingerprint.as_deref(), row)),
+            kills: impact.kills,
+            takes_over: impact.takes_over,
         })
     }
 

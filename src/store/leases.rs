@@ -7,14 +7,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::model::connection::Rejections;
+use crate::model::protocol::{HOLD_OFF_ABSURD_US, HOLD_OFF_MAX_US, HOLD_OFF_US, LEASE_ABSURD_US};
 use crate::model::secret::{Sealed, WrappedKey};
 use crate::model::time::{from_micros, to_micros};
 use crate::model::token_set::TokenSetId;
 use crate::store::{AppRows, Error};
-
-/// Hold-off of the first send of a rotating refresh token, doubled with each further one, up to an hour.
-const HOLD_OFF_US: i64 = 120_000_000;
-const HOLD_OFF_MAX_US: i64 = 3_600_000_000;
 
 /// Names one attempt: which connection, which token set was seen, under which lease.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +65,8 @@ impl AppRows<'_> {
             "UPDATE connection SET lease_id = $2, lease_until = {clock} + $3, sends = sends + 1, \
              resend_after = {clock} + {hold_off} \
              WHERE id = $4 AND app = $5 AND token_set_id = $6 AND state = 'active' \
-             AND (lease_until IS NULL OR lease_until <= {clock} OR lease_until > {clock} + 60000000) \
-             AND (resend_after IS NULL OR resend_after <= {clock} OR resend_after > {clock} + 7200000000) \
+             AND (lease_until IS NULL OR lease_until <= {clock} OR lease_until > {clock} + {LEASE_ABSURD_US}) \
+             AND (resend_after IS NULL OR resend_after <= {clock} OR resend_after > {clock} + {HOLD_OFF_ABSURD_US}) \
              RETURNING {clock} AS now"
         );
         let values: Vec<Value> = vec![

@@ -24,38 +24,60 @@ const LEASE_US: i64 = 30_000_000;
 /// Two readings of the clock within a step are never further apart.
 const DRIFT_US: i64 = 20_000_000;
 
-/// One step; a number picks among the attempts or sets there are, the newest being 0.
+/// One step.
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Claim { strict: bool },
-    GiveBack(usize),
-    NotConsumed(usize),
-    Unknown(usize),
-    Refused(usize),
-    Misconfigured(usize),
+    /// Of the attempts there are, the newest being 0.
+    Attempt(Trying, usize),
+    Claim {
+        strict: bool,
+    },
     Reconfigured,
-    Refreshed(usize),
-    Again,
-    Adopt,
-    Delete,
-    RevokedAtProvider(usize),
+    Sets(Change),
+    /// Seconds.
     Pass(i64),
 }
 
+/// What becomes of an attempt.
+#[derive(Clone, Copy, Debug)]
+enum Trying {
+    GiveBack,
+    NotConsumed,
+    Unknown,
+    Refused,
+    Misconfigured,
+}
+
+/// What is done to the sets; a number picks among them, the newest being 0.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Refreshed(usize),
+    RefreshedAgain,
+    Adopt,
+    Delete,
+    RevokedAtProvider(usize),
+}
+
 fn op() -> impl Strategy<Value = Op> {
+    let trying = prop_oneof![
+        1 => Just(Trying::GiveBack),
+        2 => Just(Trying::NotConsumed),
+        3 => Just(Trying::Unknown),
+        2 => Just(Trying::Refused),
+        1 => Just(Trying::Misconfigured),
+    ];
+    let change = prop_oneof![
+        3 => (0..3_usize).prop_map(Change::Refreshed),
+        1 => Just(Change::RefreshedAgain),
+        1 => Just(Change::Adopt),
+        1 => Just(Change::Delete),
+        1 => (0..3_usize).prop_map(Change::RevokedAtProvider),
+    ];
     prop_oneof![
         6 => any::<bool>().prop_map(|strict| Op::Claim { strict }),
-        1 => (0..2_usize).prop_map(Op::GiveBack),
-        2 => (0..2_usize).prop_map(Op::NotConsumed),
-        3 => (0..2_usize).prop_map(Op::Unknown),
-        2 => (0..2_usize).prop_map(Op::Refused),
-        1 => (0..2_usize).prop_map(Op::Misconfigured),
+        9 => (trying, 0..2_usize).prop_map(|(trying, back)| Op::Attempt(trying, back)),
         1 => Just(Op::Reconfigured),
-        3 => (0..3_usize).prop_map(Op::Refreshed),
-        1 => Just(Op::Again),
-        1 => Just(Op::Adopt),
-        1 => Just(Op::Delete),
-        1 => (0..3_usize).prop_map(Op::RevokedAtProvider),
+        7 => change.prop_map(Op::Sets),
         3 => prop_oneof![Just(31), Just(125), Just(500)].prop_map(Op::Pass),
     ]
 }
@@ -129,102 +151,86 @@ impl Walk<'_> {
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
         match op {
-            Op::Claim { .. }
-            | Op::GiveBack(_)
-            | Op::NotConsumed(_)
-            | Op::Unknown(_)
-            | Op::Refused(_)
-            | Op::Misconfigured(_)
-            | Op::Reconfigured => self.attempt_to(op, tx.conn()).await,
-            _ => self.change_sets(op, tx.conn()).await,
+            Op::Claim { strict } => self.claim(strict, tx.conn()).await,
+            Op::Attempt(trying, back) => self.go_on(trying, back, tx.conn()).await,
+            Op::Reconfigured => {
+                tx.conn().unpark_misconfigured(self.credentials).await.unwrap();
+                self.row.reconfigured();
+            }
+            Op::Sets(change) => self.change(change, tx.conn()).await,
+            Op::Pass(seconds) => {
+                self.db.clock.advance(Duration::seconds(seconds));
+                self.now += seconds * 1_000_000;
+            }
         }
         tx.commit().await.unwrap();
         self.compare(op).await;
     }
 
-    async fn attempt_to(&mut self, op: Op, conn: Conn<'_>) {
-        let rows = conn.app(&self.app);
-        match op {
-            Op::Claim { strict } => {
-                let attempt = Attempt { seen: self.row.current, lease: self.db.id() };
-                self.attempts.push(attempt);
-                let (_, stored) = self.attempt(0).unwrap();
-                let won = rows.claim(stored, LEASE_US, strict).await.unwrap().is_some();
-                assert_eq!(won, self.row.claim(attempt, self.now, LEASE_US, strict));
-            }
-            Op::GiveBack(back) | Op::NotConsumed(back) => {
-                let Some((attempt, stored)) = self.attempt(back) else { return };
-                let done = match op {
-                    Op::GiveBack(_) => rows.release(stored).await.unwrap(),
-                    _ => rows.record_failure(stored, Spent::No, "code", None).await.unwrap(),
-                };
-                assert_eq!(done, self.row.not_consumed(attempt));
-            }
-            Op::Unknown(back) => {
-                let Some((attempt, stored)) = self.attempt(back) else { return };
-                let done = rows.record_failure(stored, Spent::Unknown, "code", None).await.unwrap();
-                assert_eq!(done, self.row.unknown(attempt));
-            }
-            Op::Refused(back) => {
-                let Some((attempt, stored)) = self.attempt(back) else { return };
-                let done = rows.record_refusal(stored, "revoked", "code").await.unwrap();
-                assert_eq!(done, self.row.refused(attempt));
-            }
-            Op::Misconfigured(back) => {
-                let Some((attempt, stored)) = self.attempt(back) else { return };
-                let done = rows.record_misconfigured(stored, (self.credentials, 1), "code").await.unwrap();
-                assert_eq!(done, self.row.misconfigured(attempt));
-            }
-            Op::Reconfigured => {
-                conn.unpark_misconfigured(self.credentials).await.unwrap();
-                self.row.reconfigured();
-            }
-            _ => unreachable!("a step of another kind"),
-        }
+    async fn claim(&mut self, strict: bool, conn: Conn<'_>) {
+        let attempt = Attempt { seen: self.row.current, lease: self.db.id() };
+        self.attempts.push(attempt);
+        let (_, stored) = self.attempt(0).unwrap();
+        let won = conn.app(&self.app).claim(stored, LEASE_US, strict).await.unwrap().is_some();
+        assert_eq!(won, self.row.claim(attempt, self.now, LEASE_US, strict));
     }
 
-    async fn change_sets(&mut self, op: Op, conn: Conn<'_>) {
+    async fn go_on(&mut self, trying: Trying, back: usize, conn: Conn<'_>) {
+        let Some((attempt, stored)) = self.attempt(back) else { return };
         let rows = conn.app(&self.app);
-        match op {
-            Op::Refreshed(back) => {
+        let (done, told) = match trying {
+            Trying::GiveBack => (rows.release(stored).await, self.row.not_consumed(attempt)),
+            Trying::NotConsumed => {
+                let done = rows.record_failure(stored, Spent::No, "code", None).await;
+                (done, self.row.not_consumed(attempt))
+            }
+            Trying::Unknown => {
+                let done = rows.record_failure(stored, Spent::Unknown, "code", None).await;
+                (done, self.row.unknown(attempt))
+            }
+            Trying::Refused => {
+                (rows.record_refusal(stored, "revoked", "code").await, self.row.refused(attempt))
+            }
+            Trying::Misconfigured => {
+                let done = rows.record_misconfigured(stored, (self.credentials, 1), "code").await;
+                (done, self.row.misconfigured(attempt))
+            }
+        };
+        assert_eq!(done.unwrap(), told, "{trying:?}");
+    }
+
+    async fn change(&mut self, change: Change, conn: Conn<'_>) {
+        let rows = conn.app(&self.app);
+        match change {
+            Change::Refreshed(back) => {
                 let Some(seen) = self.row.sets.iter().rev().nth(back).map(|set| set.id) else { return };
-                let new = self.new_set();
-                self.last = Some((seen, new));
-                let done = rows
-                    .store_refreshed(TokenSetId(seen), &self.stored(new), Learnt::default())
-                    .await
-                    .unwrap();
-                assert_eq!(told(done), self.row.refreshed(seen, new));
+                self.last = Some((seen, self.new_set()));
+                self.store_last(conn).await;
             }
-            Op::Again => {
-                let Some((seen, new)) = self.last else { return };
-                let done = rows
-                    .store_refreshed(TokenSetId(seen), &self.stored(new), Learnt::default())
-                    .await
-                    .unwrap();
-                assert_eq!(told(done), self.row.refreshed(seen, new));
-            }
-            Op::Adopt => {
+            Change::RefreshedAgain => self.store_last(conn).await,
+            Change::Adopt => {
                 let new = self.new_set();
                 rows.adopt(&self.owner(), &self.stored(new)).await.unwrap();
                 self.row.adopt(new);
             }
-            Op::Delete => {
+            Change::Delete => {
                 rows.revoke_connection(self.connection).await.unwrap();
                 self.row.delete();
             }
-            Op::RevokedAtProvider(back) => {
+            Change::RevokedAtProvider(back) => {
                 let pending = self.row.sets.iter().rev().filter(|set| set.revoke_pending);
                 let Some(id) = pending.map(|set| set.id).nth(back) else { return };
                 rows.clear_revoke_pending(TokenSetId(id)).await.unwrap();
                 self.row.revoked_at_provider(id);
             }
-            Op::Pass(seconds) => {
-                self.db.clock.advance(Duration::seconds(seconds));
-                self.now += seconds * 1_000_000;
-            }
-            _ => unreachable!("a step of another kind"),
         }
+    }
+
+    async fn store_last(&mut self, conn: Conn<'_>) {
+        let Some((seen, new)) = self.last else { return };
+        let rows = conn.app(&self.app);
+        let done = rows.store_refreshed(TokenSetId(seen), &self.stored(new), Learnt::default()).await;
+        assert_eq!(told(done.unwrap()), self.row.refreshed(seen, new));
     }
 
     async fn compare(&self, op: Op) {

@@ -3,8 +3,8 @@
 //! Every step is one compare-and-set on the stage, so that of two requests for one row a single one goes on.
 //! Times are the database's: the replica that takes a callback need not be the one that started the flow.
 
+mod neighbours;
 mod row;
-mod standing;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::signup;
 use crate::store::{AppRows, Conn, Error};
 
-pub use self::standing::{AccountUse, Predecessor};
+pub use self::neighbours::{AccountUse, Predecessor};
 
 /// The table's name, for the places of its ciphertexts and hashes.
 pub const TABLE: &str = "signup";

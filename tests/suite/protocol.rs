@@ -2,8 +2,12 @@
 //!
 //! `JETON_PROTOCOL_STATES=30000000 cargo test --release --test suite protocol -- --nocapture` looks further.
 
+mod check;
 mod explore;
 mod rules;
+mod steps;
+mod take;
+mod wire;
 mod world;
 
 use self::explore::{Explored, explore};

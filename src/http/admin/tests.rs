@@ -22,7 +22,7 @@ use crate::http::settings::WebSettings;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
-use crate::identity::tools::Tools;
+use crate::identity::testing::tools;
 use crate::issuer::Algorithm;
 use crate::issuer::testing::{Authority, URL, service};
 use crate::keeper::{Parts, SecretsKeeper, Settings};
@@ -80,13 +80,7 @@ impl Broker {
             entropy: entropy.clone(),
         };
         let keeper = Arc::new(SecretsKeeper::new(parts, Settings::default()));
-        let tools = Tools {
-            store: store.clone(),
-            vault: vault.clone(),
-            audit: audit.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        };
+        let tools = tools(&db);
         let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
         let sessions = Arc::new(Sessions::new(tools.clone()));
         let people = People::new(tools.clone(), passwords, sessions, public_url.clone());

@@ -1,3 +1,6 @@
+mod guessing;
+mod moved_rows;
+
 use time::Duration;
 
 use super::*;
@@ -222,61 +225,6 @@ async fn sessions_end_after_twelve_hours_by_sign_out_and_with_the_person() {
 }
 
 #[tokio::test]
-async fn hashes_copied_by_sql_into_another_row_are_worth_nothing() {
-    for db in databases().await {
-        let fixture = Fixture::of(&db, URL);
-        let root = fixture.superadmin().await;
-        let acme = fixture.app("acme").await;
-        let ada = fixture.member(&root, &acme, "ada@example.com").await;
-        let eve = fixture.member(&root, &acme, "eve@example.com").await;
-        fixture.people.end_sessions(&root, eve.user.id).await.unwrap();
-        let own = fixture.sign_in("eve@example.com", PASSWORD).await.unwrap();
-        let eves = "(SELECT id FROM \"user\" WHERE email = 'eve@example.com')";
-        let adas = "(SELECT id FROM \"user\" WHERE email = 'ada@example.com')";
-        db.sql(&format!(
-            "UPDATE session SET token_hash = (SELECT token_hash FROM session WHERE user_id = {eves}) \
-             WHERE user_id = {adas}"
-        ))
-        .await;
-        let stolen = Ticket { id: ada.session_id, secret: own.ticket.secret.clone() };
-        let resumed = fixture.sessions.resume(&plain(&stolen.text()), Origin::default()).await.unwrap();
-        assert!(resumed.is_none() && fixture.resume(&own).await.is_some(), "{}", db.name);
-        db.sql(
-            "UPDATE \"user\" SET password_hash = (SELECT password_hash FROM \"user\" \
-             WHERE email = 'eve@example.com') WHERE email = 'ada@example.com'",
-        )
-        .await;
-        assert!(matches!(fixture.sign_in("ada@example.com", PASSWORD).await, Err(login::Error::Wrong)));
-        assert!(fixture.sign_in("eve@example.com", PASSWORD).await.is_ok());
-    }
-}
-
-#[tokio::test]
-async fn rows_turned_to_another_person_by_sql_are_worth_nothing() {
-    for db in databases().await {
-        let fixture = Fixture::of(&db, URL);
-        let root = fixture.superadmin().await;
-        let acme = fixture.app("acme").await;
-        fixture.member(&root, &acme, "ada@example.com").await;
-        let eve = fixture.member(&root, &acme, "eve@example.com").await;
-        let own = fixture.sign_in("eve@example.com", PASSWORD).await.unwrap();
-        let link = fixture.people.password_link(&root, eve.user.id).await.unwrap();
-        let invitation = fixture.invite(&root, &acme, "mallory@example.com").await;
-        for table in ["session", "password_link"] {
-            db.sql(&format!(
-                "UPDATE {table} SET user_id = (SELECT id FROM \"user\" WHERE email = 'ada@example.com') \
-                 WHERE user_id = (SELECT id FROM \"user\" WHERE email = 'eve@example.com')"
-            ))
-            .await;
-        }
-        db.sql("UPDATE invitation SET role = 'app_admin' WHERE email = 'mallory@example.com'").await;
-        assert!(fixture.resume(&own).await.is_none(), "{}", db.name);
-        assert!(matches!(fixture.people.open_password_link(&token(&link)).await, Err(Error::Unusable)));
-        assert!(matches!(fixture.people.open_invitation(&token(&invitation)).await, Err(Error::Unusable)));
-    }
-}
-
-#[tokio::test]
 async fn nobody_takes_over_an_app_admin_with_fewer_rights() {
     for db in databases().await {
         let fixture = Fixture::of(&db, URL);
@@ -303,56 +251,6 @@ async fn a_new_first_invitation_ends_the_earlier_one() {
         let ended = fixture.people.open_invitation(&token(&earlier)).await;
         assert!(matches!(ended, Err(Error::Unusable)), "{}", db.name);
         assert!(fixture.people.open_invitation(&token(&link)).await.is_ok());
-    }
-}
-
-#[tokio::test]
-async fn failures_lock_out_their_network_and_not_the_person() {
-    for db in databases().await {
-        let fixture = Fixture::of(&db, URL);
-        let root = fixture.superadmin().await;
-        let acme = fixture.app("acme").await;
-        fixture.member(&root, &acme, "ada@example.com").await;
-        let try_from = |address: &'static str, password: &'static str| {
-            let password = Secret::new(password);
-            let logins = Arc::clone(&fixture.logins);
-            async move {
-                logins.sign_in("ada@example.com", &password, login::Browser::default(), from(address)).await
-            }
-        };
-        let wrong = (0..30).map(|_| try_from("198.51.100.7", "wrong horse battery"));
-        let ended = futures_util::future::join_all(wrong).await;
-        let looked_at = ended.iter().filter(|end| matches!(end, Err(login::Error::Wrong))).count();
-        assert_eq!(looked_at, 10, "{}", db.name);
-        let neighbour = try_from("198.51.100.8", PASSWORD).await;
-        assert!(matches!(neighbour, Err(login::Error::Limited { retry_after_s: 1..=901 })));
-        assert!(try_from("203.0.113.9", PASSWORD).await.is_ok());
-        db.clock.advance(Duration::minutes(16));
-        assert!(try_from("198.51.100.7", PASSWORD).await.is_ok());
-    }
-}
-
-#[tokio::test]
-async fn one_network_guessing_at_many_names_is_stopped_and_sign_ins_do_not_count() {
-    for db in databases().await {
-        let fixture = Fixture::of(&db, URL);
-        let root = fixture.superadmin().await;
-        let acme = fixture.app("acme").await;
-        fixture.member(&root, &acme, "ada@example.com").await;
-        for _ in 0..12 {
-            fixture.sign_in("ada@example.com", PASSWORD).await.unwrap();
-        }
-        let wrong: Secret = "wrong horse battery".to_owned().into();
-        let mut limited = 0;
-        for n in 0..105 {
-            let name = format!("nobody{n}@example.com");
-            let ended = fixture
-                .logins
-                .sign_in(&name, &wrong, login::Browser::default(), from("2001:db8:1:2::3"))
-                .await;
-            limited += i32::from(matches!(ended, Err(login::Error::Limited { .. })));
-        }
-        assert_eq!(limited, 5, "{}", db.name);
     }
 }
 

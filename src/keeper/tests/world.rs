@@ -154,7 +154,7 @@ impl World {
     pub(super) async fn judged(&self, flow: &Flow) -> Judged {
         let (app, connector) = (&self.app, &self.connector);
         let consent = Consent { app, connector, flow, credentials: None, account: None, max_tokens: None };
-        consent.standing(self.db.store().conn()).await.unwrap().judged()
+        consent.impact(self.db.store().conn()).await.unwrap().judged()
     }
 
     pub(super) async fn import(&self, grant: Grant, replace: bool) -> Result<Generation, Error> {

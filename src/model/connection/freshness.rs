@@ -4,6 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Connection, Reason, State};
 use crate::model::connector::Policy;
+use crate::model::protocol::HOLD_OFF_ABSURD_US;
 use crate::model::token_set::Generation;
 
 /// What a caller asks for beyond a token.
@@ -253,7 +254,8 @@ impl Case<'_> {
         let unknown_outcome = strict && self.connection.sending.sends > 0;
         let contented = self.lives() && self.request.min_ttl.is_none() && !self.rejects_current();
         let leased = self.connection.sending.is_under_way(self.now);
-        let held_off = within(self.connection.sending.resend_after, Duration::hours(2));
+        let held_off =
+            within(self.connection.sending.resend_after, Duration::microseconds(HOLD_OFF_ABSURD_US));
         let refusal = if let Some(until) = within(self.connection.retry_at, Duration::hours(2)) {
             Refusal::BackingOff { until }
         } else if let Some(until) = held_off.filter(|_| !leased) {

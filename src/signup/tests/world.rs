@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::connectors::Catalog;
 use crate::identity::session::Sessions;
-use crate::identity::tools::Tools;
+use crate::identity::testing::tools;
 use crate::keeper::{self, SecretsKeeper, Status};
 use crate::model::app::AppId;
 use crate::model::client::Role;
@@ -205,13 +205,7 @@ impl World {
     }
 
     pub(crate) fn sessions(&self) -> Sessions {
-        Sessions::new(Tools {
-            store: self.db.store(),
-            vault: self.db.vault(),
-            audit: self.db.audit(),
-            clock: self.db.clock(),
-            entropy: self.db.entropy(),
-        })
+        Sessions::new(tools(&self.db))
     }
 
     /// A member of acme, and nothing else.

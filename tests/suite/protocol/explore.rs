@@ -4,8 +4,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
+use super::check::Violation;
 use super::rules::Rules;
-use super::world::{Step, Violation, World};
+use super::steps::Step;
+use super::world::World;
 
 /// What was seen, and how a state was reached: its predecessor's fingerprint and the step.
 type Seen = HashMap<u64, Option<(u64, Step)>>;

@@ -28,7 +28,7 @@ pub struct Consent<'a> {
 
 /// What a consent would change.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Impact {
     /// The connection it replaces, with the same account or another one.
     pub replaces: Option<Predecessor>,
     /// The provider would kill the oldest token of this account, which another connection lives on.
@@ -47,13 +47,13 @@ pub struct Judged {
 
 impl Consent<'_> {
     /// What it would change now.
-    pub async fn standing(&self, conn: Conn<'_>) -> Result<Standing, Error> {
+    pub async fn impact(&self, conn: Conn<'_>) -> Result<Impact, Error> {
         let rows = conn.app(self.app);
         let replaces = rows.find_predecessor(self.connector, self.flow).await?;
         let first = replaces.is_none() && *self.flow == Flow::default();
         let takes_over = first && rows.has_other_flows(self.connector, self.flow).await?;
         let kills = self.victim(conn, replaces.as_ref().map(|before| before.id)).await?;
-        Ok(Standing { replaces, kills, takes_over })
+        Ok(Impact { replaces, kills, takes_over })
     }
 
     async fn victim(&self, conn: Conn<'_>, own: Option<Uuid>) -> Result<Option<AccountUse>, Error> {
@@ -68,7 +68,7 @@ impl Consent<'_> {
     }
 }
 
-impl Standing {
+impl Impact {
     /// To be compared later.
     pub fn judged(&self) -> Judged {
         Judged {

@@ -1,0 +1,157 @@
+//! Is a refresh token spent once, whoever asks and whatever runs beside it?
+
+use super::*;
+
+#[tokio::test]
+async fn fifty_callers_of_one_expired_token_spend_one_refresh_token() {
+    on_each(async |world| {
+        world.pass(4_000);
+        let callers = (0..50).map(|_| world.token(BEST_EFFORT));
+        let tokens: Vec<String> =
+            join_all(callers).await.into_iter().map(|token| text(&token.unwrap().access_token)).collect();
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
+        assert_eq!(world.refreshes(), 1, "{}", world.db.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_processes_on_one_database_spend_one_refresh_token() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(300), ..Faults::default() });
+        let other = world.replica();
+        let job = world.job();
+        let here = (0..10).map(|_| world.token(BEST_EFFORT));
+        let there = (0..10).map(|_| other.retrieve_token(&job, None, BEST_EFFORT));
+        let (here, there) = tokio::join!(join_all(here), join_all(there));
+        let tokens: Vec<String> =
+            here.into_iter().chain(there).map(|token| text(&token.unwrap().access_token)).collect();
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
+        assert_eq!(world.refreshes(), 1, "{}", world.db.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_that_has_just_started_waits_for_the_refresh_of_another() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(300), ..Faults::default() });
+        let starting = world.replica();
+        let job = world.job();
+        let (here, there) = tokio::join!(world.token(BEST_EFFORT), async {
+            while world.refreshes() == 0 {
+                tokio::task::yield_now().await;
+            }
+            starting.retrieve_token(&job, None, BEST_EFFORT).await
+        });
+        assert_eq!(text(&here.unwrap().access_token), text(&there.unwrap().access_token));
+        assert_eq!(world.refreshes(), 1, "{}", world.db.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn five_rotations_in_a_row_work() {
+    on_each(async |world| {
+        for generation in 2..=6 {
+            world.pass(DUE);
+            let token = world.token(BEST_EFFORT).await.unwrap();
+            assert_eq!((token.generation.0, token.refreshed), (generation, true));
+        }
+        let ledger = world.provider().ledger();
+        let spent: Vec<usize> = ledger.refresh_tokens.iter().map(|entry| entry.presentations.len()).collect();
+        assert_eq!(spent.iter().sum::<usize>(), 5);
+        assert!(spent.iter().all(|times| *times <= 1), "{spent:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_cancels_nothing() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(200), ..Faults::default() });
+        let impatient = Lifetime { wait: Duration::from_millis(20), ..BEST_EFFORT };
+        assert!(matches!(world.token(impatient).await.unwrap_err(), Error::RefreshInProgress { .. }));
+        let token = world.token(BEST_EFFORT).await.unwrap();
+        assert_eq!((token.generation.0, world.refreshes()), (2, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_consent_in_the_middle_of_a_refresh_stays() {
+    on_each(async |world| {
+        for fault in
+            [Faults::default(), Faults { before: Some(Trouble::invalid_grant()), ..Faults::default() }]
+        {
+            world.pass(4_000);
+            world.faults(Faults { delay_ms: Some(400), ..fault }.on_refresh());
+            let (old, consent) = tokio::join!(world.token(BEST_EFFORT), async {
+                while world.refreshes() == 0 {
+                    tokio::task::yield_now().await;
+                }
+                world.consent("alice", Flow::default()).await
+            });
+            // Whoever waited decides again and gets the new grant.
+            assert_eq!(old.unwrap().generation, consent, "{}", world.db.name);
+            world.faults(Faults::default());
+            assert_eq!(world.token(BEST_EFFORT).await.unwrap().generation, consent);
+            assert_eq!(world.state().await, ("active", None));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn github_app_tokens_rotate_and_are_not_refreshed_before_the_last_fifth() {
+    with_profile(Profile::github_app, "github-app", async |world| {
+        let life = 28_800;
+        world.pass(life / 2);
+        let refused = world.token(at_least(20_000)).await.unwrap_err();
+        assert!(matches!(refused, Error::TtlUnsatisfiable { .. }), "{refused:?}");
+        assert_eq!(world.refreshes(), 0);
+        for generation in 2..=6 {
+            world.pass(life - 30);
+            assert_eq!(world.token(BEST_EFFORT).await.unwrap().generation.0, generation);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_waits_for_nothing_still_lets_a_refresh_begin() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(300), ..Faults::default() });
+        let hurried = Lifetime { wait: Duration::ZERO, ..BEST_EFFORT };
+        assert!(matches!(world.token(hurried).await.unwrap_err(), Error::RefreshInProgress { .. }));
+        world.keeper.drain(Duration::from_secs(5)).await;
+        assert_eq!(world.token(hurried).await.unwrap().generation.0, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ended_flight_leaves_no_lease_and_draining_lets_it_land() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { delay_ms: Some(200), ..Faults::default() });
+        let world = Arc::new(world);
+        let impatient = Lifetime { wait: Duration::from_millis(20), ..BEST_EFFORT };
+        assert!(world.token(impatient).await.is_err());
+        world.keeper.drain(Duration::from_secs(5)).await;
+        assert_eq!(world.db.count("connection WHERE lease_id IS NULL AND generation = 2").await, 1);
+        let outcomes: Vec<Outcome> = world
+            .provider()
+            .ledger()
+            .refresh_tokens
+            .iter()
+            .flat_map(|entry| entry.presentations.iter().map(|seen| seen.outcome))
+            .collect();
+        assert_eq!(outcomes, [Outcome::Rotated]);
+    })
+    .await;
+}
