@@ -130,3 +130,38 @@ fn read(row: app::Model) -> Result<App, Error> {
         created_at: from_micros(row.created_at),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::databases;
+
+    /// Sessions of the test's PostgreSQL database that wait for a row.
+    const WAITING: &str = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+    #[tokio::test]
+    async fn whoever_disables_an_app_waits_for_who_holds_it() {
+        for db in databases().await.into_iter().filter(|db| db.name == "postgres") {
+            let (store, app) = (db.store(), AppId::parse("acme").unwrap());
+            let tx = store.begin().await.unwrap();
+            let key = db.vault().new_data_key(db.id()).unwrap();
+            tx.conn().app(&app).insert_app("Acme", &key).await.unwrap();
+            tx.commit().await.unwrap();
+            let holding = store.begin().await.unwrap();
+            holding.conn().app(&app).hold_app().await.unwrap();
+            let other = db.store();
+            let disabling = tokio::spawn(async move {
+                let tx = other.begin().await.unwrap();
+                let app = AppId::parse("acme").unwrap();
+                tx.conn().app(&app).update_app(None, Some(AppState::Disabled)).await.unwrap();
+                tx.commit().await.unwrap();
+            });
+            while db.count(WAITING).await == 0 {
+                assert!(!disabling.is_finished(), "nothing held it");
+                tokio::task::yield_now().await;
+            }
+            holding.commit().await.unwrap();
+            disabling.await.unwrap();
+        }
+    }
+}

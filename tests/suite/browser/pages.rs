@@ -134,7 +134,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     flows(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 36, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 37, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -231,6 +231,9 @@ async fn flows(tour: &mut Tour) {
     tour.browser.find(".notice.good").await;
     tour.look("connected").await;
     tour.consent("/acme/capped/signup?flow=one", "carol", "approve").await;
+    tour.consent("/acme/capped/signup", "dave", "approve").await;
+    tour.says("will use this account").await;
+    tour.look("confirm-takes-over").await;
     tour.consent("/acme/capped/signup?flow=two", "carol", "approve").await;
     tour.says("stops working").await;
     tour.look("confirm-kills-another").await;
