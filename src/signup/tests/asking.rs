@@ -119,11 +119,7 @@ async fn one_token_too_many_names_the_connection_that_would_die() {
         let script = [set("1"), set("2"), set("3"), [revoked(), tokens("4")]].concat();
         let script = [script, vec![account("u1")]].concat();
         let world = World::new(db, script).await;
-        world.app("globex").await;
-        world.connector(&world.definition("capped", json!({"max_tokens_per_account": 2}))).await;
-        world.credentials("capped", None).await;
-        let ada = world.member("ada").await;
-        let grace = world.person("grace", None, &[("globex", Membership::Member)]).await.0;
+        let (ada, grace) = world.capped().await;
         let first = world.asked(&grace, "globex", "capped", None).await;
         assert!(world.signup.question(&grace, first).await.unwrap().kills.is_none());
         world.signup.confirm(&grace, first).await.unwrap();

@@ -113,11 +113,7 @@ async fn a_yes_in_an_app_that_was_disabled_meanwhile_stores_nothing_and_gives_th
 async fn a_token_too_many_that_nobody_was_shown_is_not_stored() {
     for db in databases().await {
         let world = World::new(db, consents(&["u1", "u1", "u1"])).await;
-        world.app("globex").await;
-        world.connector(&world.definition("capped", json!({"max_tokens_per_account": 2}))).await;
-        world.credentials("capped", None).await;
-        let ada = world.member("ada").await;
-        let grace = world.person("grace", None, &[("globex", Membership::Member)]).await.0;
+        let (ada, grace) = world.capped().await;
         let first = world.asked(&grace, "globex", "capped", None).await;
         let second = asked(&world, &ada, "capped", "one", None).await;
         let third = asked(&world, &ada, "capped", "two", None).await;

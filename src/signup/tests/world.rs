@@ -208,6 +208,16 @@ impl World {
         Sessions::new(tools(&self.db))
     }
 
+    /// A connector whose provider allows two tokens for an account, with credentials of the instance; Ada of acme and
+    /// Grace of globex, who may use it.
+    pub(crate) async fn capped(&self) -> (Visitor, Visitor) {
+        self.app("globex").await;
+        self.connector(&self.definition("capped", json!({"max_tokens_per_account": 2}))).await;
+        self.credentials("capped", None).await;
+        let grace = self.person("grace", None, &[("globex", Membership::Member)]).await.0;
+        (self.member("ada").await, grace)
+    }
+
     /// A member of acme, and nothing else.
     pub(crate) async fn member(&self, name: &str) -> Visitor {
         self.person(name, None, &[("acme", Membership::Member)]).await.0
