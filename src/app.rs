@@ -20,6 +20,7 @@ use crate::model::entropy::Entropy;
 use crate::model::public_url::PublicUrl;
 use crate::model::time::Clock;
 use crate::outbound;
+use crate::spool::Spool;
 use crate::store::instance::Instance;
 use crate::store::{self, Store};
 use crate::vault::{self, InstanceKeys, Vault};
@@ -143,6 +144,7 @@ pub(in crate::app) struct Ground {
     pub(in crate::app) nature: Nature,
     pub(in crate::app) store: Store,
     pub(in crate::app) vault: Arc<Vault>,
+    pub(in crate::app) spool: Arc<Spool>,
     pub(in crate::app) audit: Arc<Audit>,
     pub(in crate::app) public_url: PublicUrl,
 }
@@ -163,6 +165,9 @@ impl App {
         let ground = Ground::open(config, nature).await?;
         let (store, public_url) = (ground.store.clone(), ground.public_url.clone());
         let services = services::build(config, ground).await?;
+        if let Err(error) = services.keeper.replay_spool().await {
+            warn!(%error, "answers that wait in the spool could not be stored yet; tried again every 5 s");
+        }
         Ok(Self { services, store, public_url })
     }
 
@@ -226,18 +231,26 @@ impl Ground {
         let public_url = public_url(config, instance.public_url.as_deref())?;
         let store = Store::connect(&config.database, Arc::clone(&nature.clock)).await?;
         store.migrate().await?;
-        Ok(Self::assemble(nature, store, vault, public_url))
+        Ok(Self::assemble(config, nature, store, vault, public_url))
     }
 
     pub(in crate::app) fn assemble(
+        config: &Config,
         nature: Nature,
         store: Store,
         vault: Arc<Vault>,
         public_url: PublicUrl,
     ) -> Self {
-        let (clock, entropy) = (Arc::clone(&nature.clock), Arc::clone(&nature.entropy));
-        let audit = Arc::new(Audit::start(store.clone(), clock, entropy));
-        Self { nature, store, vault, audit, public_url }
+        let spool = Arc::new(Spool::new(config.data_dir.join("spool")));
+        let parts = audit::Parts {
+            store: store.clone(),
+            vault: Arc::clone(&vault),
+            spool: Arc::clone(&spool),
+            clock: Arc::clone(&nature.clock),
+            entropy: Arc::clone(&nature.entropy),
+        };
+        let audit = Arc::new(Audit::start(parts, audit::Settings::default()));
+        Self { nature, store, vault, spool, audit, public_url }
     }
 }
 

@@ -1,12 +1,17 @@
 //! The audit trail: no hand-out without its record, written before the answer leaves.
 //!
 //! [`Audit::record`] waits for a group commit that many callers share; [`Audit::record_in`] writes inside the
-//! caller's own transaction. Each process counts its records, so that a lost one is a numbered gap.
+//! caller's own transaction. Where the database takes no records they go to the spool, and from there into the
+//! database once it is back. Each process counts its records, so that a lost one is a numbered gap.
 
-mod record;
+mod spooled;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -14,8 +19,13 @@ use uuid::Uuid;
 use crate::model::entropy::{Entropy, uuid};
 use crate::model::event::Event;
 use crate::model::time::{Clock, to_micros};
-use crate::store::audit::Record;
+use crate::spool::Spool;
+use crate::store::audit::{Record, Row};
 use crate::store::{Conn, Store};
+use crate::vault::Vault;
+
+use self::spooled::Shelf;
+use self::writer::Writer;
 
 /// Why a record was not written; the caller must not answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +33,42 @@ pub enum Error {
     /// The database took it not.
     #[error("the audit record could not be written")]
     Store(#[from] crate::store::Error),
-    /// The group's commit failed, or the process ends.
+    /// Neither database nor spool took the group, or the process ends.
     #[error("the audit record could not be written")]
     Group,
     /// Too many records wait.
     #[error("too many audit records wait to be written")]
     Full,
+}
+
+/// What the audit trail works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Seals what waits in the spool.
+    pub vault: Arc<Vault>,
+    /// Where records wait that the database does not take.
+    pub spool: Arc<Spool>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// How patient the audit trail is.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What the database may take for a group before its records go to the spool.
+    pub patience: Duration,
+    /// Longest time between two attempts to bring spooled records into the database.
+    pub retry: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(1), retry: Duration::from_secs(5) }
+    }
 }
 
 /// Writes the audit trail.
@@ -37,28 +77,38 @@ pub struct Audit {
     entropy: Arc<dyn Entropy>,
     boot: Uuid,
     seq: AtomicI64,
-    queue: mpsc::Sender<(Record, oneshot::Sender<bool>)>,
+    queue: mpsc::Sender<(Row, oneshot::Sender<bool>)>,
+    spooled: Arc<AtomicUsize>,
 }
 
 impl Audit {
-    /// Starts the group writer; it ends when the last handle is dropped.
-    pub fn start(store: Store, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        let (queue, waiting) = mpsc::channel(record::QUEUE);
-        tokio::spawn(record::write_groups(store, waiting));
+    /// Starts the group writer, which first brings what an earlier process left in the spool into the database; it
+    /// ends when the last handle is dropped.
+    pub fn start(parts: Parts, settings: Settings) -> Self {
+        let (queue, waiting) = mpsc::channel(writer::QUEUE);
+        let Parts { store, vault, spool, clock, entropy } = parts;
+        let shelf = Shelf::new(vault, spool, Arc::clone(&clock), Arc::clone(&entropy));
+        let spooled = shelf.count();
+        tokio::spawn(Writer::new(store, shelf, settings).run(waiting));
         let boot = uuid(&*clock, &*entropy);
-        Self { clock, entropy, boot, seq: AtomicI64::new(0), queue }
+        Self { clock, entropy, boot, seq: AtomicI64::new(0), queue, spooled }
     }
 
-    /// Writes a record with others of the moment; returns once it is committed.
+    /// Writes a record with others of the moment; returns once it is committed, or safe in the spool.
     pub async fn record(&self, event: Event) -> Result<(), Error> {
         let (written, wait) = oneshot::channel();
-        self.queue.try_send((self.number(event), written)).map_err(|_| Error::Full)?;
+        self.queue.try_send((self.number(event).row(), written)).map_err(|_| Error::Full)?;
         if wait.await.unwrap_or(false) { Ok(()) } else { Err(Error::Group) }
     }
 
     /// Writes a record inside the caller's transaction.
     pub async fn record_in(&self, conn: Conn<'_>, event: Event) -> Result<(), Error> {
-        Ok(conn.insert_audit(&[self.number(event)]).await?)
+        Ok(conn.insert_audit(&[self.number(event).row()]).await?)
+    }
+
+    /// Records that this process has in the spool.
+    pub fn spooled(&self) -> usize {
+        self.spooled.load(Ordering::Relaxed)
     }
 
     fn number(&self, event: Event) -> Record {

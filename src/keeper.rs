@@ -14,6 +14,7 @@ mod outcome;
 mod refresh;
 mod seal;
 mod settling;
+mod spooled;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use crate::model::secret::Secret;
 use crate::model::time::Clock;
 use crate::model::token_set::Generation;
 use crate::registry::{self, Registry};
+use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::connections::Held;
 use crate::vault::Vault;
@@ -60,11 +62,18 @@ pub struct Settings {
     /// Refreshes under way at once in this process, a quarter of them for one connector; more wait their turn
     /// before they claim.
     pub concurrency: u32,
+    /// What the database may take to store an answer before whoever waits gets it from the spool.
+    pub store_patience: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(30), provider_timeout: Duration::from_secs(15), concurrency: 64 }
+        Self {
+            lease: Duration::from_secs(30),
+            provider_timeout: Duration::from_secs(15),
+            concurrency: 64,
+            store_patience: Duration::from_secs(2),
+        }
     }
 }
 
@@ -109,6 +118,8 @@ pub struct Parts {
     pub store: Store,
     /// Seals and opens.
     pub vault: Arc<Vault>,
+    /// Where answers wait that the database does not take.
+    pub spool: Arc<Spool>,
     /// The audit trail.
     pub audit: Arc<Audit>,
     /// Definitions and credentials.
@@ -124,6 +135,7 @@ struct Core {
     settings: Settings,
     settling: settling::Settling,
     turns: Turns,
+    shelf: spooled::Shelf,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -133,9 +145,18 @@ pub struct SecretsKeeper {
 }
 
 /// A connection that was found, and the database's time when it was.
+#[derive(Clone, Debug)]
 struct Found {
     held: Held,
     now: OffsetDateTime,
+}
+
+/// A refreshed set that waits in the spool, as whoever waited for it gets it.
+#[derive(Debug)]
+struct Landed {
+    found: Found,
+    /// The generation it follows.
+    before: Generation,
 }
 
 impl SecretsKeeper {
@@ -143,7 +164,8 @@ impl SecretsKeeper {
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let settling = settling::Settling::begin(&*parts.clock);
         let turns = Turns::new(settings.concurrency);
-        Self { core: Arc::new(Core { parts, settings, settling, turns }), flights: Flights::default() }
+        let shelf = spooled::Shelf::default();
+        Self { core: Arc::new(Core { parts, settings, settling, turns, shelf }), flights: Flights::default() }
     }
 
     /// A token that is valid for as long as was asked, refreshed when due.
@@ -181,7 +203,12 @@ impl SecretsKeeper {
                     }
                     let want_proof = wanted == Freshness::Confirm;
                     let target = refresh::Target::new(&definition, connection.clone(), want_proof, found.now);
-                    verdict = Some(self.flights.board(&self.core, target, patience).await);
+                    match self.flights.board(&self.core, target, patience).await {
+                        Verdict::Spooled(landed) => {
+                            return self.hand_out_spooled(by, &policy, lifetime, &landed).await;
+                        }
+                        other => verdict = Some(other),
+                    }
                 }
             }
         }
@@ -212,6 +239,21 @@ impl SecretsKeeper {
         let until = case.connection().guaranteed_until(case.policy);
         let max_ttl = until.map_or(0, |until| (until - case.found.now).whole_seconds().max(0));
         Err(Error::TtlUnsatisfiable { max_ttl })
+    }
+
+    /// The database could not take the set: those who waited for it get it all the same.
+    async fn hand_out_spooled(
+        &self,
+        by: &MayReceive,
+        policy: &Policy,
+        lifetime: Lifetime,
+        landed: &Landed,
+    ) -> Result<HandedToken, Error> {
+        let case = Case { policy, request: lifetime.request, found: &landed.found };
+        match case.decide(None) {
+            Freshness::Serve(degraded) => self.hand_out(by, &case, degraded, landed.before).await,
+            _ => self.as_it_came(by, &case, landed.before).await,
+        }
     }
 
     async fn hand_out(

@@ -1,7 +1,7 @@
 //! jeton: a multi-tenant, per-connector OAuth token broker.
 //!
-//! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`sandbox`], adapters that
-//! import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], [`signup`],
+//! Tier 0: [`model`], words without I/O. Tier 1: [`outbound`], [`vault`], [`store`], [`spool`], [`sandbox`], adapters
+//! that import the model alone, and [`connectors`]. Tier 2: [`identity`], [`audit`], [`registry`], [`keeper`], [`signup`],
 //! [`issuer`], [`admin`], [`health`], services. Tier 3: [`http`], the web. Around them: [`config`], [`telemetry`],
 //! [`app`], which puts everything together, and [`cli`].
 
@@ -21,6 +21,7 @@ pub mod outbound;
 pub mod registry;
 pub mod sandbox;
 pub mod signup;
+pub mod spool;
 pub mod store;
 pub mod telemetry;
 pub mod vault;

@@ -6,6 +6,7 @@
 //! where secrets go is known for this instance's own.
 
 pub mod envelope;
+mod frame;
 pub mod keyring;
 
 use std::sync::Arc;

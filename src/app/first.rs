@@ -49,7 +49,7 @@ pub async fn init(config: &Config, nature: Nature) -> Result<Credentials, Error>
     let (vault, made) = Vault::create(Arc::new(keys), Arc::clone(&nature.entropy), key_id)?;
     let store = Store::connect(&config.database, Arc::clone(&nature.clock)).await?;
     store.migrate().await?;
-    let ground = Ground::assemble(nature, store, Arc::new(vault), url);
+    let ground = Ground::assemble(config, nature, store, Arc::new(vault), url);
     let tx = ground.store.begin().await?;
     let configured = config.public_url.as_ref().map(|url| url.as_str());
     tx.conn()

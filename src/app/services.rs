@@ -39,7 +39,7 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     Ok(Services {
         settings: Arc::new(WebSettings::new(url(), config.trusted_proxies.clone())),
         nature: Arc::new(WebNature { clock: clock.clone(), entropy: entropy.clone() }),
-        readiness: Arc::new(Readiness::new(store.clone(), vault.clone())),
+        readiness: Arc::new(Readiness::new(store.clone(), vault.clone(), ground.spool.clone())),
         bearers: Arc::new(
             Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())
                 .await?,
@@ -86,6 +86,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
     let parts = keeper::Parts {
         store: ground.store.clone(),
         vault: ground.vault.clone(),
+        spool: ground.spool.clone(),
         audit: ground.audit.clone(),
         registry: Arc::clone(registry),
         clock: ground.nature.clock.clone(),
@@ -95,6 +96,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
         lease: config.refresh.lease,
         provider_timeout: config.outbound.timeout,
         concurrency: config.refresh.concurrency,
+        ..keeper::Settings::default()
     };
     Arc::new(SecretsKeeper::new(parts, settings))
 }

@@ -1,41 +1,63 @@
-//! What is tidied up without anybody asking? Consents that nobody finished, and tokens a deletion left alive.
+//! What is done without anybody asking? Consents that nobody finished, tokens a deletion left alive, answers that wait
+//! in the spool.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::keeper::SecretsKeeper;
 use crate::signup::Signup;
 
-const PAUSE: Duration = Duration::from_secs(60);
+/// Between two rounds of tidying up.
+const TIDY: Duration = Duration::from_secs(60);
+/// Between two attempts to bring spooled answers into the database.
+const REPLAY: Duration = Duration::from_secs(5);
 
 /// Runs until it is stopped.
 pub(super) struct Upkeep {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
 }
 
 impl Upkeep {
     pub(super) fn start(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run(signup, keeper, stopped)) }
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(replay(Arc::clone(&keeper), stopped.clone()));
+        tasks.spawn(tidy(signup, keeper, stopped));
+        Self { stop, tasks }
     }
 
-    /// Waits for the round under way.
-    pub(super) async fn stop(self) {
-        // Where nobody listens any more, the task has ended.
-        let _ = self.stop.send(());
-        if let Err(error) = self.task.await {
-            warn!(%error, "the upkeep had failed");
+    /// Waits for the rounds under way.
+    pub(super) async fn stop(mut self) {
+        // Where nobody listens any more, the tasks have ended.
+        let _ = self.stop.send(true);
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                warn!(%error, "a part of the upkeep had failed");
+            }
         }
     }
 }
 
-async fn run(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, mut stopped: oneshot::Receiver<()>) {
-    while tokio::time::timeout(PAUSE, &mut stopped).await.is_err() {
+/// Whether the next round is due; else it was stopped.
+async fn goes_on(stopped: &mut watch::Receiver<bool>, pause: Duration) -> bool {
+    tokio::time::timeout(pause, stopped.wait_for(|stop| *stop)).await.is_err()
+}
+
+async fn replay(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) {
+    while goes_on(&mut stopped, REPLAY).await {
+        if let Err(error) = keeper.replay_spool().await {
+            info!(%error, waiting = keeper.spooled(), "the database still takes no answers from the spool");
+        }
+    }
+}
+
+async fn tidy(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) {
+    while goes_on(&mut stopped, TIDY).await {
         match signup.expire_abandoned().await {
             Ok(done) if done == Default::default() => {}
             Ok(done) => info!(

@@ -19,7 +19,7 @@ pub(super) async fn read_health() -> HttpResponse {
     ok("alive")
 }
 
-/// The database answers and there are keys.
+/// The database answers, there are keys, and the spool can be written.
 #[utoipa::path(get, path = "/readyz", tag = "operation", security(()), responses((status = 200, body = Object)))]
 pub(super) async fn read_readiness(readiness: web::Data<Readiness>) -> Answer {
     readiness.check().await?;
@@ -35,6 +35,11 @@ impl From<NotReady> for Problem {
         tracing::warn!(cause = %Chain(&why), "the process is not ready");
         match why {
             NotReady::Store(_) => Self::of(Code::StorageUnavailable, "the database does not answer"),
+            NotReady::Spool(_) => Self::of(
+                Code::StorageUnavailable,
+                "the spool, where answers wait while the database is away, cannot be written: make `{data_dir}/spool` \
+                 writable, or free space on its disk",
+            ),
             NotReady::Keys => Self::of(Code::SecretUnreadable, "there is no signing key that can be used"),
         }
     }

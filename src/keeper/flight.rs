@@ -10,15 +10,15 @@ use uuid::Uuid;
 
 use crate::model::token_set::TokenSetId;
 
-use super::Core;
 use super::refresh::{self, Target};
+use super::{Core, Landed};
 
 /// Callers that may wait in this process, and for one connection.
 const WAITERS: usize = 10_000;
 const WAITERS_PER_CONNECTION: usize = 2_000;
 
 /// How a flight ended, for those who waited; each then decides again with its own request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Verdict {
     /// The row tells.
     Done,
@@ -26,6 +26,8 @@ pub(super) enum Verdict {
     NotConfirmed(TokenSetId),
     /// The provider refuses the token of this set, and the refresh did not succeed.
     Confirmed(TokenSetId),
+    /// The provider gave a set, the database did not take it: it is in the spool, for those who waited.
+    Spooled(Arc<Landed>),
     /// Nothing was sent, and the row does not tell why.
     Failed(Trouble),
 }
@@ -34,7 +36,7 @@ impl Verdict {
     pub(super) fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Failed(trouble) => Some(*trouble),
-            Self::Done | Self::NotConfirmed(_) | Self::Confirmed(_) => None,
+            Self::Done | Self::NotConfirmed(_) | Self::Confirmed(_) | Self::Spooled(_) => None,
         }
     }
 }

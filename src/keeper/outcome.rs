@@ -1,18 +1,23 @@
 //! What came of a send, recorded: success, refusal, not consumed, or unknown.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use tracing::{error, info, warn};
 
 use crate::connectors::Error as ProviderError;
-use crate::model::connection::{RATE_LIMITED, Reason, UNAVAILABLE};
+use crate::model::connection::{Connection, RATE_LIMITED, Reason, Sending, State, UNAVAILABLE};
 use crate::model::connector::Grant;
+use crate::model::token_set::TokenSet;
+use crate::store::connections::{Held, SealedSet};
 use crate::store::leases::{Claim, Spent};
-use crate::store::token_sets::{Learnt, NewTokenSet, Stored};
+use crate::store::token_sets::Learnt;
 
+use super::flight::Verdict;
 use super::refresh::{Kept, Trip, event};
-use super::{Error, seal};
+use super::spooled::Answer;
+use super::{Error, Found, Landed, seal};
 
 /// Longest wait a provider's `Retry-After` is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
@@ -24,7 +29,12 @@ fn is_refusal(code: &str) -> bool {
 
 impl Trip<'_> {
     /// Records the answer; what could not be recorded stays ambiguous, and the lease lapses by itself.
-    pub(super) async fn record(&self, claim: &Claim, kept: Kept, answer: Result<Grant, ProviderError>) {
+    pub(super) async fn record(
+        &self,
+        claim: &Claim,
+        kept: Kept,
+        answer: Result<Grant, ProviderError>,
+    ) -> Verdict {
         let connection = &self.target.connection;
         match answer {
             Ok(grant) => self.keep(claim, kept, grant).await,
@@ -34,6 +44,10 @@ impl Trip<'_> {
                     "a refresh did not succeed");
                 if let Err(error) = recorded {
                     error!(%error, "the outcome of a refresh could not be recorded; it counts as unknown");
+                }
+                match self.target.want_proof {
+                    true => Verdict::Confirmed(self.attempt.seen),
+                    false => Verdict::Done,
                 }
             }
         }
@@ -94,51 +108,83 @@ impl Trip<'_> {
         claim.at + backoff.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
     }
 
-    /// Stores what the provider gave, before anyone gets it; goes on trying for as long as the process lives.
-    async fn keep(&self, claim: &Claim, kept: Kept, grant: Grant) {
+    /// Stores what the provider gave, before anyone gets it. What the database does not take within the time is in
+    /// the spool by then; where that takes it neither, storing goes on for as long as the process lives.
+    async fn keep(&self, claim: &Claim, kept: Kept, grant: Grant) -> Verdict {
         let connection = &self.target.connection;
-        let (set, learnt) = match self.seal(claim, kept, &grant) {
-            Ok(sealed) => sealed,
+        let answer = match self.seal(claim, kept, &grant) {
+            Ok(answer) => answer,
             Err(error) => {
                 error!(%error, app.id = %connection.app, "a refreshed token could not be sealed");
-                return;
+                return Verdict::Done;
             }
         };
+        let begun = Instant::now();
         let mut pause = Duration::from_millis(100);
+        let mut safe = false;
         loop {
-            match self.store(&set, learnt).await {
-                Ok(stored) => {
+            let left = self.core.settings.store_patience.saturating_sub(begun.elapsed()).max(pause);
+            match tokio::time::timeout(left, answer.store(self.core)).await {
+                Ok(Ok(stored)) => {
+                    if safe {
+                        self.core.forget(answer.set.id).await;
+                    }
                     info!(app.id = %connection.app, connector = %connection.connector, flow = %connection.flow,
                         ?stored, "refreshed a token");
-                    return;
+                    return Verdict::Done;
                 }
-                Err(error) => {
-                    error!(%error, app.id = %connection.app, connector = %connection.connector,
-                        "a refreshed token could not be stored yet; trying again");
-                }
+                Ok(Err(error)) => warn!(%error, app.id = %connection.app, connector = %connection.connector,
+                    "a refreshed token could not be stored yet; trying again"),
+                Err(_) => warn!(app.id = %connection.app, connector = %connection.connector,
+                    "the database takes long to store a refreshed token"),
+            }
+            safe = safe || self.put_aside(&answer).await;
+            if safe && begun.elapsed() >= self.core.settings.store_patience {
+                return Verdict::Spooled(Arc::new(self.landed(claim, answer)));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
     }
 
-    async fn store(&self, set: &NewTokenSet, learnt: Learnt) -> Result<Stored, Error> {
-        let parts = &self.core.parts;
-        let connection = &self.target.connection;
-        let tx = parts.store.begin().await?;
-        let stored = tx.conn().app(&connection.app).store_refreshed(self.attempt.seen, set, learnt).await?;
-        let result = match stored {
-            Stored::Current | Stored::Already => "ok",
-            Stored::Superseded => "superseded",
-        };
-        if stored != Stored::Already {
-            parts.audit.record_in(tx.conn(), event(connection, set.id, result)).await?;
+    async fn put_aside(&self, answer: &Answer) -> bool {
+        let kept = self.core.put_aside(answer).await;
+        if let Err(error) = &kept {
+            error!(%error, app.id = %answer.app, connector = %answer.connector,
+                "neither the database nor the spool takes a refreshed token; it is kept in memory, trying again");
         }
-        tx.commit().await?;
-        Ok(stored)
+        kept.is_ok()
     }
 
-    fn seal(&self, claim: &Claim, kept: Kept, grant: &Grant) -> Result<(NewTokenSet, Learnt), Error> {
+    /// The connection as it will be once the answer is stored.
+    fn landed(&self, claim: &Claim, answer: Answer) -> Landed {
+        let before = &self.target.connection;
+        let Answer { set, learnt, .. } = answer;
+        let connection = Connection {
+            state: State::Active,
+            generation: before.generation.next(),
+            token_set: Some(TokenSet {
+                id: set.id,
+                expires_at: set.expires_at,
+                initial_life: set.initial_life,
+                refreshable: set.refresh.is_some(),
+            }),
+            granted_scope: set.scope,
+            scope_narrowed: learnt.scope_narrowed,
+            lifetime: before.lifetime.max(learnt.lifetime),
+            refresh_due_at: set.refresh_due_at,
+            refresh_expires_at: set.refresh_expires_at,
+            last_error: None,
+            retry_at: None,
+            sending: Sending::default(),
+            ..before.clone()
+        };
+        let sealed = SealedSet { access: Some(set.access), extra: set.extra, key: Some(claim.key.clone()) };
+        let now = claim.at + self.stopwatch.elapsed(self.core);
+        Landed { found: Found { held: Held { connection, sealed }, now }, before: before.generation }
+    }
+
+    fn seal(&self, claim: &Claim, kept: Kept, grant: &Grant) -> Result<Answer, Error> {
         let connection = &self.target.connection;
         let definition = &self.target.definition;
         let new = seal::Fresh {
@@ -159,6 +205,13 @@ impl Trip<'_> {
             rotates: Some(seal::rotated(&kept.refresh_token, grant)),
             scope_narrowed: seal::narrowed(connection.granted_scope.as_deref(), grant.scope.as_deref()),
         };
-        Ok((set, learnt))
+        Ok(Answer {
+            app: connection.app.clone(),
+            connector: connection.connector.clone(),
+            flow: connection.flow.clone(),
+            seen: self.attempt.seen,
+            set,
+            learnt,
+        })
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Target {
     pub(super) definition: Arc<Definition>,
     pub(super) connection: Connection,
     /// Its token was rejected by the API: ask first.
-    want_proof: bool,
+    pub(super) want_proof: bool,
     /// The database's time when it was read.
     now: OffsetDateTime,
 }
@@ -47,11 +47,12 @@ pub(super) struct Trip<'a> {
     pub(super) connector: Arc<dyn Connector>,
     pub(super) opened: Opened,
     pub(super) attempt: Attempt,
+    pub(super) stopwatch: Stopwatch,
 }
 
 /// Time since before the claim was sent. Counts a suspended machine: whichever of the steady and the wall
 /// clock says more.
-struct Stopwatch {
+pub(super) struct Stopwatch {
     steady: Instant,
     wall: OffsetDateTime,
 }
@@ -61,7 +62,7 @@ impl Stopwatch {
         Self { steady: Instant::now(), wall: core.parts.clock.now() }
     }
 
-    fn elapsed(&self, core: &Core) -> Duration {
+    pub(super) fn elapsed(&self, core: &Core) -> Duration {
         let wall = Duration::try_from(core.parts.clock.now() - self.wall).unwrap_or_default();
         self.steady.elapsed().max(wall)
     }
@@ -103,6 +104,11 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         return wait_for_other(core, target).await;
     }
     let connection = &target.connection;
+    if core.shelf.holds(connection.id) {
+        // What is in the spool comes first: the refresh token of this row is spent.
+        core.replay().await?;
+        return Ok(Verdict::Done);
+    }
     let turn = core.turns.take(&connection.connector).await;
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();
@@ -124,7 +130,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let stopwatch = Stopwatch::start(core);
     let lease = uuid(&*core.parts.clock, &*core.parts.entropy);
     let attempt = Attempt { connection: connection.id, seen: set.id, lease };
-    let trip = Trip { core, target, connector, opened, attempt };
+    let trip = Trip { core, target, connector, opened, attempt, stopwatch };
     let Some(claim) = trip.claim(strict).await? else {
         drop(turn);
         return wait_for_other(core, target).await;
@@ -132,15 +138,14 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let Some(kept) = trip.open_kept(&claim).await? else {
         return Ok(Verdict::Failed(Trouble::Unreadable));
     };
-    if stopwatch.elapsed(core) + core.settings.provider_timeout + Duration::from_secs(1) > core.settings.lease
+    if trip.stopwatch.elapsed(core) + core.settings.provider_timeout + Duration::from_secs(1)
+        > core.settings.lease
     {
         trip.release().await;
         return Ok(Verdict::Done);
     }
     let answer = trip.connector.refresh(&trip.opened.credentials, &kept.refresh_token).await;
-    let refreshed = answer.is_ok();
-    trip.record(&claim, kept, answer).await;
-    Ok(if target.want_proof && !refreshed { Verdict::Confirmed(set.id) } else { Verdict::Done })
+    Ok(trip.record(&claim, kept, answer).await)
 }
 
 /// Whether the provider confirms that the token no longer works; `None`: somebody else counted meanwhile.

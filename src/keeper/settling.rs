@@ -27,13 +27,18 @@ impl Settling {
         result: Result<T, crate::store::Error>,
     ) -> Result<T, crate::store::Error> {
         match &result {
-            Err(crate::store::Error::Unavailable(_)) => self.settled_at_us.store(AWAY, Ordering::SeqCst),
+            Err(crate::store::Error::Unavailable(_)) => self.away(),
             _ if self.settled_at_us.load(Ordering::SeqCst) == AWAY => {
                 self.settled_at_us.store(to_micros(clock.now()) + SETTLE_US, Ordering::SeqCst);
             }
             _ => {}
         }
         result
+    }
+
+    /// The database did not store an answer.
+    pub(super) fn away(&self) {
+        self.settled_at_us.store(AWAY, Ordering::SeqCst);
     }
 
     pub(super) fn is_settled(&self, clock: &dyn Clock) -> bool {

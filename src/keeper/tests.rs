@@ -4,6 +4,7 @@ mod adopting;
 mod deleting;
 mod rejected;
 mod spending;
+mod spooled;
 mod trouble;
 mod world;
 
@@ -155,6 +156,8 @@ async fn several_connections_are_told_apart_by_flow() {
 #[tokio::test]
 async fn without_its_audit_record_no_token_leaves() {
     on_each(async |world| {
+        // The spool, where records go otherwise, cannot be made.
+        std::fs::write(world.db.spool().dir(), "in the way").unwrap();
         world.db.sql("ALTER TABLE audit_event RENAME TO gone").await;
         let refused = world.token(BEST_EFFORT).await.unwrap_err();
         assert!(matches!(refused, Error::Audit(_)), "{refused:?}");

@@ -1,6 +1,7 @@
 //! Secrets as types: what must never be printed, and what may be stored.
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A secret in memory: token, code, verifier, client secret or password. Zeroized when dropped; it has no
@@ -43,14 +44,14 @@ impl From<String> for Secret {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Secret {
+impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <String as serde::Deserialize>::deserialize(deserializer).map(Self::new)
+        <String as Deserialize>::deserialize(deserializer).map(Self::new)
     }
 }
 
 /// Ciphertext as it is stored: opens only in the place it was sealed for, with the data key `key_id`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
     /// Which data key sealed it.
     pub key_id: Uuid,
@@ -70,7 +71,7 @@ pub struct WrappedKey {
 }
 
 /// A keyed hash (HMAC-SHA-256) that covers table and row id: worth nothing in another row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyedHash(pub [u8; 32]);
 
 impl KeyedHash {

@@ -5,7 +5,8 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 /// Names a token set for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TokenSetId(pub Uuid);
 
 impl std::fmt::Display for TokenSetId {

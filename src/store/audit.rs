@@ -1,13 +1,15 @@
 //! Audit records, appended.
 
-use sea_orm::ActiveValue::Set;
+use sea_orm::IntoActiveModel;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use uuid::Uuid;
 
 use crate::model::event::Event;
-use crate::store::entity::audit_event::{ActiveModel, Column, Entity};
+use crate::store::entity::audit_event::{Column, Entity};
 use crate::store::{Conn, Error};
+
+pub use crate::store::entity::audit_event::Model as Row;
 
 /// An event with what the recorder adds.
 #[derive(Clone, Debug)]
@@ -24,36 +26,39 @@ pub struct Record {
     pub event: Event,
 }
 
+impl Record {
+    /// As it is stored.
+    pub fn row(&self) -> Row {
+        let event = &self.event;
+        Row {
+            id: self.id,
+            at: self.at_us,
+            boot: self.boot,
+            seq: self.seq,
+            actor: event.actor.to_string(),
+            action: event.action.as_str().to_owned(),
+            result: event.result.to_owned(),
+            app: event.app.as_ref().map(ToString::to_string),
+            connector: event.connector.as_ref().map(ToString::to_string),
+            flow: event.flow.clone(),
+            token_set: event.token_set.map(|set| set.0),
+            subject: event.subject.clone(),
+            address: event.origin.address.map(|address| address.to_string()),
+            trace_id: event.origin.trace_id,
+        }
+    }
+}
+
 impl Conn<'_> {
     /// Appends records; one that is there already is left as it is.
-    pub async fn insert_audit(&self, records: &[Record]) -> Result<(), Error> {
-        if records.is_empty() {
+    pub async fn insert_audit(&self, rows: &[Row]) -> Result<(), Error> {
+        if rows.is_empty() {
             return Ok(());
         }
-        Entity::insert_many(records.iter().map(row))
+        Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
             .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
             .exec_without_returning(&self.db())
             .await?;
         Ok(())
-    }
-}
-
-fn row(record: &Record) -> ActiveModel {
-    let event = &record.event;
-    ActiveModel {
-        id: Set(record.id),
-        at: Set(record.at_us),
-        boot: Set(record.boot),
-        seq: Set(record.seq),
-        actor: Set(event.actor.to_string()),
-        action: Set(event.action.as_str().to_owned()),
-        result: Set(event.result.to_owned()),
-        app: Set(event.app.as_ref().map(ToString::to_string)),
-        connector: Set(event.connector.as_ref().map(ToString::to_string)),
-        flow: Set(event.flow.clone()),
-        token_set: Set(event.token_set.map(|set| set.0)),
-        subject: Set(event.subject.clone()),
-        address: Set(event.origin.address.map(|address| address.to_string())),
-        trace_id: Set(event.origin.trace_id),
     }
 }

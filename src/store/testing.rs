@@ -6,12 +6,17 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::model::entropy::{Entropy, SystemEntropy, token, uuid};
 use crate::model::time::{Clock, ShiftedClock};
-use crate::store::{Settings, Store};
+use crate::spool::Spool;
+use crate::store::{Settings, Store, Tx};
 use crate::vault::Vault;
 use crate::vault::keyring::Keyring;
+
+/// A busy machine sends nothing to the spool, and what is there leaves it soon.
+const PATIENT: audit::Settings =
+    audit::Settings { patience: Duration::from_secs(10), retry: Duration::from_millis(200) };
 
 /// One fresh, migrated database with an instance in it.
 pub(crate) struct TestDatabase {
@@ -19,6 +24,7 @@ pub(crate) struct TestDatabase {
     pub(crate) clock: Arc<ShiftedClock>,
     store: Store,
     vault: Arc<Vault>,
+    spool: Arc<Spool>,
     audit: Arc<Audit>,
     _dir: tempfile::TempDir,
 }
@@ -32,8 +38,24 @@ impl TestDatabase {
         Arc::clone(&self.vault)
     }
 
+    pub(crate) fn spool(&self) -> Arc<Spool> {
+        Arc::clone(&self.spool)
+    }
+
     pub(crate) fn audit(&self) -> Arc<Audit> {
         Arc::clone(&self.audit)
+    }
+
+    /// The audit trail of another process on the same disk and database.
+    pub(crate) fn start_audit(&self) -> Audit {
+        let parts = audit::Parts {
+            store: self.store(),
+            vault: self.vault(),
+            spool: self.spool(),
+            clock: self.clock(),
+            entropy: self.entropy(),
+        };
+        Audit::start(parts, PATIENT)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -61,6 +83,13 @@ impl TestDatabase {
     /// Runs a statement as an attacker with SQL would.
     pub(crate) async fn sql(&self, statement: &str) {
         self.store.conn().db().execute_unprepared(statement).await.unwrap();
+    }
+
+    /// Holds a table for a transaction; SQLite has one writer anyway.
+    pub(crate) async fn lock(&self, tx: &Tx<'_>, table: &str) {
+        if tx.conn().is_postgres() {
+            tx.inner.execute_unprepared(&format!("LOCK TABLE {table} IN EXCLUSIVE MODE")).await.unwrap();
+        }
     }
 
     /// The first column of a query, as texts.
@@ -104,8 +133,17 @@ async fn prepare(name: &'static str, url: String, dir: tempfile::TempDir) -> Tes
     let tx = store.begin().await.unwrap();
     tx.conn().insert_instance("test", None, &keys.data_key, &keys.sealed_hash_key).await.unwrap();
     tx.commit().await.unwrap();
-    let audit = Arc::new(Audit::start(store.clone(), clock.clone(), Arc::new(SystemEntropy)));
-    TestDatabase { name, clock, store, vault: Arc::new(vault), audit, _dir: dir }
+    let vault = Arc::new(vault);
+    let spool = Arc::new(Spool::new(dir.path().join("spool")));
+    let parts = audit::Parts {
+        store: store.clone(),
+        vault: Arc::clone(&vault),
+        spool: Arc::clone(&spool),
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let audit = Arc::new(Audit::start(parts, PATIENT));
+    TestDatabase { name, clock, store, vault, spool, audit, _dir: dir }
 }
 
 #[tokio::test]

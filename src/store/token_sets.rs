@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, Value};
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::store::{AppRows, Conn, Error};
 pub const TABLE: &str = "token_set";
 
 /// A token set, sealed and ready to store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewTokenSet {
     /// Drawn before the first attempt to store.
     pub id: TokenSetId,
@@ -54,7 +55,7 @@ pub struct NewTokenSet {
 }
 
 /// What a refresh learnt beside the tokens.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Learnt {
     /// A lifetime the provider named.
     pub lifetime: Option<Duration>,

@@ -4,25 +4,29 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of ours, itself excepted. What is not listed imports what it likes: `app`, `cli`.
-const RULE: [(&str, &[&str]); 18] = [
+const RULE: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("outbound", &["model"]),
     ("vault", &["model"]),
     ("store", &["model"]),
+    ("spool", &["model"]),
     ("sandbox", &["model"]),
     ("connectors", &["model", "outbound"]),
-    ("audit", &["model", "store", "vault"]),
+    ("audit", &["model", "store", "vault", "spool"]),
     ("identity", &["model", "store", "vault", "audit", "outbound"]),
     // Which connector, with which credentials: a service that stands between the adapters and the others.
     ("registry", &["model", "vault", "connectors", "store", "outbound"]),
-    ("keeper", &["model", "vault", "connectors", "store", "audit", "outbound", "identity", "registry"]),
+    (
+        "keeper",
+        &["model", "vault", "connectors", "store", "spool", "audit", "outbound", "identity", "registry"],
+    ),
     (
         "signup",
         &["model", "vault", "connectors", "store", "audit", "outbound", "identity", "registry", "keeper"],
     ),
     ("issuer", &["model", "vault", "store", "audit", "keeper", "identity"]),
     ("admin", &["model", "vault", "store", "audit", "connectors", "keeper", "identity", "registry"]),
-    ("health", &["model", "store", "vault", "audit"]),
+    ("health", &["model", "store", "vault", "audit", "spool"]),
     ("http", &["model", "identity", "keeper", "signup", "issuer", "admin", "audit", "registry", "health"]),
     ("config", &["model", "outbound", "store", "telemetry"]),
     ("telemetry", &["model", "config"]),

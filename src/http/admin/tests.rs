@@ -73,6 +73,7 @@ impl Broker {
         let registry = Arc::new(Registry::new(Catalog::builtin(), store.clone(), vault.clone(), outbound));
         let parts = Parts {
             store: store.clone(),
+            spool: db.spool(),
             vault: vault.clone(),
             audit: audit.clone(),
             registry: registry.clone(),

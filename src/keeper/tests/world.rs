@@ -229,12 +229,17 @@ fn keeper(db: &TestDatabase, registry: &Arc<Registry>) -> SecretsKeeper {
     let parts = Parts {
         store: db.store(),
         vault: db.vault(),
+        spool: db.spool(),
         audit: db.audit(),
         registry: Arc::clone(registry),
         clock: db.clock(),
         entropy: db.entropy(),
     };
-    let settings = Settings { provider_timeout: Duration::from_secs(2), ..Settings::default() };
+    let settings = Settings {
+        provider_timeout: Duration::from_secs(2),
+        store_patience: Duration::from_millis(300),
+        ..Settings::default()
+    };
     SecretsKeeper::new(parts, settings)
 }
 

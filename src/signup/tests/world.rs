@@ -69,6 +69,7 @@ impl World {
         let parts = keeper::Parts {
             store: db.store(),
             vault: db.vault(),
+            spool: db.spool(),
             audit: db.audit(),
             registry: registry.clone(),
             clock: db.clock(),

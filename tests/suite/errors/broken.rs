@@ -56,6 +56,9 @@ async fn no_token_leaves_without_its_audit_record() {
         let before = sql.count(handed_out).await;
         assert_eq!(before, 1, "{}", house.home.name);
         sql.refuse("INSERT", "audit_event").await;
+        // The spool takes them then, unless it cannot be made.
+        let spool = house.home.data_dir().join("spool");
+        std::fs::write(&spool, "in the way").unwrap();
         read(get().await.unwrap(), "audit_unavailable").await;
         let app = json!({"id": "globex", "name": "Globex"});
         let create =
@@ -68,8 +71,14 @@ async fn no_token_leaves_without_its_audit_record() {
         let minted = mint.send().await.unwrap();
         assert_eq!(minted.status(), 503);
         assert_eq!(minted.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
+        let ready = house.broker.http.get(house.broker.at("/readyz")).send().await.unwrap();
+        read(ready, "storage_unavailable").await;
+        std::fs::remove_file(&spool).unwrap();
         sql.allow("audit_event").await;
         assert_eq!(get().await.unwrap().status(), 200);
+        // By way of the spool, where the broker has not yet noticed that the table is back.
+        let recorded = async { while sql.count(handed_out).await == before {} };
+        tokio::time::timeout(std::time::Duration::from_secs(20), recorded).await.expect("it is recorded");
         assert_eq!(sql.count(handed_out).await, before + 1);
         assert_eq!(sql.count("app WHERE id = 'globex'").await, 0);
         house.stop().await;

@@ -1,0 +1,210 @@
+//! Provider answers that the database could not take: in the spool, and from there into the database before anything
+//! else is claimed for their connection.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::model::app::AppId;
+use crate::model::connection::Flow;
+use crate::model::connector::ConnectorId;
+use crate::model::event::{Action, Event, Origin};
+use crate::model::principal::Actor;
+use crate::model::secret::Secret;
+use crate::model::token_set::TokenSetId;
+use crate::spool::{self, Content, Entry, Kind};
+use crate::store::token_sets::{Learnt, NewTokenSet, Stored};
+use crate::{store, vault};
+
+use super::{Core, Error, Parts, SecretsKeeper};
+
+const ANSWER: &str = "answer";
+/// What one attempt to store may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// A refreshed set with what storing it needs; its tokens are sealed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Answer {
+    pub(super) app: AppId,
+    pub(super) connector: ConnectorId,
+    pub(super) flow: Flow,
+    pub(super) seen: TokenSetId,
+    pub(super) set: NewTokenSet,
+    pub(super) learnt: Learnt,
+}
+
+/// Why an answer could not be put aside or read again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    #[error("an answer does not read as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("the file ends in the middle of a frame, or holds more than one")]
+    Torn,
+}
+
+/// Which connections wait for an answer to come out of the spool.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// Connections by token set.
+    held: Mutex<HashMap<Uuid, Uuid>>,
+    /// One replay at a time.
+    replay: tokio::sync::Mutex<()>,
+}
+
+impl Shelf {
+    pub(super) fn holds(&self, connection: Uuid) -> bool {
+        self.lock().values().any(|held| *held == connection)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Uuid>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answer {
+    /// Stores the set by compare-and-set, with its audit record; safe to repeat.
+    pub(super) async fn store(&self, core: &Core) -> Result<Stored, Error> {
+        let attempt = tokio::time::timeout(ATTEMPT, self.store_once(&core.parts)).await;
+        let stored = attempt.unwrap_or(Err(Error::Store(store::Error::Interrupted)));
+        if let Err(Error::Store(_) | Error::Audit(_)) = &stored {
+            core.settling.away();
+        }
+        stored
+    }
+
+    async fn store_once(&self, parts: &Parts) -> Result<Stored, Error> {
+        let tx = parts.store.begin().await?;
+        let stored = tx.conn().app(&self.app).store_refreshed(self.seen, &self.set, self.learnt).await?;
+        let result = match stored {
+            Stored::Current | Stored::Already => "ok",
+            Stored::Superseded => "superseded",
+        };
+        if stored != Stored::Already {
+            parts.audit.record_in(tx.conn(), self.event(result)).await?;
+        }
+        tx.commit().await?;
+        Ok(stored)
+    }
+
+    fn event(&self, result: &'static str) -> Event {
+        Event {
+            result,
+            app: Some(self.app.clone()),
+            connector: Some(self.connector.clone()),
+            flow: Some(self.flow.to_string()),
+            token_set: Some(self.set.id),
+            ..Event::new(Actor::System, Action::TokenRefresh, Origin::default())
+        }
+    }
+}
+
+impl Core {
+    /// Makes an answer safe: sealed, and on the disk when this returns.
+    pub(super) async fn put_aside(&self, answer: &Answer) -> Result<(), Trouble> {
+        let id = answer.set.id.0;
+        let text = Secret::new(serde_json::to_string(answer)?);
+        let frame = self.parts.vault.seal_frame(ANSWER, id, &text)?;
+        self.parts.spool.work(move |spool| spool.put(Entry { kind: Kind::Answer, id }, &frame)).await?;
+        self.shelf.lock().insert(id, answer.set.connection);
+        Ok(())
+    }
+
+    /// Forgets an answer whose outcome is known.
+    pub(super) async fn forget(&self, set: TokenSetId) {
+        let entry = Entry { kind: Kind::Answer, id: set.0 };
+        if let Err(error) = self.parts.spool.work(move |spool| spool.remove(entry)).await {
+            // It is found stored when it is replayed.
+            warn!(%error, "an answer that is stored could not be removed from the spool");
+        }
+        self.shelf.lock().remove(&set.0);
+    }
+
+    /// Brings what waits in the spool into the database. Ends at the first that the database does not take.
+    pub(super) async fn replay(&self) -> Result<usize, Error> {
+        let _alone = self.shelf.replay.lock().await;
+        let spool = &self.parts.spool;
+        let entries = match spool.work(|spool| spool.entries(Kind::Answer)).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                error!(%error, "the spool cannot be read; answers in it wait");
+                return Ok(0);
+            }
+        };
+        // What is gone was stored by another process on this disk.
+        self.shelf.lock().retain(|id, _| entries.iter().any(|entry| entry.id == *id));
+        let mut stored = 0;
+        for entry in entries {
+            match spool.work(move |spool| spool.read(entry)).await.map_err(Trouble::from) {
+                Ok(None) => {}
+                Ok(Some(content)) => match self.read(entry, content) {
+                    Ok(answer) => {
+                        self.replay_one(&answer).await?;
+                        stored += 1;
+                    }
+                    Err(cause) => self.set_aside(entry, &cause).await,
+                },
+                Err(cause) => error!(file = %entry, %cause, "a file of the spool cannot be read; it waits"),
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn replay_one(&self, answer: &Answer) -> Result<(), Error> {
+        self.shelf.lock().insert(answer.set.id.0, answer.set.connection);
+        let stored = answer.store(self).await?;
+        self.forget(answer.set.id).await;
+        info!(app.id = %answer.app, connector = %answer.connector, flow = %answer.flow, ?stored,
+            "a refreshed token came from the spool into the database");
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "door: a spooled answer is parsed; its tokens stay sealed")]
+    fn read(&self, entry: Entry, content: Content) -> Result<Answer, Trouble> {
+        let [frame] = &content.frames[..] else { return Err(Trouble::Torn) };
+        if content.torn {
+            return Err(Trouble::Torn);
+        }
+        let text = self.parts.vault.open_frame(ANSWER, entry.id, frame)?;
+        Ok(serde_json::from_str(text.expose_secret())?)
+    }
+
+    /// A damaged file stops nothing else; the connection it was of goes on as after a lost answer.
+    async fn set_aside(&self, entry: Entry, cause: &Trouble) {
+        match self.parts.spool.work(move |spool| spool.set_aside(entry)).await {
+            Ok(aside) => error!(file = %aside.display(), %cause,
+                "a file of the spool is damaged: the answer in it is lost; it was set aside"),
+            Err(error) => {
+                error!(file = %entry, %cause, %error, "a damaged file of the spool could not be set aside")
+            }
+        }
+        self.shelf.lock().remove(&entry.id);
+        let event = Event {
+            result: "secret_unreadable",
+            subject: Some(format!("spool:{entry}")),
+            ..Event::new(Actor::System, Action::SecretUnreadable, Origin::default())
+        };
+        if let Err(error) = self.parts.audit.record(event).await {
+            error!(%error, "a damaged file of the spool could not be noted in the audit trail");
+        }
+    }
+}
+
+impl SecretsKeeper {
+    /// Brings provider answers that wait in the spool into the database; how many it took.
+    pub async fn replay_spool(&self) -> Result<usize, Error> {
+        self.core.replay().await
+    }
+
+    /// Answers that wait in the spool.
+    pub fn spooled(&self) -> usize {
+        self.core.shelf.lock().len()
+    }
+}
