@@ -9,6 +9,7 @@ mod binb_token;
 #[cfg(test)]
 mod browser_tests;
 pub mod connect;
+mod drop_in;
 pub mod explain;
 pub mod extract;
 pub mod form;
@@ -26,7 +27,7 @@ pub mod server;
 pub mod settings;
 pub mod start;
 
-use actix_web::web::{ServiceConfig, get, resource};
+use actix_web::web::{ServiceConfig, get, post, resource, to};
 
 use self::server::only;
 
@@ -49,6 +50,11 @@ pub fn routes(cfg: &mut ServiceConfig) {
         resource("/{app_id}/{connector}/binb-token")
             .route(get().to(binb_token::binb_token))
             .default_service(only("GET")),
+    );
+    cfg.service(
+        resource("/{app_id}/{connector}/token")
+            .route(post().to(drop_in::provider_token))
+            .default_service(to(oauth::token::refuse_method)),
     );
     cfg.service(
         resource("/{app_id}/{connector}/status")

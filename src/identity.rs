@@ -60,6 +60,13 @@ impl Principal {
         }
     }
 
+    /// A client that has just proved itself with its secret, to the authorization server: all that its row grants.
+    pub(crate) fn of_authenticated_client(client: &Client, origin: Origin) -> Self {
+        let all =
+            TokenRights { scopes: client.scopes.clone(), role: client.role, allow: client.allow.clone() };
+        Self::of_client(client, &all, origin)
+    }
+
     /// A person with a session.
     pub(in crate::identity) fn of_user(
         id: UserId,

@@ -144,7 +144,11 @@ pub(super) async fn connection_status(
 
 /// The right to this location, decided before any look-up of app or connection. A connector's alias means the
 /// connector.
-async fn receiver(caller: &Caller, request: &HttpRequest, keeper: &SecretsKeeper) -> Answer<MayReceive> {
+pub(super) async fn receiver(
+    caller: &Caller,
+    request: &HttpRequest,
+    keeper: &SecretsKeeper,
+) -> Answer<MayReceive> {
     let path = Segments::extract(request).await.unwrap_or_else(|never| match never {});
     let (Ok(app), Ok(name)) = (path.app(), path.connector()) else { return caller.may_receive(&path) };
     let connector: ConnectorId = keeper.canonical(&name).await;
@@ -169,18 +173,23 @@ fn answer(body: impl Serialize) -> HttpResponse {
 
 impl BinbTokenParams {
     fn lifetime(&self) -> Answer<Lifetime> {
-        if self.min_ttl.is_some_and(|seconds| !(1..=86_400).contains(&seconds)) {
-            return Err(Problem::invalid("min_ttl", "must be 1 to 86400 seconds"));
-        }
         let wait = self.wait.unwrap_or(20);
         if wait > 30 {
             return Err(Problem::invalid("wait", "must be 0 to 30 seconds"));
         }
         let request = Request {
-            min_ttl: self.min_ttl.map(|seconds| time::Duration::seconds(seconds.into())),
+            min_ttl: self.min_ttl.map(min_ttl).transpose()?,
             rejected: self.rejected.map(Generation),
         };
         Ok(Lifetime { request, wait: Duration::from_secs(wait.into()) })
+    }
+}
+
+/// A `min_ttl` within its bounds.
+pub(super) fn min_ttl(seconds: u32) -> Answer<time::Duration> {
+    match seconds {
+        1..=86_400 => Ok(time::Duration::seconds(seconds.into())),
+        _ => Err(Problem::invalid("min_ttl", "must be 1 to 86400 seconds")),
     }
 }
 

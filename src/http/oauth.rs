@@ -1,5 +1,6 @@
 //! The routes of the authorization server.
 
+pub(super) mod form;
 pub(super) mod jwks;
 pub(super) mod metadata;
 pub(super) mod token;

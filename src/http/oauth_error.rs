@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::http::problem::{Chain, Code, Problem};
 use crate::issuer;
@@ -16,6 +16,8 @@ pub enum OAuthCode {
     InvalidClient,
     /// The client may not use this grant.
     UnauthorizedClient,
+    /// No token comes of this request.
+    InvalidGrant,
     /// No grant of ours.
     UnsupportedGrantType,
     /// Scope unknown or beyond the client's.
@@ -35,6 +37,7 @@ impl OAuthCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::InvalidGrant => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
@@ -53,6 +56,7 @@ pub struct OAuthError {
     basic: bool,
     retry_after_s: Option<u64>,
     closes: bool,
+    more: Map<String, Value>,
 }
 
 impl OAuthError {
@@ -64,12 +68,62 @@ impl OAuthError {
             OAuthCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             OAuthCode::InvalidRequest
             | OAuthCode::UnauthorizedClient
+            | OAuthCode::InvalidGrant
             | OAuthCode::UnsupportedGrantType
             | OAuthCode::InvalidScope
             | OAuthCode::InvalidTarget => StatusCode::BAD_REQUEST,
         };
         let retry_after_s = (code == OAuthCode::TemporarilyUnavailable).then_some(1);
-        Self { code, status, description: description.into(), basic: false, retry_after_s, closes: false }
+        let (description, more) = (description.into(), Map::new());
+        Self { code, status, description, basic: false, retry_after_s, closes: false, more }
+    }
+
+    /// With our `code` and `action` beside, where they are not there yet.
+    #[must_use]
+    pub(super) fn coded(self) -> Self {
+        if self.more.contains_key("code") {
+            return self;
+        }
+        let code = match self.code {
+            OAuthCode::InvalidClient => Code::Unauthenticated,
+            OAuthCode::UnauthorizedClient => return self.status(StatusCode::FORBIDDEN).with(Code::Forbidden),
+            OAuthCode::TemporarilyUnavailable if self.status == StatusCode::TOO_MANY_REQUESTS => {
+                Code::RateLimited
+            }
+            OAuthCode::TemporarilyUnavailable => Code::StorageUnavailable,
+            OAuthCode::ServerError => Code::Internal,
+            OAuthCode::InvalidRequest
+            | OAuthCode::InvalidGrant
+            | OAuthCode::UnsupportedGrantType
+            | OAuthCode::InvalidScope
+            | OAuthCode::InvalidTarget => Code::InvalidRequest,
+        };
+        self.with(code)
+    }
+
+    fn with(mut self, code: Code) -> Self {
+        self.more.insert("code".into(), code.as_str().into());
+        self.more.insert("action".into(), json!(code.action()));
+        self
+    }
+
+    /// A refusal of a provider's token: the status, the fields and the sentence are the problem's.
+    pub(super) fn of_hand_out(problem: Problem) -> Self {
+        let code = match problem.code().status() {
+            StatusCode::UNAUTHORIZED => OAuthCode::InvalidClient,
+            StatusCode::FORBIDDEN => OAuthCode::UnauthorizedClient,
+            StatusCode::BAD_REQUEST => OAuthCode::InvalidRequest,
+            StatusCode::SERVICE_UNAVAILABLE => OAuthCode::TemporarilyUnavailable,
+            _ => OAuthCode::InvalidGrant,
+        };
+        let error = Self {
+            status: problem.code().status(),
+            retry_after_s: problem.retry_after_s(),
+            closes: problem.closes_connection(),
+            more: problem.fields().clone(),
+            ..Self::new(code, problem.detail())
+        };
+        error.with(problem.code())
     }
 
     /// Says which way of client authentication is asked for, where it failed.
@@ -108,7 +162,10 @@ impl ResponseError for OAuthError {
         if self.closes {
             response.force_close();
         }
-        response.json(json!({ "error": self.code.as_str(), "error_description": self.description }))
+        let mut body = self.more.clone();
+        body.insert("error".into(), self.code.as_str().into());
+        body.insert("error_description".into(), self.description.clone().into());
+        response.json(body)
     }
 }
 

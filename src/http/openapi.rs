@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{apps, clients, connections, connectors, credentials, invitations, members, users};
 use crate::http::oauth::{jwks, metadata, token};
-use crate::http::{binb_token, explain, health};
+use crate::http::{binb_token, drop_in, explain, health};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,7 +21,7 @@ use crate::http::{binb_token, explain, health};
         description = "A multi-tenant, per-connector OAuth token broker. Errors are RFC 9457 problems; `code` and `action` are stable."
     ),
     paths(
-        binb_token::binb_token, binb_token::connection_status,
+        binb_token::binb_token, binb_token::connection_status, drop_in::provider_token,
         token::token, jwks::jwks, metadata::metadata, metadata::openid_metadata,
         health::read_health, health::read_readiness, explain::explain_problem,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
@@ -202,9 +202,9 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(id.to_owned()), "{id} is used twice");
                 let content = &operation["responses"]["default"]["content"];
-                // Under /o/ errors have the form of RFC 6749 §5.2.
-                let kind =
-                    if path.starts_with("/o/") { "application/json" } else { "application/problem+json" };
+                // Where tokens are given for a client's secret, errors have the form of RFC 6749 §5.2.
+                let oauth = path.starts_with("/o/") || path.ends_with("/token");
+                let kind = if oauth { "application/json" } else { "application/problem+json" };
                 assert!(content[kind].is_object(), "{method} {path}");
                 let open = operation["security"][0].as_object().unwrap().is_empty();
                 assert!(!open || !path.starts_with("/admin/v1/"), "{method} {path}");

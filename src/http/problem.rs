@@ -196,6 +196,16 @@ impl Problem {
         self.closes
     }
 
+    /// The fields of the contract beside the standard's.
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+
+    /// Seconds to wait before the same call again.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
     /// Its code.
     pub fn code(&self) -> Code {
         self.code

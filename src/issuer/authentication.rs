@@ -2,7 +2,8 @@
 
 use tracing::warn;
 
-use crate::model::client::{Client, ClientId};
+use crate::identity::Principal;
+use crate::model::client::{Client, ClientId, ClientKind};
 use crate::model::event::Origin;
 use crate::model::secret::Secret;
 use crate::store::clients::ClientSecret;
@@ -39,6 +40,21 @@ impl Issuer {
             Some(_) if !right => Err(self.refuse(Some(id), origin, "wrong secret")),
             Some(client) if client.disabled => Err(self.refuse(Some(id), origin, "disabled")),
             Some(client) => Ok(client),
+        }
+    }
+
+    /// The same, as a caller of our own routes: for tools that speak OAuth alone.
+    pub async fn authenticate_caller(
+        &self,
+        presented: &Presented,
+        origin: Origin,
+    ) -> Result<Principal, Error> {
+        let client = self.authenticate_client(presented, origin).await?;
+        match client.kind {
+            ClientKind::Service | ClientKind::Provider => {
+                Ok(Principal::of_authenticated_client(&client, origin))
+            }
+            ClientKind::Programmatic => Err(Error::UnauthorizedClient),
         }
     }
 
