@@ -45,11 +45,27 @@ impl Trip<'_> {
                 if let Err(error) = recorded {
                     error!(%error, "the outcome of a refresh could not be recorded; it counts as unknown");
                 }
+                if let ProviderError::RateLimited { retry_after } = &failure {
+                    self.hold_credentials(self.retry_at(claim, *retry_after)).await;
+                }
                 match self.target.want_proof {
                     true => Verdict::Confirmed(self.attempt.seen),
                     false => Verdict::Done,
                 }
             }
+        }
+    }
+
+    /// The provider limits our client, not the connection. In a transaction of its own: it must not cost the record
+    /// of the outcome.
+    async fn hold_credentials(&self, until: OffsetDateTime) {
+        let held = async {
+            let tx = self.core.parts.store.begin().await?;
+            tx.conn().hold_credentials(self.opened.id, until).await?;
+            tx.commit().await
+        };
+        if let Err(error) = held.await {
+            warn!(%error, "that a provider limits our client could not be stored");
         }
     }
 

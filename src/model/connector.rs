@@ -233,6 +233,11 @@ impl Definition {
         origin_of(&self.token_url)
     }
 
+    /// The same with the variables filled in: where a call goes. `None` where one has no value.
+    pub fn called_origin(&self, variables: &BTreeMap<String, String>) -> Option<String> {
+        Some(fill(&self.token_url, variables).ok()?.origin().ascii_serialization())
+    }
+
     /// Every address the connector calls or sends people to, to be moved elsewhere; `docs_url` stays.
     pub fn addresses_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let optional = [

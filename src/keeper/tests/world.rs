@@ -104,6 +104,7 @@ impl World {
             version: 1,
             current: true,
             own_mac: Vec::new(),
+            held_until: None,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
@@ -199,6 +200,22 @@ impl World {
 
     pub(super) async fn token(&self, lifetime: Lifetime) -> Result<HandedToken, Error> {
         self.keeper.retrieve_token(&self.job(), None, lifetime).await
+    }
+
+    /// The token of one of several connections.
+    pub(super) async fn token_of(&self, flow: &Flow) -> Result<HandedToken, Error> {
+        self.keeper.retrieve_token(&self.job(), Some(flow), BEST_EFFORT).await
+    }
+
+    /// So many more connections, each of somebody else.
+    pub(super) async fn more(&self, count: usize) -> Vec<Flow> {
+        let mut flows = Vec::new();
+        for n in 0..count {
+            let flow = Flow::parse(&format!("more-{n}")).unwrap();
+            self.consent(&format!("user-{n}"), flow.clone()).await;
+            flows.push(flow);
+        }
+        flows
     }
 
     pub(super) async fn state(&self) -> (&'static str, Option<&'static str>) {
