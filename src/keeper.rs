@@ -17,6 +17,7 @@ mod seal;
 mod settling;
 mod spooled;
 mod status;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -48,6 +49,7 @@ pub use self::delete::{Deletion, Leftover, RevocationResult};
 pub use self::error::Error;
 pub use self::impact::{Consent, Impact, Judged};
 pub use self::status::{ListFilter, Status};
+pub use self::sweep::Sweep;
 
 use self::breakers::Breakers;
 use self::case::Case;

@@ -6,6 +6,7 @@ mod deleting;
 mod rejected;
 mod spending;
 mod spooled;
+mod sweeping;
 mod trouble;
 mod world;
 

@@ -24,6 +24,11 @@ impl Turns {
         Self { all: Semaphore::new(all), share: (all / 4).max(1), of: Mutex::default() }
     }
 
+    /// Turns of one origin.
+    pub(super) fn share(&self) -> usize {
+        self.share
+    }
+
     /// Waits for a turn of the origin first: who waits for that holds none of the others'.
     pub(super) async fn take(&self, origin: &str) -> Turn<'_> {
         // Never closed: the semaphores live as long as the keeper.

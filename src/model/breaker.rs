@@ -222,7 +222,7 @@ mod tests {
             let (mut breaker, mut now) = (Breaker::default(), START);
             for step in steps {
                 match step {
-                    Step::Pass(seconds) => now += Duration::seconds(seconds),
+                    Step::Pass(seconds) => now += Duration::seconds(seconds.abs()),
                     Step::Call { connection, outage } => if breaker.admit(now).is_ok() {
                         if outage { breaker.outage(id(connection), now) } else { breaker.answered() }
                     },

@@ -266,6 +266,8 @@ impl Definition {
             rotates: self.refresh.rotates,
             kills_access_token: self.refresh.kills_access_token,
             lifetime: self.access_token_lifetime_s.map(|s| Duration::seconds(i64::from(s))),
+            idle: self.refresh.idle_days.map(|days| Duration::days(i64::from(days))),
+            absolute: self.refresh.absolute_days.map(|days| Duration::days(i64::from(days))),
             probeable: self.probe_url.is_some() || self.identity.is_some(),
         }
     }
@@ -289,6 +291,10 @@ pub struct Policy {
     pub kills_access_token: bool,
     /// Lifetime of an access token by definition.
     pub lifetime: Option<Duration>,
+    /// Disuse after which a refresh token dies.
+    pub idle: Option<Duration>,
+    /// Life of a grant, whatever happens.
+    pub absolute: Option<Duration>,
     /// Whether the provider can be asked if a token still works.
     pub probeable: bool,
 }
