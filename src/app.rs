@@ -2,6 +2,7 @@
 //!
 //! [`App::open`] changes nothing before it has seen that the keyring is the one this database was made with.
 
+mod background;
 mod first;
 mod keyring;
 mod recover;
@@ -26,6 +27,7 @@ use crate::store::{self, Store};
 use crate::vault::{self, InstanceKeys, Vault};
 use crate::{identity, issuer};
 
+use self::background::Background;
 use self::upkeep::Upkeep;
 
 pub use self::first::{Credentials, init};
@@ -154,6 +156,7 @@ pub struct App {
     services: Services,
     store: Store,
     public_url: PublicUrl,
+    sweeps: bool,
 }
 
 impl App {
@@ -168,7 +171,7 @@ impl App {
         if let Err(error) = services.keeper.replay_spool().await {
             warn!(%error, "answers that wait in the spool could not be stored yet; tried again every 5 s");
         }
-        Ok(Self { services, store, public_url })
+        Ok(Self { services, store, public_url, sweeps: config.refresh.background })
     }
 
     /// How the outside calls us.
@@ -185,9 +188,10 @@ impl App {
     pub fn serve(self, listener: TcpListener) -> Result<Running, Error> {
         let address = listener.local_addr().map_err(Error::Server)?;
         let upkeep = Upkeep::start(Arc::clone(&self.services.signup), Arc::clone(&self.services.keeper));
+        let background = self.sweeps.then(|| Background::start(Arc::clone(&self.services.keeper)));
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
-        Ok(Running { server, upkeep, store: self.store })
+        Ok(Running { server, upkeep, background, store: self.store })
     }
 }
 
@@ -195,6 +199,7 @@ impl App {
 pub struct Running {
     server: Server,
     upkeep: Upkeep,
+    background: Option<Background>,
     store: Store,
 }
 
@@ -206,6 +211,9 @@ impl Running {
 
     /// Ends what is under way, then everything.
     pub async fn stop(self) {
+        if let Some(background) = self.background {
+            background.stop().await;
+        }
         self.upkeep.stop().await;
         self.server.stop().await;
         if let Err(error) = self.store.close().await {

@@ -5,6 +5,7 @@
 //! from whoever asked for no more than it gives. It refuses with a cause that names the action to take.
 
 mod adopt;
+mod breakers;
 mod case;
 mod delete;
 mod error;
@@ -16,6 +17,7 @@ mod seal;
 mod settling;
 mod spooled;
 mod status;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -47,7 +49,9 @@ pub use self::delete::{Deletion, Leftover, RevocationResult};
 pub use self::error::Error;
 pub use self::impact::{Consent, Impact, Judged};
 pub use self::status::{ListFilter, Status};
+pub use self::sweep::Sweep;
 
+use self::breakers::Breakers;
 use self::case::Case;
 use self::flight::{Flights, Verdict};
 use self::turns::Turns;
@@ -59,8 +63,8 @@ pub struct Settings {
     pub lease: Duration,
     /// What a provider call may take; nothing is sent with less of the lease left.
     pub provider_timeout: Duration,
-    /// Refreshes under way at once in this process, a quarter of them for one connector; more wait their turn
-    /// before they claim.
+    /// Refreshes under way at once in this process, a quarter of them at one token endpoint's origin; more wait
+    /// their turn before they claim.
     pub concurrency: u32,
     /// What the database may take to store an answer before whoever waits gets it from the spool.
     pub store_patience: Duration,
@@ -136,6 +140,7 @@ struct Core {
     settling: settling::Settling,
     turns: Turns,
     shelf: spooled::Shelf,
+    breakers: Breakers,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -165,7 +170,11 @@ impl SecretsKeeper {
         let settling = settling::Settling::begin(&*parts.clock);
         let turns = Turns::new(settings.concurrency);
         let shelf = spooled::Shelf::default();
-        Self { core: Arc::new(Core { parts, settings, settling, turns, shelf }), flights: Flights::default() }
+        let breakers = Breakers::new(Arc::clone(&parts.clock));
+        Self {
+            core: Arc::new(Core { parts, settings, settling, turns, shelf, breakers }),
+            flights: Flights::default(),
+        }
     }
 
     /// A token that is valid for as long as was asked, refreshed when due.

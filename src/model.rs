@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod app;
+pub mod breaker;
 pub mod client;
 pub mod connection;
 pub mod connector;

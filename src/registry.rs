@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use time::OffsetDateTime;
 use tracing::error;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::model::secret::{Sealed, Secret};
 use crate::outbound::{Outbound, Trust};
 use crate::store::Store;
 use crate::store::connectors::StoredConnector;
-use crate::store::credentials::{StoredCredentials, TABLE};
+use crate::store::credentials::{HOLD_MAX, StoredCredentials, TABLE};
 use crate::vault::{Place, Vault};
 
 use self::own::CustomConnector;
@@ -50,6 +51,8 @@ pub struct Opened {
     pub owned_by_app: bool,
     /// Plain, for the call.
     pub credentials: Credentials,
+    /// The provider limits them until then.
+    held_until: Option<OffsetDateTime>,
 }
 
 /// Definitions and credentials.
@@ -182,11 +185,19 @@ impl Registry {
                 scopes: stored.scopes.clone(),
                 variables: stored.params.clone(),
             },
+            held_until: stored.held_until,
         })
     }
 }
 
 impl Opened {
+    /// How long the provider wants no call with them, at this time of the database. What is further ahead than this
+    /// program ever writes holds nothing.
+    pub fn held_for(&self, now: OffsetDateTime) -> Option<Duration> {
+        let left = Duration::try_from(self.held_until? - now).ok()?;
+        (!left.is_zero() && left <= HOLD_MAX).then_some(left)
+    }
+
     /// The same, with the values a connection has for the URL variables that the credentials don't fix.
     #[must_use]
     pub fn with_variables(mut self, variables: &BTreeMap<String, String>) -> Self {

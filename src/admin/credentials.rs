@@ -206,6 +206,7 @@ impl ProviderCredentials {
             version: 0,
             current: true,
             own_mac: Vec::new(),
+            held_until: None,
             created_at: self.tools.clock.now(),
             updated_at: self.tools.clock.now(),
         }

@@ -10,6 +10,8 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// How tokens are refreshed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
+    /// Whether tokens are also refreshed when nobody asks for them.
+    pub background: bool,
     /// Provider calls under way at once.
     pub concurrency: u32,
     /// How long a claim on a connection holds.
@@ -23,10 +25,7 @@ pub(super) struct Timeouts {
 }
 
 pub(super) fn read(reader: &mut Reader) -> (Timeouts, Refresh) {
-    // Tokens are refreshed when they are asked for; `false` says just that.
-    if reader.flag("refresh.background") == Some(true) {
-        reader.unsupported("refresh.background");
-    }
+    let background = reader.flag("refresh.background").unwrap_or(true);
     let seconds = |reader: &mut Reader, key: &str, range, default: u32| {
         let seconds: u32 = reader.number(key, range).unwrap_or(default);
         Duration::from_secs(seconds.into())
@@ -42,5 +41,5 @@ pub(super) fn read(reader: &mut Reader) -> (Timeouts, Refresh) {
         reader.refuse("refresh.connect_timeout_s", "must not be longer than `refresh.timeout_s`");
     }
     let concurrency = reader.number("refresh.concurrency", 1..=10_000).unwrap_or(64);
-    (Timeouts { connect, whole }, Refresh { concurrency, lease })
+    (Timeouts { connect, whole }, Refresh { background, concurrency, lease })
 }

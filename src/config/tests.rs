@@ -22,6 +22,7 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.sqlite_file(), Some(Path::new("./jeton-data/jeton.db")));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.loopback_url().unwrap().as_str(), "http://127.0.0.1:8080");
+    assert!(config.refresh.background);
     assert_eq!((config.issuer.algorithm, config.issuer.token_lifetime_s), ("ES256", 3600));
     assert!(
         config.public_url.is_none() && !config.outbound.allow_loopback && config.trusted_proxies.is_empty()
@@ -138,6 +139,13 @@ fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
     let text = config.refuse_unsupported().unwrap_err().to_string();
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(text.lines().all(|line| line.contains("is not supported by this release")), "{text}");
+}
+
+#[test]
+fn tokens_are_refreshed_unasked_unless_that_is_turned_off() {
+    let config = load("[refresh]\nbackground = false", &[], Vec::new()).unwrap();
+    assert!(!config.refresh.background);
+    assert!(config.refuse_unsupported().is_ok());
 }
 
 #[test]

@@ -54,6 +54,15 @@ impl Catalog {
         self.0.iter()
     }
 
+    /// The same with one definition changed.
+    #[cfg(test)]
+    pub(crate) fn with_changed(mut self, id: &str, change: impl Fn(&mut Definition)) -> Self {
+        for definition in self.0.iter_mut().filter(|definition| definition.id.as_str() == id) {
+            change(Arc::make_mut(definition));
+        }
+        self
+    }
+
     fn rewritten(mut self, id: &str, rewrite: impl Fn(&str, Option<&str>) -> String) -> Self {
         for definition in self.0.iter_mut().filter(|definition| definition.id.as_str() == id) {
             let mut changed = Definition::clone(definition);

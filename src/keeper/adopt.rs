@@ -125,6 +125,12 @@ impl SecretsKeeper {
             keep_extra: serde_json::Map::new(),
             keep_scope: None,
             expires_at: import.flatten(),
+            // When an imported grant began is not known.
+            grant_ends_at: definition
+                .policy()
+                .absolute
+                .filter(|_| import.is_none())
+                .map(|life| adoption.sent_at + life),
         };
         let mut set = fresh.seal(&self.core.parts, &adoption.grant)?;
         if import == Some(None) {
@@ -133,7 +139,9 @@ impl SecretsKeeper {
             let known = definition.policy().refreshes && definition.policy().lifetime.or(learnt).is_some();
             set.expires_at = None;
             set.initial_life = None;
-            set.refresh_due_at = (known && set.refresh.is_some()).then_some(adoption.sent_at);
+            if known && set.refresh.is_some() {
+                set.refresh_due_at = Some(adoption.sent_at);
+            }
         }
         let connection = self.connection_of(adoption, id, existing.as_deref())?;
         let generation = rows.adopt(&connection, &set).await?;

@@ -73,7 +73,9 @@ impl Case<'_> {
             Trouble::CredentialsMissing | Trouble::Unreadable | Trouble::NotOurs { .. } => {
                 DegradedCode::ProviderMisconfigured
             }
-            Trouble::Storage | Trouble::Unsettled | Trouble::Full => DegradedCode::ProviderUnavailable,
+            Trouble::Storage | Trouble::Unsettled | Trouble::Barred { .. } | Trouble::Full => {
+                DegradedCode::ProviderUnavailable
+            }
         };
         Degraded { code, since: self.found.now }
     }
@@ -116,6 +118,9 @@ impl Case<'_> {
         match trouble {
             None => Error::RefreshInProgress { retry_after: 1, current_expires_in },
             Some(Trouble::Unsettled) => Error::RefreshInProgress { retry_after: 15, current_expires_in },
+            Some(Trouble::Barred { retry_after }) => {
+                Error::ProviderUnavailable { retry_after, current_expires_in }
+            }
             Some(Trouble::CredentialsMissing) => Error::CredentialsMissing,
             Some(Trouble::Unreadable) => Error::Unreadable(crate::vault::Error::DoesNotOpen {
                 table: "token_set",

@@ -57,6 +57,11 @@ pub(super) enum Trouble {
     Storage,
     /// The process has just started and an earlier send's outcome is not known.
     Unsettled,
+    /// Nobody calls there now: the provider is away, or limits these credentials.
+    Barred {
+        /// Seconds until somebody may.
+        retry_after: u64,
+    },
     /// Too many wait, or the process ends.
     Full,
 }

@@ -45,11 +45,27 @@ impl Trip<'_> {
                 if let Err(error) = recorded {
                     error!(%error, "the outcome of a refresh could not be recorded; it counts as unknown");
                 }
+                if let ProviderError::RateLimited { retry_after } = &failure {
+                    self.hold_credentials(self.retry_at(claim, *retry_after)).await;
+                }
                 match self.target.want_proof {
                     true => Verdict::Confirmed(self.attempt.seen),
                     false => Verdict::Done,
                 }
             }
+        }
+    }
+
+    /// The provider limits our client, not the connection. In a transaction of its own: it must not cost the record
+    /// of the outcome.
+    async fn hold_credentials(&self, until: OffsetDateTime) {
+        let held = async {
+            let tx = self.core.parts.store.begin().await?;
+            tx.conn().hold_credentials(self.opened.id, until).await?;
+            tx.commit().await
+        };
+        if let Err(error) = held.await {
+            warn!(%error, "that a provider limits our client could not be stored");
         }
     }
 
@@ -61,7 +77,7 @@ impl Trip<'_> {
         let rows = tx.conn().app(&connection.app);
         let (recorded, result) = match failure {
             ProviderError::Refused { code } => {
-                let over = connection.refresh_expires_at.is_some_and(|at| at <= claim.at);
+                let over = connection.is_grant_over(&self.target.definition.policy(), claim.at);
                 let reason = if over { Reason::Expired } else { Reason::Revoked };
                 (rows.record_refusal(self.attempt, reason.as_str(), code).await?, "reauthorization_required")
             }
@@ -187,6 +203,9 @@ impl Trip<'_> {
     fn seal(&self, claim: &Claim, kept: Kept, grant: &Grant) -> Result<Answer, Error> {
         let connection = &self.target.connection;
         let definition = &self.target.definition;
+        let rotated = seal::rotated(&kept.refresh_token, grant);
+        // What was told of this refresh token, or follows from its consent; not where the provider knew better.
+        let stays = !rotated || definition.policy().absolute.is_some();
         let new = seal::Fresh {
             connection: connection.id,
             app: &connection.app,
@@ -198,11 +217,12 @@ impl Trip<'_> {
             keep_extra: kept.extra,
             keep_scope: connection.granted_scope.as_deref(),
             expires_at: None,
+            grant_ends_at: connection.refresh_expires_at.filter(|at| stays && *at > claim.at),
         };
         let set = new.seal(&self.core.parts, grant)?;
         let learnt = Learnt {
             lifetime: grant.expires_in.map(time::Duration::seconds),
-            rotates: Some(seal::rotated(&kept.refresh_token, grant)),
+            rotates: Some(rotated),
             scope_narrowed: seal::narrowed(connection.granted_scope.as_deref(), grant.scope.as_deref()),
         };
         Ok(Answer {

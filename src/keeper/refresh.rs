@@ -21,6 +21,7 @@ use crate::registry::{Opened, own};
 use crate::store::leases::{Attempt, Claim};
 use crate::vault;
 
+use super::breakers::Pass;
 use super::flight::{Trouble, Verdict};
 use super::{Core, Error, Parts, seal};
 
@@ -32,6 +33,8 @@ pub(super) struct Target {
     pub(super) want_proof: bool,
     /// The database's time when it was read.
     now: OffsetDateTime,
+    /// The same moment by the steady clock.
+    read: Instant,
 }
 
 /// What is opened before anything is sent: the refresh token, and what an answer is merged with.
@@ -75,7 +78,7 @@ impl Target {
         want_proof: bool,
         now: OffsetDateTime,
     ) -> Self {
-        Self { definition: Arc::clone(definition), connection, want_proof, now }
+        Self { definition: Arc::clone(definition), connection, want_proof, now, read: Instant::now() }
     }
 }
 
@@ -109,7 +112,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         core.replay().await?;
         return Ok(Verdict::Done);
     }
-    let turn = core.turns.take(&connection.connector).await;
+    let turn = core.turns.take(&target.definition.token_origin()).await;
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();
     let opened = core.credentials_of(connection, &target.definition).await?;
@@ -127,6 +130,13 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     if strict && connection.sending.sends > 0 && !core.settling.is_settled(&*core.parts.clock) {
         return Ok(Verdict::Failed(Trouble::Unsettled));
     }
+    let pass = match admit(core, target, &opened) {
+        Ok(pass) => pass,
+        Err(wait) => {
+            let retry_after = wait.as_secs().saturating_add(1);
+            return Ok(Verdict::Failed(Trouble::Barred { retry_after }));
+        }
+    };
     let stopwatch = Stopwatch::start(core);
     let lease = uuid(&*core.parts.clock, &*core.parts.entropy);
     let attempt = Attempt { connection: connection.id, seen: set.id, lease };
@@ -145,7 +155,17 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         return Ok(Verdict::Done);
     }
     let answer = trip.connector.refresh(&trip.opened.credentials, &kept.refresh_token).await;
+    pass.report(&answer);
     Ok(trip.record(&claim, kept, answer).await)
+}
+
+/// Whether the provider may be called: it is not away, and does not limit these credentials; else for how long not.
+fn admit<'c>(core: &'c Core, target: &Target, opened: &Opened) -> Result<Pass<'c>, Duration> {
+    if let Some(wait) = opened.held_for(target.now + target.read.elapsed()) {
+        return Err(wait);
+    }
+    let filled = target.definition.called_origin(&opened.credentials.variables);
+    core.breakers.admit(filled.unwrap_or_else(|| target.definition.token_origin()), target.connection.id)
 }
 
 /// Whether the provider confirms that the token no longer works; `None`: somebody else counted meanwhile.

@@ -8,7 +8,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::model::app::AppId;
-use crate::model::connection::Connection;
+use crate::model::connection::{Connection, Lives};
 use crate::model::connector::{ConnectorId, Definition, Grant};
 use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event, Origin};
@@ -44,6 +44,8 @@ pub(super) struct Fresh<'a> {
     pub(super) keep_scope: Option<&'a str>,
     /// Stands for the answer's own, from an import.
     pub(super) expires_at: Option<OffsetDateTime>,
+    /// When the grant ends, where the answer does not tell.
+    pub(super) grant_ends_at: Option<OffsetDateTime>,
 }
 
 /// Where a set's column is sealed: in its connection, since another one may have other URL variables.
@@ -84,6 +86,15 @@ impl Fresh<'_> {
         let life = grant.expires_in.map(Duration::seconds).or(self.definition.policy().lifetime);
         let expires_at = self.expires_at.or_else(|| life.map(|life| self.sent_at + life));
         let initial_life = expires_at.map(|at| (at - self.sent_at).max(Duration::ZERO));
+        let lives = Lives {
+            sent_at: self.sent_at,
+            expires_at,
+            initial_life,
+            refresh_told: grant.refresh_expires_in.map(|s| self.sent_at + Duration::seconds(s)),
+            grant_ends_at: self.grant_ends_at,
+        };
+        let policy = self.definition.policy();
+        let refreshable = refresh_token.is_some() && policy.refreshes;
         Ok(NewTokenSet {
             id,
             connection: self.connection,
@@ -96,8 +107,8 @@ impl Fresh<'_> {
             expires_at,
             initial_life,
             scope: grant.scope.clone().or_else(|| self.keep_scope.map(str::to_owned)),
-            refresh_due_at: self.due_at(expires_at, initial_life, refresh_token.is_some()),
-            refresh_expires_at: grant.refresh_expires_in.map(|s| self.sent_at + Duration::seconds(s)),
+            refresh_due_at: refreshable.then(|| lives.due_at(&policy, chance(parts))).flatten(),
+            refresh_expires_at: lives.refresh_expires_at(),
             origin,
         })
     }
@@ -115,22 +126,13 @@ impl Fresh<'_> {
         let text = Secret::new(Value::Object(extra).to_string());
         Ok(Some(vault.seal(self.key, &self.place("sealed_extra", id), &text)?))
     }
+}
 
-    /// Earlier than a reader would, but never where that kills a token others were promised.
-    fn due_at(
-        &self,
-        expires_at: Option<OffsetDateTime>,
-        life: Option<Duration>,
-        refreshable: bool,
-    ) -> Option<OffsetDateTime> {
-        let policy = self.definition.policy();
-        if !refreshable || !policy.refreshes {
-            return None;
-        }
-        let life = life.unwrap_or_default();
-        let ahead = if policy.kills_access_token { life / 5 } else { Duration::minutes(10).min(life / 4) };
-        expires_at.map(|at| at - ahead)
-    }
+/// Spreads what is stored at one time.
+fn chance(parts: &Parts) -> u16 {
+    let mut dice = [0_u8; 2];
+    parts.entropy.fill(&mut dice);
+    u16::from_be_bytes(dice)
 }
 
 /// Whether an answer brought another refresh token than the one that was sent.

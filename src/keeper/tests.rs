@@ -1,10 +1,12 @@
 //! The keeper against the sandbox provider, on both databases. The provider's ledger tells what was spent.
 
 mod adopting;
+mod barred;
 mod deleting;
 mod rejected;
 mod spending;
 mod spooled;
+mod sweeping;
 mod trouble;
 mod world;
 

@@ -1,17 +1,15 @@
-//! How many refreshes run at once in this process? A bound for all, and a quarter of it for one connector, so that
-//! a provider that hangs leaves turns to the others.
+//! How many refreshes run at once in this process? A bound for all, and a quarter of it for one token endpoint's
+//! origin, so that a provider that hangs leaves turns to the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::model::connector::ConnectorId;
-
 pub(super) struct Turns {
     all: Semaphore,
     share: usize,
-    of: Mutex<HashMap<ConnectorId, Arc<Semaphore>>>,
+    of: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// Whoever holds it may refresh.
@@ -26,16 +24,21 @@ impl Turns {
         Self { all: Semaphore::new(all), share: (all / 4).max(1), of: Mutex::default() }
     }
 
-    /// Waits for a turn of the connector first: who waits for that holds none of the others'.
-    pub(super) async fn take(&self, connector: &ConnectorId) -> Turn<'_> {
+    /// Turns of one origin.
+    pub(super) fn share(&self) -> usize {
+        self.share
+    }
+
+    /// Waits for a turn of the origin first: who waits for that holds none of the others'.
+    pub(super) async fn take(&self, origin: &str) -> Turn<'_> {
         // Never closed: the semaphores live as long as the keeper.
-        let own = self.of(connector).acquire_owned().await.ok();
+        let own = self.of(origin).acquire_owned().await.ok();
         Turn { _own: own, _all: self.all.acquire().await.ok() }
     }
 
-    fn of(&self, connector: &ConnectorId) -> Arc<Semaphore> {
+    fn of(&self, origin: &str) -> Arc<Semaphore> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = of.entry(connector.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.share)));
+        let turns = of.entry(origin.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.share)));
         Arc::clone(turns)
     }
 }

@@ -3,6 +3,7 @@
 mod freshness;
 mod key;
 mod rejection;
+mod unasked;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use super::token_set::{Generation, TokenSet};
 pub use self::freshness::{Degraded, DegradedCode, Freshness, Refusal, Request};
 pub use self::key::Flow;
 pub use self::rejection::Rejections;
+pub use self::unasked::Lives;
 
 /// Why a new consent is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -233,6 +233,11 @@ impl Definition {
         origin_of(&self.token_url)
     }
 
+    /// The same with the variables filled in: where a call goes. `None` where one has no value.
+    pub fn called_origin(&self, variables: &BTreeMap<String, String>) -> Option<String> {
+        Some(fill(&self.token_url, variables).ok()?.origin().ascii_serialization())
+    }
+
     /// Every address the connector calls or sends people to, to be moved elsewhere; `docs_url` stays.
     pub fn addresses_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let optional = [
@@ -261,6 +266,8 @@ impl Definition {
             rotates: self.refresh.rotates,
             kills_access_token: self.refresh.kills_access_token,
             lifetime: self.access_token_lifetime_s.map(|s| Duration::seconds(i64::from(s))),
+            idle: self.refresh.idle_days.map(|days| Duration::days(i64::from(days))),
+            absolute: self.refresh.absolute_days.map(|days| Duration::days(i64::from(days))),
             probeable: self.probe_url.is_some() || self.identity.is_some(),
         }
     }
@@ -284,6 +291,10 @@ pub struct Policy {
     pub kills_access_token: bool,
     /// Lifetime of an access token by definition.
     pub lifetime: Option<Duration>,
+    /// Disuse after which a refresh token dies.
+    pub idle: Option<Duration>,
+    /// Life of a grant, whatever happens.
+    pub absolute: Option<Duration>,
     /// Whether the provider can be asked if a token still works.
     pub probeable: bool,
 }

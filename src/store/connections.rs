@@ -1,5 +1,6 @@
 //! Connections: the one SELECT of a hand-out, lists, and small changes.
 
+mod due;
 mod list;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! Client ids and secrets at providers, owned by the instance or by one app.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use time::OffsetDateTime;
@@ -11,12 +12,15 @@ use uuid::Uuid;
 use crate::model::app::AppId;
 use crate::model::connector::ConnectorId;
 use crate::model::secret::{Sealed, WrappedKey};
-use crate::model::time::from_micros;
+use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::connector_credentials::{ActiveModel, Column, Entity, Model};
 use crate::store::{Conn, Error};
 
 /// The table's name, for the places of its ciphertexts.
 pub const TABLE: &str = "connector_credentials";
+
+/// Longest time that a provider's limit on one connection holds back the others of the same credentials.
+pub const HOLD_MAX: Duration = Duration::from_secs(60);
 
 /// Credentials as stored, with the data key of their sealed columns.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct StoredCredentials {
     pub current: bool,
     /// Keyed hash over whose they are and all that is plain: worth nothing until it was checked.
     pub own_mac: Vec<u8>,
+    /// Until when the provider limits them; beside the hash: it can only delay, and not for long.
+    pub held_until: Option<OffsetDateTime>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it was changed last.
@@ -177,6 +183,20 @@ impl Conn<'_> {
         Ok(removal.exec(&self.db()).await?.rows_affected)
     }
 
+    /// Holds back every connection of these credentials until `until`, at most [`HOLD_MAX`] from now; a hold that
+    /// lasts longer stays.
+    pub async fn hold_credentials(&self, id: Uuid, until: OffsetDateTime) -> Result<(), Error> {
+        let (clock, clock_value) = self.clock_sql(1);
+        let most = i64::try_from(HOLD_MAX.as_micros()).unwrap_or(i64::MAX);
+        let latest = format!("({clock} + {most})");
+        let sql = format!(
+            "UPDATE connector_credentials SET held_until = CASE WHEN $2 < {latest} THEN $2 ELSE {latest} END \
+             WHERE id = $3 AND (held_until IS NULL OR held_until < $2 OR held_until > {latest})"
+        );
+        self.run(sql, vec![clock_value, to_micros(until).into(), id.into()]).await?;
+        Ok(())
+    }
+
     async fn with_key(&self, row: Option<Model>) -> Result<Option<StoredCredentials>, Error> {
         let Some(row) = row else { return Ok(None) };
         let missing = Error::Corrupt { table: TABLE, column: "key_id" };
@@ -212,6 +232,7 @@ fn from_row(row: Model, key: WrappedKey) -> Result<StoredCredentials, Error> {
         version: row.version,
         current: row.current,
         own_mac: row.own_mac,
+        held_until: row.held_until.map(from_micros),
         created_at: from_micros(row.created_at),
         updated_at: from_micros(row.updated_at),
         key,
@@ -233,7 +254,8 @@ fn to_row(credentials: &StoredCredentials, now_us: i64) -> ActiveModel {
         version: Set(credentials.version),
         current: Set(credentials.current),
         own_mac: Set(credentials.own_mac.clone()),
-        created_at: Set(crate::model::time::to_micros(credentials.created_at)),
+        held_until: NotSet,
+        created_at: Set(to_micros(credentials.created_at)),
         updated_at: Set(now_us),
         removed_at: Set(None),
     }

@@ -341,6 +341,7 @@ async fn prepare(db: &TestDatabase) -> (AppId, Uuid) {
         own_mac: Vec::new(),
         version: 1,
         current: true,
+        held_until: None,
         created_at: OffsetDateTime::UNIX_EPOCH,
         updated_at: OffsetDateTime::UNIX_EPOCH,
     };

@@ -151,7 +151,7 @@ impl AppRows<'_> {
              state = CASE WHEN {parked} THEN state ELSE 'active' END, reason = NULL, \
              last_error_code = CASE WHEN {parked} THEN last_error_code END, \
              last_error_at = CASE WHEN {parked} THEN last_error_at END, failures = 0, retry_at = NULL, lease_id = NULL, \
-             lease_until = NULL, sends = 0, resend_after = NULL \
+             lease_until = NULL, sends = 0, resend_after = NULL, swept_until = NULL \
              WHERE id = $10 AND app = $11 AND token_set_id = $12 AND state <> 'revoked' RETURNING generation"
         );
         let values: Vec<Value> = vec![
@@ -326,6 +326,7 @@ impl AppRows<'_> {
             sends: Set(0),
             resend_after: Set(None),
             after_resend: Set(false),
+            swept_until: Set(None),
             rejected_count: Set(0),
             rejected_since: Set(None),
             credentials_id: Set(new.credentials.map(|(id, _)| id)),

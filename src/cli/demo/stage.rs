@@ -49,6 +49,8 @@ impl Stage {
             flag("data_dir", dir),
             flag("listen", address),
             flag("outbound.allow_loopback", "true".to_owned()),
+            // The play shows what happens when somebody asks.
+            flag("refresh.background", "false".to_owned()),
             flag("connectors.sandbox.base_url", sandbox.url().to_string()),
         ]))?;
         let made = app::init(&config, nature.clone()).await?;

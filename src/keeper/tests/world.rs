@@ -14,7 +14,7 @@ use crate::keeper::{
 };
 use crate::model::app::AppId;
 use crate::model::connection::{Flow, Request};
-use crate::model::connector::{ConnectorId, Grant};
+use crate::model::connector::{ConnectorId, Definition, Grant};
 use crate::model::event::Origin;
 use crate::model::principal::Actor;
 use crate::model::secret::Secret;
@@ -46,6 +46,16 @@ impl World {
     }
 
     pub(super) async fn new(db: TestDatabase, connector: &str, profile: Profile) -> Self {
+        Self::defined(db, connector, profile, |_| {}).await
+    }
+
+    /// The same over a changed definition.
+    pub(super) async fn defined(
+        db: TestDatabase,
+        connector: &str,
+        profile: Profile,
+        change: impl Fn(&mut Definition),
+    ) -> Self {
         let client = Client {
             client_secret: Some("sandbox-secret".into()),
             any_loopback_redirect: true,
@@ -61,10 +71,10 @@ impl World {
             timeout: Duration::from_secs(2),
             ..outbound::Settings::default()
         };
-        let catalog = Catalog::builtin().with_base(connector, &sandbox.url());
+        let catalog = Catalog::builtin().with_base(connector, &sandbox.url()).with_changed(connector, change);
         let outbound = Outbound::new(&outbound).unwrap();
         let registry = Arc::new(Registry::new(catalog, db.store(), db.vault(), outbound));
-        let keeper = Arc::new(keeper(&db, &registry));
+        let keeper = Arc::new(keeper(&db, &registry, Settings::default().concurrency));
         let connector = ConnectorId::parse(connector).unwrap();
         let app = AppId::parse("acme").unwrap();
         let world = Self { db, keeper, registry, sandbox, connector, app };
@@ -77,7 +87,12 @@ impl World {
 
     /// A second process on the same database.
     pub(super) fn replica(&self) -> SecretsKeeper {
-        keeper(&self.db, &self.registry)
+        self.replica_with(Settings::default().concurrency)
+    }
+
+    /// The same with so many turns.
+    pub(super) fn replica_with(&self, concurrency: u32) -> SecretsKeeper {
+        keeper(&self.db, &self.registry, concurrency)
     }
 
     pub(super) async fn add_app(&self, id: &str) {
@@ -104,6 +119,7 @@ impl World {
             version: 1,
             current: true,
             own_mac: Vec::new(),
+            held_until: None,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
@@ -201,6 +217,22 @@ impl World {
         self.keeper.retrieve_token(&self.job(), None, lifetime).await
     }
 
+    /// The token of one of several connections.
+    pub(super) async fn token_of(&self, flow: &Flow) -> Result<HandedToken, Error> {
+        self.keeper.retrieve_token(&self.job(), Some(flow), BEST_EFFORT).await
+    }
+
+    /// So many more connections, each of somebody else.
+    pub(super) async fn more(&self, count: usize) -> Vec<Flow> {
+        let mut flows = Vec::new();
+        for n in 0..count {
+            let flow = Flow::parse(&format!("more-{n}")).unwrap();
+            self.consent(&format!("user-{n}"), flow.clone()).await;
+            flows.push(flow);
+        }
+        flows
+    }
+
     pub(super) async fn state(&self) -> (&'static str, Option<&'static str>) {
         let state = self.keeper.status(&self.job(), None).await.unwrap().state;
         (state.as_str(), state.reason().map(|reason| reason.as_str()))
@@ -225,7 +257,7 @@ impl World {
     }
 }
 
-fn keeper(db: &TestDatabase, registry: &Arc<Registry>) -> SecretsKeeper {
+fn keeper(db: &TestDatabase, registry: &Arc<Registry>, concurrency: u32) -> SecretsKeeper {
     let parts = Parts {
         store: db.store(),
         vault: db.vault(),
@@ -238,6 +270,7 @@ fn keeper(db: &TestDatabase, registry: &Arc<Registry>) -> SecretsKeeper {
     let settings = Settings {
         provider_timeout: Duration::from_secs(2),
         store_patience: Duration::from_millis(300),
+        concurrency,
         ..Settings::default()
     };
     SecretsKeeper::new(parts, settings)

@@ -200,7 +200,9 @@ impl Case<'_> {
     /// Whether the token in hand gives what was asked.
     fn is_fresh(&self) -> bool {
         let Some(expires_at) = self.connection.expires_at() else {
-            return self.connection.refresh_due_at.is_none_or(|due| due > self.now);
+            // Where no lifetime is known, what is due is due for the refresh token's sake alone.
+            return self.connection.known_lifetime(self.policy).is_none()
+                || self.connection.refresh_due_at.is_none_or(|due| due > self.now);
         };
         match self.request.min_ttl {
             Some(min_ttl) => self.gives(min_ttl),

@@ -149,6 +149,7 @@ impl World {
             version: 1,
             current: true,
             own_mac: Vec::new(),
+            held_until: None,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };

@@ -75,6 +75,8 @@ pub struct Model {
     pub resend_after: Option<i64>,
     /// Whether the current set came from a resend or over `lost_rotation`.
     pub after_resend: bool,
+    /// Until when no other replica takes it on unasked.
+    pub swept_until: Option<i64>,
     /// Refreshes caused by `rejected`, in the window.
     pub rejected_count: i32,
     /// Start of that window.

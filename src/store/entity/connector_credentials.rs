@@ -33,6 +33,8 @@ pub struct Model {
     pub current: bool,
     /// Keyed hash over whose they are and all that is plain; empty once removed.
     pub own_mac: Vec<u8>,
+    /// Until when the provider limits them, at most 60 s ahead.
+    pub held_until: Option<i64>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Microseconds since 1970.
