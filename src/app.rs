@@ -6,9 +6,10 @@ mod first;
 mod keyring;
 mod recover;
 mod services;
+mod showing;
 mod upkeep;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use tracing::{info, warn};
@@ -26,6 +27,7 @@ use crate::store::{self, Store};
 use crate::vault::{self, InstanceKeys, Vault};
 use crate::{identity, issuer};
 
+use self::showing::Showing;
 use self::upkeep::Upkeep;
 
 pub use self::first::{Credentials, init};
@@ -95,6 +97,15 @@ pub enum Error {
     /// The audit trail.
     #[error("what was done could not be recorded")]
     Audit(#[from] audit::Error),
+    /// The listener of the metrics.
+    #[error("cannot listen on {address} (`metrics.listen`)")]
+    Metrics {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The listener.
     #[error("the server failed")]
     Server(#[source] std::io::Error),
@@ -125,6 +136,7 @@ impl Error {
             | Self::Issuer(_)
             | Self::People(_)
             | Self::Audit(_)
+            | Self::Metrics { .. }
             | Self::Server(_) => false,
         }
     }
@@ -154,6 +166,7 @@ pub struct App {
     services: Services,
     store: Store,
     public_url: PublicUrl,
+    metrics_listen: Option<SocketAddr>,
 }
 
 impl App {
@@ -168,7 +181,7 @@ impl App {
         if let Err(error) = services.keeper.replay_spool().await {
             warn!(%error, "answers that wait in the spool could not be stored yet; tried again every 5 s");
         }
-        Ok(Self { services, store, public_url })
+        Ok(Self { services, store, public_url, metrics_listen: config.metrics_listen })
     }
 
     /// How the outside calls us.
@@ -184,10 +197,13 @@ impl App {
     /// Serves on a listener until it is stopped; from within a tokio runtime.
     pub fn serve(self, listener: TcpListener) -> Result<Running, Error> {
         let address = listener.local_addr().map_err(Error::Server)?;
+        let (figures, exposed) = (Arc::clone(&self.services.figures), Arc::clone(&self.services.metrics));
+        let showing = Showing::start(figures, &exposed, self.metrics_listen)
+            .map_err(|source| Error::Metrics { address: self.metrics_listen.unwrap_or(address), source })?;
         let upkeep = Upkeep::start(Arc::clone(&self.services.signup), Arc::clone(&self.services.keeper));
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
-        Ok(Running { server, upkeep, store: self.store })
+        Ok(Running { server, upkeep, showing, store: self.store })
     }
 }
 
@@ -195,6 +211,7 @@ impl App {
 pub struct Running {
     server: Server,
     upkeep: Upkeep,
+    showing: Showing,
     store: Store,
 }
 
@@ -208,6 +225,7 @@ impl Running {
     pub async fn stop(self) {
         self.upkeep.stop().await;
         self.server.stop().await;
+        self.showing.stop().await;
         if let Err(error) = self.store.close().await {
             warn!(%error, "the database was not closed in order");
         }

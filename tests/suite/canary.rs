@@ -150,6 +150,10 @@ async fn no_secret_is_found_in_logs_databases_or_refusals() {
         people(&scene, &mut ada, &mut canaries).await;
         nonsense(&scene, id, &mut canaries).await;
 
+        let figures = scene.admin(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        assert!(figures.contains("jeton_refreshes_total{connector=\"canary\""), "{figures}");
+        canaries.absent_from("the figures", &figures);
+
         let refusals = scene.refusals.lock().unwrap().clone();
         assert!(
             refusals.contains("provider_unavailable") || refusals.contains("refresh_in_progress"),

@@ -25,6 +25,10 @@ mod job;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod protocol;

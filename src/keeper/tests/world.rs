@@ -234,6 +234,7 @@ fn keeper(db: &TestDatabase, registry: &Arc<Registry>) -> SecretsKeeper {
         registry: Arc::clone(registry),
         clock: db.clock(),
         entropy: db.entropy(),
+        figures: Arc::new(crate::figures::Figures::new([])),
     };
     let settings = Settings {
         provider_timeout: Duration::from_secs(2),
