@@ -2,6 +2,7 @@
 //!
 //! [`App::open`] changes nothing before it has seen that the keyring is the one this database was made with.
 
+pub mod doctor;
 mod first;
 mod keyring;
 mod recover;
