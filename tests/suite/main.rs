@@ -29,6 +29,8 @@ mod layering;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod manuals;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod peers;
