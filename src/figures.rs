@@ -20,7 +20,7 @@ const OF_US: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spooled {
     /// What a provider answered.
-    Outcome,
+    Answer,
     /// An audit record.
     Audit,
 }
@@ -111,7 +111,7 @@ impl Figures {
     /// How many records wait in the spool.
     pub fn set_spool(&self, kind: Spooled, records: u32) {
         let kind = match kind {
-            Spooled::Outcome => "outcome",
+            Spooled::Answer => "answer",
             Spooled::Audit => "audit",
         };
         self.gauge(name::SPOOL, &[("kind", kind)]).set(records);

@@ -32,13 +32,17 @@ pub async fn examine(config: Result<Config, config::Error>, nature: &Nature, off
         found.push(Check::skipped("providers", "which are in use stands in the database"));
         return found;
     };
-    if offline {
+    let targets = if offline {
         found.push(Check::skipped("providers", "--offline was said"));
+        None
     } else {
-        providers::look(&config, &glance.store, vault, &mut found).await;
-    }
-    // It was only read; whatever happens now, nothing is lost.
+        providers::targets(&config, &glance.store, vault, &mut found).await
+    };
+    // It was only read: nothing can be lost. A server may start while providers are waited for.
     glance.close().await.ok();
+    if let Some(targets) = targets {
+        targets.call(&mut found).await;
+    }
     found
 }
 

@@ -113,7 +113,7 @@ async fn a_line_a_check_that_a_person_can_act_on() {
     instance(&home).await;
     std::fs::set_permissions(home.data_dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::create_dir(home.data_dir().join("spool")).unwrap();
-    std::fs::write(home.data_dir().join("spool/one"), "x").unwrap();
+    std::fs::write(home.data_dir().join("spool/answer-1.spool"), "x").unwrap();
     let output: Output = run(&home, "doctor", &["--offline", "--public-url", "https://new.example.com"]);
     assert_eq!((exit_code(&output), stderr(&output).as_str()), (0, ""), "warnings are no failures");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -126,7 +126,7 @@ async fn a_line_a_check_that_a_person_can_act_on() {
         text.contains(&format!("open to other users (mode 0755). Run: chmod 700 {}.\n", dir.display())),
         "{text}"
     );
-    assert!(text.contains("1 records wait in"), "{text}");
+    assert!(text.contains("1 files wait in"), "{text}");
     assert!(text.contains("public URL        people and programs use https://new.example.com"), "{text}");
 }
 
@@ -176,7 +176,7 @@ async fn keys_that_do_not_fit_are_told() {
         assert_eq!(code, 78, "{checks:#?}");
         told(&checks, "instance key", "ok", "opens that of `jeton`");
         told(&checks, "data keys", "failure", "1 of 2 do not unwrap, those of: acme");
-        told(&checks, "signing key", "failure", "no signing key");
+        told(&checks, "signing key", "failure", "no signing key is active");
         told(&checks, "schema", "warning", "lacks 1 changes");
 
         let keyring = home.data_dir().join("keyring.toml");

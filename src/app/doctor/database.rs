@@ -133,7 +133,7 @@ fn version(server: &Server) -> Check {
 fn writable(server: &Server) -> Check {
     if server.read_only {
         let says = "the server takes no writes: it is a standby, or was set so";
-        let advice = "Point `database_url` at the primary; until then live tokens are not even handed out, since no audit record can be written";
+        let advice = "Point `database_url` at the primary; until then nothing is refreshed, and nobody can connect an account";
         return Check::failure("database writes", Remedy::Configure, says, advice);
     }
     Check::ok("database writes", "the server takes them")

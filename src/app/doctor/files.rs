@@ -75,21 +75,17 @@ fn modes(config: &Config) -> Check {
     }
 }
 
-/// Where answers of providers wait while the database is away.
+/// Where answers of providers and audit records wait while the database is away.
 fn spool(data_dir: &Path) -> Check {
     const NAME: &str = "spool";
     let dir = data_dir.join("spool");
-    let (place, waiting) = match std::fs::read_dir(&dir) {
-        Ok(files) => (dir.as_path(), files.count()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (data_dir, 0),
+    let (place, names) = match std::fs::read_dir(&dir) {
+        Ok(files) => (dir.as_path(), files.flatten().map(|file| file.path()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (data_dir, Vec::new()),
         Err(error) => {
             let says = format!("{} cannot be read: {error}", dir.display());
-            return Check::failure(
-                NAME,
-                Remedy::Configure,
-                says,
-                "Give it to the user of the service, mode 0700",
-            );
+            let advice = "Give it to the user of the service, mode 0700";
+            return Check::failure(NAME, Remedy::Configure, says, advice);
         }
     };
     // A file without a name: nothing is left behind.
@@ -98,12 +94,19 @@ fn spool(data_dir: &Path) -> Check {
         let advice = "Make it writable to the user of the service: it keeps provider answers while the database is away";
         return Check::failure(NAME, Remedy::Configure, says, advice);
     }
-    match waiting {
-        0 => Check::ok(NAME, "it can be written, and nothing waits in it"),
-        1.. => Check::warning(
+    let count =
+        |ending: &str| names.iter().filter(|path| path.extension().is_some_and(|one| one == ending)).count();
+    match (count("bad"), count("spool")) {
+        (0, 0) => Check::ok(NAME, "it can be written, and nothing waits in it"),
+        (0, waiting) => Check::warning(
             NAME,
-            format!("{waiting} records wait in {} to be stored", dir.display()),
+            format!("{waiting} files wait in {} to be stored", dir.display()),
             "Let the server reach its database, it stores them then; delete nothing, it may be the only copy of a token",
+        ),
+        (bad, _) => Check::warning(
+            NAME,
+            format!("{bad} damaged files were set aside in {}", dir.display()),
+            "Keep them: the log says whose they were; connections that lost a token with them tell it as `lost_rotation`",
         ),
     }
 }

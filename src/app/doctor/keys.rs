@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::check::{Check, Remedy, chain};
 use crate::app::{Nature, instance_keys, keyring as files};
 use crate::config::Config;
-use crate::health::{NotReady, Readiness};
 use crate::store::Glance;
 use crate::store::instance::Instance;
-use crate::vault::Vault;
+use crate::store::signing_keys::{SigningKey, SigningKeyState};
 use crate::vault::keyring::{KeySource, Keyring};
+use crate::vault::{Place, Vault};
 
 pub(super) fn keyring(config: &Config, found: &mut Vec<Check>) -> Option<Arc<Keyring>> {
     match files::read(config) {
@@ -44,7 +44,7 @@ pub(super) async fn look(
     };
     found.push(Check::ok(NAME, format!("the keyring opens that of `{}`", instance.name)));
     found.push(data_keys(glance, &*keyring).await);
-    found.push(signing(glance, vault.clone()).await);
+    found.push(signing(glance, &vault).await);
     Some(vault)
 }
 
@@ -69,16 +69,23 @@ async fn data_keys(glance: &Glance, keyring: &dyn KeySource) -> Check {
     Check::failure(NAME, Remedy::Configure, says, advice)
 }
 
-async fn signing(glance: &Glance, vault: Arc<Vault>) -> Check {
+async fn signing(glance: &Glance, vault: &Vault) -> Check {
     const NAME: &str = "signing key";
-    match Readiness::new(glance.store.clone(), vault).check().await {
-        Ok(()) => Check::ok(NAME, "one is active and opens"),
-        Err(error @ NotReady::Store(_)) => {
-            Check::failure(NAME, Remedy::Wait, chain(&error), "Look at the database's own log")
-        }
+    let keys = match glance.store.conn().list_signing_keys().await {
+        Ok(keys) => keys,
         Err(error) => {
-            let advice = "Restore table signing_key from a backup: without an active key nobody can sign in";
-            Check::failure(NAME, Remedy::Configure, chain(&error), advice)
+            return Check::failure(NAME, Remedy::Wait, chain(&error), "Look at the database's own log");
         }
-    }
+    };
+    let opens = |key: &SigningKey| {
+        let place = Place::of("signing_key", "sealed_private", key.kid);
+        vault.open(vault.instance_key(), &place, &key.sealed_private).is_ok()
+    };
+    let says = match keys.iter().find(|key| key.state == SigningKeyState::Active) {
+        Some(active) if opens(active) => return Check::ok(NAME, "one is active and opens"),
+        Some(_) => "the active one does not open",
+        None => "no signing key is active",
+    };
+    let advice = "Restore table signing_key from a backup: without an active key nobody can sign in";
+    Check::failure(NAME, Remedy::Configure, says, advice)
 }

@@ -17,7 +17,19 @@ use crate::vault::Vault;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn look(config: &Config, store: &Store, vault: Arc<Vault>, found: &mut Vec<Check>) {
+/// Whom to call: what is known before anything is sent.
+pub(super) struct Targets {
+    outbound: Outbound,
+    origins: Vec<(String, Url, Trust)>,
+}
+
+/// Reads from the database who is in use; nothing of it is needed afterwards.
+pub(super) async fn targets(
+    config: &Config,
+    store: &Store,
+    vault: Arc<Vault>,
+    found: &mut Vec<Check>,
+) -> Option<Targets> {
     let tools = Outbound::new(&config.outbound).map_err(crate::app::Error::from);
     let tools = tools.and_then(|outbound| Ok((outbound, catalog(config)?)));
     let (outbound, catalog) = match tools {
@@ -25,46 +37,61 @@ pub(super) async fn look(config: &Config, store: &Store, vault: Arc<Vault>, foun
         Err(error) => {
             let advice = "Correct section `outbound` or `connectors` of the configuration";
             found.push(Check::failure("providers", Remedy::Configure, chain(&error), advice));
-            return;
+            return None;
         }
     };
     let registry = Registry::new(catalog, store.clone(), vault, outbound.clone());
     let connectors = match store.conn().list_connectors_in_use().await {
         Ok(connectors) => connectors,
         Err(error) => {
-            found.push(Check::failure(
-                "providers",
-                Remedy::Wait,
-                chain(&error),
-                "Look at the database's own log",
-            ));
-            return;
+            let advice = "Look at the database's own log";
+            found.push(Check::failure("providers", Remedy::Wait, chain(&error), advice));
+            return None;
         }
     };
     if connectors.is_empty() {
         found.push(Check::ok("providers", "no connector has credentials yet"));
     }
-    found.extend(join_all(connectors.iter().map(|connector| reach(&registry, &outbound, connector))).await);
+    let mut origins = Vec::new();
+    for connector in connectors {
+        match origin(&registry, &connector).await {
+            Ok(origin) => origins.push(origin),
+            Err(check) => found.push(check),
+        }
+    }
+    Some(Targets { outbound, origins })
 }
 
-async fn reach(registry: &Registry, outbound: &Outbound, connector: &str) -> Check {
+impl Targets {
+    /// Calls them all at once.
+    pub(super) async fn call(self, found: &mut Vec<Check>) {
+        let Self { outbound, origins } = self;
+        let calls = origins.into_iter().map(|(name, url, trust)| reach(&outbound, name, url, trust));
+        found.extend(join_all(calls).await);
+    }
+}
+
+/// What a connector's check is called, and where its token endpoint is.
+async fn origin(registry: &Registry, connector: &str) -> Result<(String, Url, Trust), Check> {
     let name = format!("provider {connector}");
     let definition = match registry.find(connector).await {
         Ok(Some(definition)) => definition,
-        Ok(None) => return Check::skipped(&name, "its definition was deleted"),
+        Ok(None) => return Err(Check::skipped(&name, "its definition was deleted")),
         Err(error) => {
-            let advice = "Store its definition again: `jeton connector update`";
-            return Check::failure(&name, Remedy::Configure, chain(&error), advice);
+            let advice = "Store its definition again, naming every origin in `confirm_origin`";
+            return Err(Check::failure(&name, Remedy::Configure, chain(&error), advice));
         }
     };
     let origin = definition.token_origin();
-    if origin.contains('{') {
-        return Check::skipped(&name, format!("its address {origin} depends on the account"));
-    }
-    let Ok(url) = Url::parse(&origin) else {
-        return Check::skipped(&name, format!("its address {origin} cannot be called"));
-    };
     let trust = if registry.is_builtin(connector) { Trust::Operator } else { Trust::Custom };
+    match Url::parse(&origin) {
+        Ok(url) if !origin.contains('{') => Ok((name, url, trust)),
+        _ => Err(Check::skipped(&name, format!("its address {origin} depends on the account"))),
+    }
+}
+
+async fn reach(outbound: &Outbound, name: String, url: Url, trust: Trust) -> Check {
+    let origin = url.origin().ascii_serialization();
     let (headers, body) = (HeaderMap::new(), Vec::new());
     let request = Request { method: Method::HEAD, url, headers, body, trust, timeout: Some(PATIENCE) };
     match outbound.send(request).await {
