@@ -71,7 +71,7 @@ async fn tokens_can_be_moved_as_the_manual_says() {
         assert_eq!((exit_code(&output), stderr(&output).as_str()), (0, said), "{block}");
     }
     let again = follow(&served, &home, import);
-    assert!(String::from_utf8(again.stdout.clone()).unwrap().contains("already_exists"), "{again:?}");
+    assert!(String::from_utf8(again.stdout.clone()).unwrap().contains("already_spent"), "{again:?}");
     let answer = served.ask(Method::GET, "/acme/sandbox/binb-token?auth_flow_id=61c9-7", None).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     if !is_here("jq") {
