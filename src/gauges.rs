@@ -8,7 +8,8 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::audit::Audit;
-use crate::figures::Figures;
+use crate::figures::{Figures, Spooled};
+use crate::keeper::SecretsKeeper;
 use crate::model::connection::State;
 use crate::model::connector::ConnectorId;
 use crate::registry::{self, Registry};
@@ -20,13 +21,20 @@ pub struct Gauges {
     store: Store,
     audit: Arc<Audit>,
     registry: Arc<Registry>,
+    keeper: Arc<SecretsKeeper>,
     turn: Mutex<()>,
 }
 
 impl Gauges {
     /// Over the parts it looks at.
-    pub fn new(figures: Arc<Figures>, store: Store, audit: Arc<Audit>, registry: Arc<Registry>) -> Self {
-        Self { figures, store, audit, registry, turn: Mutex::default() }
+    pub fn new(
+        figures: Arc<Figures>,
+        store: Store,
+        audit: Arc<Audit>,
+        registry: Arc<Registry>,
+        keeper: Arc<SecretsKeeper>,
+    ) -> Self {
+        Self { figures, store, audit, registry, keeper, turn: Mutex::default() }
     }
 
     /// Everything, as Prometheus reads it; also while the database is away.
@@ -39,6 +47,11 @@ impl Gauges {
         self.figures.set_connections(counted.ok().as_deref());
         let (records, lag) = self.audit.waiting();
         self.figures.set_audit(records, lag);
+        for (kind, records) in
+            [(Spooled::Answer, self.keeper.spooled()), (Spooled::Audit, self.audit.spooled())]
+        {
+            self.figures.set_spool(kind, u32::try_from(records).unwrap_or(u32::MAX));
+        }
         let pool = self.store.pool();
         self.figures.set_pool(pool.open, pool.idle);
         self.figures.text()

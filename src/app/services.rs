@@ -35,7 +35,13 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     let registry = registry(config, &ground)?;
     let figures = Arc::new(Figures::new(Code::ALL.iter().map(|code| code.as_str())));
     let keeper = keeper(config, &ground, &registry, &figures);
-    let gauges = Gauges::new(figures.clone(), ground.store.clone(), ground.audit.clone(), registry.clone());
+    let gauges = Gauges::new(
+        figures.clone(),
+        ground.store.clone(),
+        ground.audit.clone(),
+        registry.clone(),
+        keeper.clone(),
+    );
     let recent = RecentClients::default();
     let Ground { nature, store, vault, public_url, .. } = &ground;
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());

@@ -19,7 +19,18 @@ const RULE: [(&str, &[&str]); 21] = [
     ("registry", &["model", "vault", "connectors", "store", "outbound"]),
     (
         "keeper",
-        &["model", "vault", "connectors", "store", "spool", "audit", "outbound", "identity", "registry", "figures"],
+        &[
+            "model",
+            "vault",
+            "connectors",
+            "store",
+            "spool",
+            "audit",
+            "outbound",
+            "identity",
+            "registry",
+            "figures",
+        ],
     ),
     (
         "signup",
@@ -27,7 +38,7 @@ const RULE: [(&str, &[&str]); 21] = [
     ),
     ("issuer", &["model", "vault", "store", "audit", "keeper", "identity"]),
     ("admin", &["model", "vault", "store", "audit", "connectors", "keeper", "identity", "registry"]),
-    ("gauges", &["model", "store", "audit", "registry", "figures"]),
+    ("gauges", &["model", "store", "audit", "registry", "figures", "keeper"]),
     ("health", &["model", "store", "vault", "audit", "spool"]),
     (
         "http",

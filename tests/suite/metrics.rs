@@ -64,6 +64,8 @@ async fn hand_outs_refreshes_and_states_are_counted() {
             ("jeton_database_up", "1"),
             ("jeton_audit_waiting_records", "0"),
             ("jeton_audit_lag_seconds", "0"),
+            (r#"jeton_spool_records{kind="answer"}"#, "0"),
+            (r#"jeton_spool_records{kind="audit"}"#, "0"),
         ] {
             assert_eq!(value(&text, figure), expected, "{figure} on {}", house.home.name);
         }
