@@ -3,13 +3,15 @@
 //! [`App::open`] changes nothing before it has seen that the keyring is the one this database was made with.
 
 mod background;
+pub mod doctor;
 mod first;
 mod keyring;
 mod recover;
 mod services;
+mod showing;
 mod upkeep;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use tracing::{info, warn};
@@ -28,6 +30,7 @@ use crate::vault::{self, InstanceKeys, Vault};
 use crate::{identity, issuer};
 
 use self::background::Background;
+use self::showing::Showing;
 use self::upkeep::Upkeep;
 
 pub use self::first::{Credentials, init};
@@ -97,6 +100,15 @@ pub enum Error {
     /// The audit trail.
     #[error("what was done could not be recorded")]
     Audit(#[from] audit::Error),
+    /// The listener of the metrics.
+    #[error("cannot listen on {address} (`metrics.listen`)")]
+    Metrics {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The listener.
     #[error("the server failed")]
     Server(#[source] std::io::Error),
@@ -127,6 +139,7 @@ impl Error {
             | Self::Issuer(_)
             | Self::People(_)
             | Self::Audit(_)
+            | Self::Metrics { .. }
             | Self::Server(_) => false,
         }
     }
@@ -157,6 +170,7 @@ pub struct App {
     store: Store,
     public_url: PublicUrl,
     sweeps: bool,
+    metrics_listen: Option<SocketAddr>,
 }
 
 impl App {
@@ -171,7 +185,8 @@ impl App {
         if let Err(error) = services.keeper.replay_spool().await {
             warn!(%error, "answers that wait in the spool could not be stored yet; tried again every 5 s");
         }
-        Ok(Self { services, store, public_url, sweeps: config.refresh.background })
+        let sweeps = config.refresh.background;
+        Ok(Self { services, store, public_url, sweeps, metrics_listen: config.metrics_listen })
     }
 
     /// How the outside calls us.
@@ -187,11 +202,14 @@ impl App {
     /// Serves on a listener until it is stopped; from within a tokio runtime.
     pub fn serve(self, listener: TcpListener) -> Result<Running, Error> {
         let address = listener.local_addr().map_err(Error::Server)?;
+        let (figures, exposed) = (Arc::clone(&self.services.figures), Arc::clone(&self.services.metrics));
+        let showing = Showing::start(figures, &exposed, self.metrics_listen)
+            .map_err(|source| Error::Metrics { address: self.metrics_listen.unwrap_or(address), source })?;
         let upkeep = Upkeep::start(Arc::clone(&self.services.signup), Arc::clone(&self.services.keeper));
         let background = self.sweeps.then(|| Background::start(Arc::clone(&self.services.keeper)));
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
-        Ok(Running { server, upkeep, background, store: self.store })
+        Ok(Running { server, upkeep, background, showing, store: self.store })
     }
 }
 
@@ -200,6 +218,7 @@ pub struct Running {
     server: Server,
     upkeep: Upkeep,
     background: Option<Background>,
+    showing: Showing,
     store: Store,
 }
 
@@ -216,6 +235,7 @@ impl Running {
         }
         self.upkeep.stop().await;
         self.server.stop().await;
+        self.showing.stop().await;
         if let Err(error) = self.store.close().await {
             warn!(%error, "the database was not closed in order");
         }

@@ -7,6 +7,7 @@
 mod spooled;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod writer;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::store::{Conn, Store};
 use crate::vault::Vault;
 
 use self::spooled::Shelf;
+use self::under_way::UnderWay;
 use self::writer::Writer;
 
 /// Why a record was not written; the caller must not answer.
@@ -78,6 +80,7 @@ pub struct Audit {
     boot: Uuid,
     seq: AtomicI64,
     queue: mpsc::Sender<(Row, oneshot::Sender<bool>)>,
+    under_way: Arc<UnderWay>,
     spooled: Arc<AtomicUsize>,
 }
 
@@ -89,9 +92,10 @@ impl Audit {
         let Parts { store, vault, spool, clock, entropy } = parts;
         let shelf = Shelf::new(vault, spool, Arc::clone(&clock), Arc::clone(&entropy));
         let spooled = shelf.count();
-        tokio::spawn(Writer::new(store, shelf, settings).run(waiting));
+        let under_way = Arc::<UnderWay>::default();
+        tokio::spawn(Writer::new(store, shelf, settings).run(waiting, Arc::clone(&under_way)));
         let boot = uuid(&*clock, &*entropy);
-        Self { clock, entropy, boot, seq: AtomicI64::new(0), queue, spooled }
+        Self { clock, entropy, boot, seq: AtomicI64::new(0), queue, under_way, spooled }
     }
 
     /// Writes a record with others of the moment; returns once it is committed, or safe in the spool.
@@ -109,6 +113,15 @@ impl Audit {
     /// Records that this process has in the spool.
     pub fn spooled(&self) -> usize {
         self.spooled.load(Ordering::Relaxed)
+    }
+
+    /// How many wait in [`Audit::record`], and for how long the oldest has.
+    pub fn waiting(&self) -> (u32, Duration) {
+        let queued = self.queue.max_capacity() - self.queue.capacity();
+        let records = u32::try_from(queued + self.under_way.records()).unwrap_or(u32::MAX);
+        let lag_us =
+            self.under_way.oldest_us().map_or(0, |at| to_micros(self.clock.now()).saturating_sub(at));
+        (records, Duration::from_micros(u64::try_from(lag_us).unwrap_or_default()))
     }
 
     fn number(&self, event: Event) -> Record {

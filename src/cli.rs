@@ -9,6 +9,7 @@ mod connection;
 mod connector;
 mod credentials;
 mod demo;
+mod doctor;
 mod error;
 mod exec;
 mod init;
@@ -54,6 +55,7 @@ enum Command {
     Serve(serve::Args),
     Recover(recover::Args),
     Migrate(migrate::Args),
+    Doctor(doctor::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
     Token(token::Args),
@@ -79,6 +81,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args).await,
             Command::Recover(args) => recover::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Doctor(args) => doctor::run(args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
             Command::Openapi(args) => openapi::run(args),
             Command::Token(args) => token::run(args).await,

@@ -104,6 +104,8 @@ pub struct Config {
     pub return_to_origins: Vec<String>,
     /// How our own tokens are signed.
     pub issuer: Issuer,
+    /// Where figures are shown, if not on the main listener.
+    pub metrics_listen: Option<SocketAddr>,
     /// Catalog connectors at other addresses.
     pub connectors: Vec<ConnectorBase>,
     unsupported: Vec<Violation>,
@@ -143,6 +145,7 @@ impl Config {
             trusted_proxies,
             return_to_origins: signup::read(reader),
             issuer: issuer::read(reader),
+            metrics_listen: metrics::read(reader),
             connectors: connectors::read(reader),
             data_dir,
             unsupported: Vec::new(),
@@ -150,7 +153,6 @@ impl Config {
         audit::read(reader);
         fence::read(reader);
         login::read(reader);
-        metrics::read(reader);
         check_listener(reader, &config);
         config.unsupported = reader.take_unsupported();
         config

@@ -17,6 +17,7 @@ pub mod health;
 pub mod invitations;
 pub mod layer;
 pub mod login;
+pub mod metrics;
 pub mod oauth;
 pub mod oauth_error;
 pub mod openapi;
@@ -33,8 +34,11 @@ use self::server::only;
 
 /// Every route, by area.
 pub fn routes(cfg: &mut ServiceConfig) {
-    // /healthz /readyz /problems/{code} /static/
-    cfg.configure(health::routes).configure(explain::routes).configure(page::routes);
+    // /healthz /readyz /metrics /problems/{code} /static/
+    cfg.configure(health::routes)
+        .configure(metrics::routes)
+        .configure(explain::routes)
+        .configure(page::routes);
     // /o/ /.well-known/
     cfg.configure(oauth::routes);
     // /admin/v1/

@@ -29,9 +29,10 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::audit::Audit;
+use crate::figures::Figures;
 use crate::identity::MayReceive;
 use crate::model::app::{AppId, AppState};
-use crate::model::connection::{Degraded, Flow, Freshness, Request, State};
+use crate::model::connection::{Connection, Degraded, Flow, Freshness, Request, State};
 use crate::model::connector::{ConnectorId, Definition, Policy};
 use crate::model::entropy::Entropy;
 use crate::model::event::{Action, Event};
@@ -132,6 +133,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
+    /// What is counted.
+    pub figures: Arc<Figures>,
 }
 
 struct Core {
@@ -192,7 +195,10 @@ impl SecretsKeeper {
         loop {
             let found = self.core.find(by.app(), by.connector(), flow).await?;
             let connection = &found.held.connection;
-            let before = *generation_before.get_or_insert(connection.generation);
+            let before = *generation_before.get_or_insert_with(|| {
+                note(connection);
+                connection.generation
+            });
             let case = Case { policy: &policy, request: lifetime.request, found: &found };
             match case.decide(verdict.as_ref()) {
                 Freshness::Serve(degraded) => return self.hand_out(by, &case, degraded, before).await,
@@ -328,6 +334,13 @@ impl Core {
         let held = choose(lookup.rows, flow)?;
         Ok(Found { held, now: lookup.now })
     }
+}
+
+/// Which connection the request under way is about, for its log lines. It exists: what a caller made up is not logged.
+fn note(connection: &Connection) {
+    let span = tracing::Span::current();
+    span.record("app.id", tracing::field::display(&connection.app));
+    span.record("connector", tracing::field::display(&connection.connector));
 }
 
 fn choose(rows: Vec<Held>, flow: Option<&Flow>) -> Result<Held, Error> {

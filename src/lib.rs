@@ -11,6 +11,8 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod figures;
+pub mod gauges;
 pub mod health;
 pub mod http;
 pub mod identity;

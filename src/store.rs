@@ -12,6 +12,7 @@ pub mod connections;
 pub mod connectors;
 pub mod credentials;
 pub mod entity;
+pub mod facts;
 pub mod instance;
 pub mod invitations;
 pub mod leases;
@@ -38,6 +39,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::model::app::AppId;
 use crate::model::time::{Clock, to_micros};
+
+pub use self::look::Glance;
 
 /// Where the database is and how many connections may be open.
 #[derive(Clone, Debug)]
@@ -171,6 +174,18 @@ impl Store {
         Ok(())
     }
 
+    /// Connections of the pool: all that are open, and those of them that nobody uses.
+    pub fn pool(&self) -> Pool {
+        let (open, idle) = if self.writer.is_some() {
+            let pool = self.db.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.db.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        };
+        Pool { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
+    }
+
     /// For reads.
     pub fn conn(&self) -> Conn<'_> {
         Conn { executor: Source::Pool(&self.db), clock: &*self.clock }
@@ -198,6 +213,15 @@ impl Store {
         }
         Ok(Tx { inner, clock: &*self.clock, _gate: gate })
     }
+}
+
+/// How the pool of connections is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// All that are open.
+    pub open: u32,
+    /// Those that nobody uses.
+    pub idle: u32,
 }
 
 /// A write transaction; dropped without [`Tx::commit`] it changes nothing.

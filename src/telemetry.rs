@@ -3,10 +3,13 @@
 //! Third-party code is never heard below `info`, whatever the filter asks for: it would print requests with
 //! tokens and statements with their values.
 
+mod json;
+
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -34,7 +37,7 @@ pub fn start(filter: Option<&str>, format: LogFormat) {
         .unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(json::Flat).boxed(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     let layer = lines.with_filter(filter.and(filter_fn(is_discreet)));
@@ -82,6 +85,32 @@ mod tests {
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("ours") && text.contains("loud") && !text.contains("canary"), "{text}");
+    }
+
+    #[test]
+    fn a_line_for_machines_is_one_object_with_the_fields_of_all_spans() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .fmt_fields(JsonFields::new())
+            .event_format(json::Flat);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let request = tracing::error_span!("request", trace_id = "t1", app.id = tracing::field::Empty);
+            request.record("app.id", "acme");
+            let flight = tracing::error_span!(parent: &request, "flight", app.id = "globex");
+            let _inside = flight.enter();
+            tracing::warn!(failures = 2, ok = false, text = ?"a\nb", "it \"failed\"");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let mut line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+        let expected = serde_json::json!({
+            "level": "WARN", "target": "jeton::telemetry::tests", "message": "it \"failed\"", "trace_id": "t1",
+            "app.id": "globex", "failures": 2, "ok": false, "text": "\"a\\nb\"",
+        });
+        assert_eq!((line, text.lines().count()), (expected, 1));
     }
 
     #[test]

@@ -10,8 +10,12 @@ use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
 use crate::config::Config;
 use crate::connectors::catalog::Catalog;
+use crate::figures::Figures;
+use crate::gauges::Gauges;
 use crate::health::Readiness;
 use crate::http::layer::trace::Nature as WebNature;
+use crate::http::metrics::Exposed;
+use crate::http::problem::Code;
 use crate::http::server::Services;
 use crate::http::settings::WebSettings;
 use crate::identity::bearer::{Bearers, RecentClients};
@@ -29,7 +33,15 @@ use crate::signup::{self, Signup};
 /// The parts, from the ground up.
 pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, Error> {
     let registry = registry(config, &ground)?;
-    let keeper = keeper(config, &ground, &registry);
+    let figures = Arc::new(Figures::new(Code::ALL.iter().map(|code| code.as_str())));
+    let keeper = keeper(config, &ground, &registry, &figures);
+    let gauges = Gauges::new(
+        figures.clone(),
+        ground.store.clone(),
+        ground.audit.clone(),
+        registry.clone(),
+        keeper.clone(),
+    );
     let recent = RecentClients::default();
     let Ground { nature, store, vault, public_url, .. } = &ground;
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
@@ -39,6 +51,8 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     Ok(Services {
         settings: Arc::new(WebSettings::new(url(), config.trusted_proxies.clone())),
         nature: Arc::new(WebNature { clock: clock.clone(), entropy: entropy.clone() }),
+        figures,
+        metrics: Arc::new(Exposed { gauges: Arc::new(gauges), elsewhere: config.metrics_listen.is_some() }),
         readiness: Arc::new(Readiness::new(store.clone(), vault.clone(), ground.spool.clone())),
         bearers: Arc::new(
             Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())
@@ -65,7 +79,7 @@ fn registry(config: &Config, ground: &Ground) -> Result<Arc<Registry>, Error> {
 }
 
 /// The catalog, at the addresses the operator gave.
-fn catalog(config: &Config) -> Result<Catalog, Error> {
+pub(super) fn catalog(config: &Config) -> Result<Catalog, Error> {
     config.connectors.iter().try_fold(Catalog::builtin(), |catalog, base| {
         let id = base.id.as_str();
         if catalog.find(id).is_none_or(|definition| definition.id != base.id) {
@@ -82,7 +96,12 @@ fn catalog(config: &Config) -> Result<Catalog, Error> {
     })
 }
 
-fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<SecretsKeeper> {
+fn keeper(
+    config: &Config,
+    ground: &Ground,
+    registry: &Arc<Registry>,
+    figures: &Arc<Figures>,
+) -> Arc<SecretsKeeper> {
     let parts = keeper::Parts {
         store: ground.store.clone(),
         vault: ground.vault.clone(),
@@ -91,6 +110,7 @@ fn keeper(config: &Config, ground: &Ground, registry: &Arc<Registry>) -> Arc<Sec
         registry: Arc::clone(registry),
         clock: ground.nature.clock.clone(),
         entropy: ground.nature.entropy.clone(),
+        figures: Arc::clone(figures),
     };
     let settings = keeper::Settings {
         lease: config.refresh.lease,

@@ -1,5 +1,6 @@
 //! Group commit: whatever waits when the writer is free goes into one transaction, or into the spool.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +12,7 @@ use crate::store::{self, Store};
 
 use super::Settings;
 use super::spooled::Shelf;
+use super::under_way::UnderWay;
 
 /// Records that may wait; beyond, callers are told at once.
 pub(super) const QUEUE: usize = 20_000;
@@ -50,7 +52,7 @@ impl Writer {
         Self { store, shelf, settings, away }
     }
 
-    pub(super) async fn run(mut self, mut waiting: Waiting) {
+    pub(super) async fn run(mut self, mut waiting: Waiting, under_way: Arc<UnderWay>) {
         if let Err(error) = self.shelf.count_left_overs().await {
             error!(%error, "the spool cannot be read");
         }
@@ -64,8 +66,10 @@ impl Writer {
                     if taken == 0 {
                         return;
                     }
-                    let (rows, callers): (Vec<_>, Vec<_>) = group.drain(..).unzip();
+                    let (rows, callers): (Vec<Row>, Vec<_>) = group.drain(..).unzip();
+                    under_way.begin(rows.len(), rows.first().map_or(0, |row| row.at));
                     let written = self.write(rows).await;
+                    under_way.end();
                     for caller in callers {
                         // A caller that hung up has its record all the same.
                         let _ = caller.send(written);

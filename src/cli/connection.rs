@@ -91,6 +91,10 @@ const COLUMNS: [&str; 10] = [
     "shared",
 ];
 
+/// Of those that wait for a person.
+const ATTENTION: [&str; 8] =
+    ["app_id", "connector", "flow", "state", "reason", "since", "account", "what_to_do"];
+
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let remote = args.remote.connect()?;
     match args.verb {
@@ -137,8 +141,35 @@ async fn list(remote: &Remote, filter: Filter) -> Result<(), Error> {
         items.extend(remote.items("cannot list the connections", &["connections"], &query).await?);
     }
     let count = items.len();
-    remote.show_items(items, &COLUMNS)?;
+    if filter.needs_attention {
+        items.iter_mut().for_each(|item| advise(remote, item));
+        remote.show_items(items, &ATTENTION)?;
+    } else {
+        remote.show_items(items, &COLUMNS)?;
+    }
     if filter.needs_attention && count > 0 { Err(Error::NeedAttention(count)) } else { Ok(()) }
+}
+
+/// Says of a connection that waits for a person what that person does.
+fn advise(remote: &Remote, item: &mut Value) {
+    let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (app, connector, flow) = (text("app_id"), text("connector"), text("flow"));
+    let error = item.pointer("/last_error/code").and_then(Value::as_str).unwrap_or_default();
+    let advice = match (text("state"), error) {
+        ("misconfigured", "origin_changed") => {
+            format!("confirm where {connector} moved: store its definition again with `confirm_origin`")
+        }
+        ("misconfigured", _) => {
+            format!("correct our client there: jeton credentials set {connector} [--app {app}]")
+        }
+        _ => {
+            let flow = if flow == "default" { String::new() } else { format!("?flow={flow}") };
+            format!("a member connects it again: {}", remote.at(&format!("/{app}/{connector}/signup{flow}")))
+        }
+    };
+    if let Some(fields) = item.as_object_mut() {
+        fields.insert("what_to_do".to_owned(), advice.into());
+    }
 }
 
 /// A time as it is sent: as given, or a span from now.

@@ -77,14 +77,28 @@ pub enum Error {
     /// `connection list --needs-attention` found some.
     #[error("{0} connection(s) need attention: see the list")]
     NeedAttention(usize),
-    /// Some records of an import were refused.
-    #[error("{failed} of {all} connections were not imported")]
-    Incomplete {
-        /// How many were refused.
+    /// `doctor` found what does not work.
+    #[error("{failed} check(s) failed: see the list")]
+    Ailing {
+        /// How many.
         failed: usize,
+        /// Whether all of it may pass.
+        passing: bool,
+    },
+    /// Some records of an import were refused.
+    #[error(
+        "{} of {all} connections were not imported: {refused} refused, {bad} bad line(s); mend those and import the \
+         file again",
+        refused + bad
+    )]
+    Incomplete {
+        /// How many the broker refused.
+        refused: usize,
+        /// How many lines were no record.
+        bad: usize,
         /// How many there were.
         all: usize,
-        /// Exit code of the first refusal.
+        /// Exit code of the first refusal, else 1.
         code: u8,
     },
 }
@@ -96,6 +110,13 @@ impl Error {
         match self {
             Self::Broker { source, .. } => source.exit_code(),
             Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) => 78,
+            Self::Ailing { passing, .. } => {
+                if *passing {
+                    75
+                } else {
+                    78
+                }
+            }
             Self::Server(error) if error.is_configuration() => 78,
             Self::Server(error) if error.is_passing() => 75,
             Self::Server(_) | Self::Listen { .. } | Self::Unwritable { .. } | Self::Demo(_) => 1,

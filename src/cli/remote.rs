@@ -18,10 +18,18 @@ pub(super) struct Access {
 impl Access {
     /// The broker that the environment names.
     pub(super) fn broker(&self) -> Result<Broker, Error> {
+        broker(self.settings()?)
+    }
+
+    fn settings(&self) -> Result<BrokerSettings, Error> {
         let mut settings = BrokerSettings::from_env()?;
         settings.plain_http = self.allow_plain_http;
-        Broker::new(settings).map_err(failing("cannot reach the broker"))
+        Ok(settings)
     }
+}
+
+fn broker(settings: BrokerSettings) -> Result<Broker, Error> {
+    Broker::new(settings).map_err(failing("cannot reach the broker"))
 }
 
 /// Arguments of each command over the admin REST.
@@ -36,17 +44,25 @@ pub(super) struct RemoteArgs {
 
 impl RemoteArgs {
     pub(super) fn connect(&self) -> Result<Remote, Error> {
-        Ok(Remote { broker: self.access.broker()?, json: self.json })
+        let settings = self.access.settings()?;
+        let url = settings.url.as_str().trim_end_matches('/').to_owned();
+        Ok(Remote { broker: broker(settings)?, url, json: self.json })
     }
 }
 
 /// The admin REST, with the form its answers are shown in.
 pub(super) struct Remote {
     broker: Broker,
+    url: String,
     json: bool,
 }
 
 impl Remote {
+    /// An address below the broker's.
+    pub(super) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
     /// Shows a collection.
     pub(super) async fn list(&self, doing: &str, path: &[&str], columns: &[&str]) -> Result<(), Error> {
         let items = self.items(doing, path, &[]).await?;

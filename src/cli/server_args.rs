@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Error;
 use crate::app::Nature;
-use crate::config::{Config, Flag, Sources};
+use crate::config::{self, Config, Flag, Sources};
 use crate::model::entropy::SystemEntropy;
 use crate::model::time::SystemClock;
 use crate::telemetry;
@@ -30,6 +30,14 @@ pub(super) struct ServerArgs {
 impl ServerArgs {
     /// Reads the configuration and starts logging.
     pub(super) fn load(&self, more: Vec<Flag>) -> Result<Config, Error> {
+        let config = self.read(more)?;
+        telemetry::start(config.log.as_deref(), config.log_format);
+        keep_memory_private();
+        Ok(config)
+    }
+
+    /// Reads the configuration.
+    pub(super) fn read(&self, more: Vec<Flag>) -> Result<Config, config::Error> {
         let flag = |key, name, value: &Option<String>| value.clone().map(|value| Flag { key, name, value });
         let flags = [
             flag("data_dir", "--data-dir", &self.data_dir),
@@ -37,10 +45,7 @@ impl ServerArgs {
             flag("public_url", "--public-url", &self.public_url),
         ];
         let flags = flags.into_iter().flatten().chain(more).collect();
-        let config = Config::load(Sources::of_process(self.config.clone(), flags))?;
-        telemetry::start(config.log.as_deref(), config.log_format);
-        keep_memory_private();
-        Ok(config)
+        Config::load(Sources::of_process(self.config.clone(), flags))
     }
 }
 

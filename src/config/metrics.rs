@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::reader::Reader;
 
-pub(super) fn read(reader: &mut Reader) {
+/// A listener of their own, open to whoever reaches it; none: the main one, for superadmins.
+pub(super) fn read(reader: &mut Reader) -> Option<SocketAddr> {
     let hint = "an address and port, such as 127.0.0.1:9090";
-    reader.hinted("metrics.listen", hint, |text| text.parse::<SocketAddr>().ok());
-    reader.unsupported("metrics.listen");
+    reader.hinted("metrics.listen", hint, |text| text.parse().ok())
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::extract::{Caller, Query, Segments};
-use crate::http::problem::{Answer, Problem, rfc3339};
+use crate::http::problem::{Answer, Outcome, Problem, rfc3339};
 use crate::http::settings::WebSettings;
 use crate::identity::MayReceive;
 use crate::keeper::{HandedToken, Lifetime, SecretsKeeper, Status};
@@ -119,7 +119,12 @@ pub(super) async fn binb_token(
         .retrieve_token(&by, flow, lifetime)
         .await
         .map_err(|error| Problem::of_connection(error, by.app(), by.connector(), &web))?;
-    Ok(answer(BinbTokenResponse::of(token, &by)))
+    let degraded = token.degraded.is_some();
+    let mut response = answer(BinbTokenResponse::of(token, &by));
+    if degraded {
+        response.extensions_mut().insert(Outcome("degraded"));
+    }
+    Ok(response)
 }
 
 /// Where the connection stands; no token, nothing spent.

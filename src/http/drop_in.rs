@@ -15,7 +15,7 @@ use super::extract::{Caller, RequestOrigin};
 use super::layer::trace::Nature;
 use super::oauth::form::{Parameters, presented};
 use super::oauth_error::OAuthError;
-use super::problem::{Answer, Problem};
+use super::problem::{Answer, Outcome, Problem};
 use super::settings::WebSettings;
 use crate::issuer::Issuer;
 use crate::keeper::{HandedToken, Lifetime, SecretsKeeper};
@@ -103,7 +103,7 @@ async fn hand_out(
 #[expect(clippy::disallowed_methods, reason = "door: the hand-out itself")]
 fn answer(token: &HandedToken, now: OffsetDateTime) -> HttpResponse {
     let guaranteed = token.guaranteed_until.map(|until| (until - now).whole_seconds().max(0));
-    HttpResponse::Ok()
+    let mut response = HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::PRAGMA, "no-cache"))
         .json(ProviderTokenResponse {
@@ -111,5 +111,9 @@ fn answer(token: &HandedToken, now: OffsetDateTime) -> HttpResponse {
             token_type: "Bearer",
             expires_in: guaranteed.or(token.expires_in),
             scope: token.scope.as_deref(),
-        })
+        });
+    if token.degraded.is_some() {
+        response.extensions_mut().insert(Outcome("degraded"));
+    }
+    response
 }

@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use crate::http::problem::{Chain, Code, Problem};
+use crate::http::problem::{Chain, Code, Outcome, Problem};
 use crate::issuer;
 
 /// The values of `error`.
@@ -56,6 +56,7 @@ pub struct OAuthError {
     basic: bool,
     retry_after_s: Option<u64>,
     closes: bool,
+    ours: Option<Code>,
     more: Map<String, Value>,
 }
 
@@ -75,18 +76,24 @@ impl OAuthError {
         };
         let retry_after_s = (code == OAuthCode::TemporarilyUnavailable).then_some(1);
         let (description, more) = (description.into(), Map::new());
-        Self { code, status, description, basic: false, retry_after_s, closes: false, more }
+        Self { code, status, description, basic: false, retry_after_s, closes: false, ours: None, more }
+    }
+
+    /// Says which way of client authentication is asked for, where it failed.
+    #[must_use]
+    pub fn challenging(self, basic: bool) -> Self {
+        Self { basic: basic && self.code == OAuthCode::InvalidClient, ..self }
     }
 
     /// With our `code` and `action` beside, where they are not there yet.
     #[must_use]
     pub(super) fn coded(self) -> Self {
-        if self.more.contains_key("code") {
+        if self.ours.is_some() {
             return self;
         }
         let code = match self.code {
             OAuthCode::InvalidClient => Code::Unauthenticated,
-            OAuthCode::UnauthorizedClient => return self.status(StatusCode::FORBIDDEN).with(Code::Forbidden),
+            OAuthCode::UnauthorizedClient => Code::Forbidden,
             OAuthCode::TemporarilyUnavailable if self.status == StatusCode::TOO_MANY_REQUESTS => {
                 Code::RateLimited
             }
@@ -98,13 +105,8 @@ impl OAuthError {
             | OAuthCode::InvalidScope
             | OAuthCode::InvalidTarget => Code::InvalidRequest,
         };
-        self.with(code)
-    }
-
-    fn with(mut self, code: Code) -> Self {
-        self.more.insert("code".into(), code.as_str().into());
-        self.more.insert("action".into(), json!(code.action()));
-        self
+        let status = if code == Code::Forbidden { code.status() } else { self.status };
+        Self { ours: Some(code), status, ..self }
     }
 
     /// A refusal of a provider's token: the status, the fields and the sentence are the problem's.
@@ -116,20 +118,14 @@ impl OAuthError {
             StatusCode::SERVICE_UNAVAILABLE => OAuthCode::TemporarilyUnavailable,
             _ => OAuthCode::InvalidGrant,
         };
-        let error = Self {
+        Self {
             status: problem.code().status(),
             retry_after_s: problem.retry_after_s(),
             closes: problem.closes_connection(),
+            ours: Some(problem.code()),
             more: problem.fields().clone(),
             ..Self::new(code, problem.detail())
-        };
-        error.with(problem.code())
-    }
-
-    /// Says which way of client authentication is asked for, where it failed.
-    #[must_use]
-    pub fn challenging(self, basic: bool) -> Self {
-        Self { basic: basic && self.code == OAuthCode::InvalidClient, ..self }
+        }
     }
 
     pub(super) fn status(self, status: StatusCode) -> Self {
@@ -165,7 +161,12 @@ impl ResponseError for OAuthError {
         let mut body = self.more.clone();
         body.insert("error".into(), self.code.as_str().into());
         body.insert("error_description".into(), self.description.clone().into());
-        response.json(body)
+        let Some(ours) = self.ours else { return response.json(body) };
+        body.insert("code".into(), ours.as_str().into());
+        body.insert("action".into(), json!(ours.action()));
+        let mut response = response.json(body);
+        response.extensions_mut().insert(Outcome(ours.as_str()));
+        response
     }
 }
 

@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{apps, clients, connections, connectors, credentials, invitations, members, users};
 use crate::http::oauth::{jwks, metadata, token};
-use crate::http::{binb_token, drop_in, explain, health};
+use crate::http::{binb_token, drop_in, explain, health, metrics};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,7 +23,7 @@ use crate::http::{binb_token, drop_in, explain, health};
     paths(
         binb_token::binb_token, binb_token::connection_status, drop_in::provider_token,
         token::token, jwks::jwks, metadata::metadata, metadata::openid_metadata,
-        health::read_health, health::read_readiness, explain::explain_problem,
+        health::read_health, health::read_readiness, metrics::read_metrics, explain::explain_problem,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
         members::list_members, members::put_member, members::delete_member,
         invitations::list_invitations, invitations::create_invitation, invitations::delete_invitation,

@@ -21,6 +21,10 @@ tokio::task_local! {
     pub static TRACE_ID: Uuid;
 }
 
+/// How a request ended, where its status does not tell: for log and figures, beside the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome(pub &'static str);
+
 /// What the caller should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -249,6 +253,7 @@ impl ResponseError for Problem {
         if self.closes {
             response.force_close();
         }
+        response.extensions_mut().insert(Outcome(self.code.as_str()));
         response.content_type("application/problem+json").body(Value::Object(body).to_string())
     }
 }

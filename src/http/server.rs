@@ -15,10 +15,12 @@ use tokio::task::JoinHandle;
 use super::extract::MAX_BODY_BYTES;
 use super::layer::trace::Nature;
 use super::layer::{limits, prefix, security_headers, trace};
+use super::metrics::Exposed;
 use super::page;
 use super::problem::{Code, Problem};
 use super::settings::WebSettings;
 use crate::admin;
+use crate::figures::Figures;
 use crate::health::Readiness;
 use crate::identity::bearer::Bearers;
 use crate::identity::login::Logins;
@@ -31,7 +33,7 @@ use crate::signup::Signup;
 /// Connections of one worker; more wait in the listener's queue.
 const CONNECTIONS: usize = 4_000;
 /// A client that takes longer for its headers is cut off.
-const SLOW_HEADERS: Duration = Duration::from_secs(5);
+pub(in crate::http) const SLOW_HEADERS: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What requests under way may still take when the process ends.
 const DRAIN_S: u64 = 30;
@@ -43,6 +45,10 @@ pub struct Services {
     pub settings: Arc<WebSettings>,
     /// Time and chance.
     pub nature: Arc<Nature>,
+    /// What is counted.
+    pub figures: Arc<Figures>,
+    /// What is shown of it.
+    pub metrics: Arc<Exposed>,
     /// Whether the process can work.
     pub readiness: Arc<Readiness>,
     /// Who calls, by bearer token.
@@ -75,6 +81,8 @@ impl Services {
     fn register(&self, cfg: &mut ServiceConfig) {
         cfg.app_data(Data::from(Arc::clone(&self.settings)))
             .app_data(Data::from(Arc::clone(&self.nature)))
+            .app_data(Data::from(Arc::clone(&self.figures)))
+            .app_data(Data::from(Arc::clone(&self.metrics)))
             .app_data(Data::from(Arc::clone(&self.readiness)))
             .app_data(Data::from(Arc::clone(&self.bearers)))
             .app_data(Data::from(Arc::clone(&self.sessions)))

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::model::token_set::TokenSetId;
@@ -118,10 +119,14 @@ impl Flights {
         flights.insert(id, (sender, landing.clone()));
         let seat = Seat { board: Arc::clone(&self.board), id };
         let core = Arc::clone(core);
-        tokio::spawn(async move {
+        let of = &target.connection;
+        // Inside the span of whoever began it: the lines of the flight carry that request's trace id.
+        let span = tracing::error_span!("keeper.refresh.fly", app.id = %of.app, connector = %of.connector, flow = %of.flow);
+        let flight = async move {
             let verdict = refresh::run(&core, target).await;
             seat.land(verdict);
-        });
+        };
+        tokio::spawn(flight.instrument(span));
         Some(landing)
     }
 

@@ -27,6 +27,20 @@ fn is_refusal(code: &str) -> bool {
     matches!(code, "invalid_grant" | "bad_refresh_token")
 }
 
+/// What a failure is called in the figures.
+pub(super) fn result(failure: &ProviderError) -> &'static str {
+    match failure {
+        ProviderError::Refused { .. } => "reauthorization_required",
+        ProviderError::ClientRejected { .. } | ProviderError::RequestRejected { .. } => {
+            "provider_misconfigured"
+        }
+        ProviderError::RateLimited { .. } => RATE_LIMITED,
+        ProviderError::NotSent { .. } | ProviderError::Definition(_) | ProviderError::Ambiguous { .. } => {
+            UNAVAILABLE
+        }
+    }
+}
+
 impl Trip<'_> {
     /// Records the answer; what could not be recorded stays ambiguous, and the lease lapses by itself.
     pub(super) async fn record(

@@ -23,7 +23,7 @@ use crate::vault;
 
 use super::breakers::Pass;
 use super::flight::{Trouble, Verdict};
-use super::{Core, Error, Parts, seal};
+use super::{Core, Error, Parts, outcome, seal};
 
 /// What a flight is about: the connection as it was read.
 pub(super) struct Target {
@@ -154,8 +154,11 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         trip.release().await;
         return Ok(Verdict::Done);
     }
+    let sent = Instant::now();
     let answer = trip.connector.refresh(&trip.opened.credentials, &kept.refresh_token).await;
     pass.report(&answer);
+    let result = answer.as_ref().map_or_else(outcome::result, |_| "ok");
+    core.parts.figures.refreshed(&trip.target.definition.id, result, sent.elapsed());
     Ok(trip.record(&claim, kept, answer).await)
 }
 

@@ -66,6 +66,7 @@ impl SecretsKeeper {
     pub async fn status(&self, by: &MayReceive, flow: Option<&Flow>) -> Result<Status, Error> {
         let definition = self.core.definition(by.connector()).await?;
         let found = self.core.find(by.app(), by.connector(), flow).await?;
+        super::note(&found.held.connection);
         Ok(told(&found.held.connection, &definition.policy(), found.now))
     }
 

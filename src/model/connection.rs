@@ -75,6 +75,9 @@ pub enum State {
 }
 
 impl State {
+    /// Every name of [`State::as_str`].
+    pub const NAMES: [&'static str; 4] = ["active", "misconfigured", "reauthorization_required", "revoked"];
+
     /// As stored and answered.
     pub fn as_str(self) -> &'static str {
         match self {

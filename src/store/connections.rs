@@ -17,9 +17,9 @@ use crate::model::time::from_micros;
 use crate::model::token_set::{Generation, TokenSet, TokenSetId};
 use crate::store::{AppRows, Conn, Error};
 
-pub use self::list::{Filter, Listed, StateFilter};
+pub use self::list::{Counted, Filter, Listed, StateFilter};
 
-use self::list::{list, list_to_revoke};
+use self::list::{count, list, list_to_revoke};
 
 /// The table's name, for the hash beside each row.
 pub const TABLE: &str = "connection";
@@ -135,6 +135,11 @@ impl Conn<'_> {
     /// Connections of all apps, oldest first.
     pub async fn list_all_connections(&self, filter: &Filter) -> Result<Listed, Error> {
         list(*self, None, filter).await
+    }
+
+    /// How many connections there are, by connector and state as told; `refreshing` as in [`StateFilter`].
+    pub async fn count_connections(&self, refreshing: &[ConnectorId]) -> Result<Vec<Counted>, Error> {
+        count(*self, refreshing).await
     }
 
     /// Lets the connections that were parked because the provider refused these credentials try again.

@@ -16,7 +16,7 @@ use crate::scripted::{Scripted, ScriptedServer, Seen};
 use crate::support::app::{Home, http};
 use crate::support::house::PASSWORD;
 use crate::support::jar::Jar;
-use crate::support::program::{Serving, exit_code, run, stderr};
+use crate::support::program::{Serving, exit_code, jeton, run, stderr};
 use crate::support::sql::Sql;
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -149,6 +149,20 @@ async fn no_secret_is_found_in_logs_databases_or_refusals() {
         hand_out(&scene, &mut canaries).await;
         people(&scene, &mut ada, &mut canaries).await;
         nonsense(&scene, id, &mut canaries).await;
+
+        let figures = scene.admin(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        assert!(figures.contains("jeton_refreshes_total{connector=\"canary\""), "{figures}");
+        canaries.absent_from("the figures", &figures);
+        for form in [&[][..], &["--json"]] {
+            let mut doctor = jeton(&home);
+            doctor.arg("doctor").args(home.flags()).args(form).env("JETON_OUTBOUND__ALLOW_LOOPBACK", "true");
+            doctor.env("RUST_LOG", "trace");
+            // The provider it calls runs on this thread.
+            let told = tokio::task::spawn_blocking(move || doctor.output().unwrap()).await.unwrap();
+            let text = String::from_utf8(told.stdout.clone()).unwrap() + &stderr(&told);
+            assert!(exit_code(&told) == 0 && text.contains("provider canary"), "{text}");
+            canaries.absent_from("what the doctor says", &text);
+        }
 
         let refusals = scene.refusals.lock().unwrap().clone();
         assert!(

@@ -224,16 +224,28 @@ async fn lists_are_tables_or_json() {
 #[tokio::test]
 async fn connections_that_need_attention_end_with_78() {
     let script = |seen: &Seen| {
+        let item = |flow: &str, state: &str, reason: Option<&str>| {
+            json!({"app_id": "acme", "connector": "github", "flow": flow, "state": state, "reason": reason,
+                "since": "2026-11-24T10:00:00Z", "account": "octocat"})
+        };
         let items = match seen.target.contains("state=misconfigured") {
-            true => json!([{"app_id": "acme", "connector": "github", "state": "misconfigured"}]),
-            false => json!([]),
+            true => json!([item("default", "misconfigured", None)]),
+            false => json!([item("b", "reauthorization_required", Some("lost_rotation"))]),
         };
         ok(&json!({"items": items, "next_cursor": null}))
     };
     let server = broker(script).await;
     let output = run(&server, &["connection", "list", "--needs-attention"], "").await;
     assert_eq!(output.status.code(), Some(78));
-    assert!(stdout(&output).contains("misconfigured"));
+    let table = stdout(&output);
+    let told: Vec<&str> = table.lines().collect();
+    let link = format!("{}/acme/github/signup?flow=b", server.url.trim_end_matches('/'));
+    for word in ["b ", "reauthorization_required", "lost_rotation", "2026-11-24T10:00:00Z", "octocat", &link]
+    {
+        assert!(told[1].contains(word), "{word} in {table}");
+    }
+    assert!(told[2].contains("misconfigured") && told[2].contains("jeton credentials set github"), "{table}");
+    assert!(stderr(&output).contains("2 connection(s) need attention"));
     let fine = broker(|_| ok(&json!({"items": [], "next_cursor": null}))).await;
     let output = run(&fine, &["connection", "list", "--needs-attention"], "").await;
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "none\n"));
@@ -314,6 +326,35 @@ async fn a_providers_secret_comes_from_standard_input() {
 }
 
 #[tokio::test]
+async fn a_bad_line_is_told_and_the_others_are_imported() {
+    let lines = r#"{"app_id":"a","connector":"github","auth_flow_id":"old-7","access_token":"import-canary","expires_at":1795514400}
+{"app_id":"a","connector":"github","state":"import-canary"}
+{"app_id":"a","connector":"github","access_token":"import-canary
+"#;
+    let server = broker(|_| ok(&json!({}))).await;
+    let dry = run(&server, &["connection", "import", "-", "--dry-run"], lines).await;
+    assert!(server.seen().is_empty());
+    let sent = run(&server, &["connection", "import", "-"], lines).await;
+    let body =
+        json!({"access_token": "import-canary", "flow": "old-7", "expires_at": "2026-11-24T10:00:00Z"});
+    assert_eq!(call(&server), ("POST /admin/v1/apps/a/connections/github/import".to_owned(), body));
+    for (output, done) in [(dry, "would be imported"), (sent, "imported")] {
+        assert_eq!(output.status.code(), Some(1));
+        let said = stderr(&output);
+        assert!(
+            said.starts_with("jeton: 2 of 3 connections were not imported: 0 refused, 2 bad line(s)"),
+            "{said}"
+        );
+        let table = stdout(&output);
+        assert!(!table.contains("canary"), "{table}");
+        let told: Vec<&str> = table.lines().skip(1).map(str::trim).collect();
+        assert!(told[0].starts_with('1') && told[0].contains(done), "{table}");
+        assert!(told[1].starts_with('2') && told[1].contains("needs an `access_token`"), "{table}");
+        assert!(told[2].starts_with('3') && told[2].contains("is not JSON"), "{table}");
+    }
+}
+
+#[tokio::test]
 async fn an_import_makes_apps_and_goes_on_after_a_refusal() {
     let script = |seen: &Seen| match (seen.method.as_str(), seen.target.as_str()) {
         ("GET", "/admin/v1/apps/old") => ok(&json!({"id": "old"})),
@@ -334,7 +375,10 @@ async fn an_import_makes_apps_and_goes_on_after_a_refusal() {
 
     let output = run(&server, &["connection", "import", "-", "--create-apps", "--replace"], lines).await;
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stderr(&output), "jeton: 1 of 2 connections were not imported\n");
+    assert_eq!(
+        stderr(&output),
+        "jeton: 1 of 2 connections were not imported: 1 refused, 0 bad line(s); mend those and import the file again\n"
+    );
     let table = stdout(&output);
     assert!(table.contains("refused   held (duplicate_grant)") && !table.contains("canary"), "{table}");
     let seen = server.seen();

@@ -15,6 +15,8 @@ mod command_line;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod drop_in;
 #[cfg(test)]
 mod errors;
@@ -28,6 +30,12 @@ mod instance;
 mod job;
 #[cfg(test)]
 mod layering;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod manuals;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]

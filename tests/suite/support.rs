@@ -9,4 +9,5 @@ pub(crate) mod postgres;
 pub(crate) mod problem;
 pub(crate) mod program;
 pub(crate) mod provider;
+pub(crate) mod served;
 pub(crate) mod sql;

@@ -79,6 +79,7 @@ impl Broker {
             registry: registry.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
+            figures: Arc::new(crate::figures::Figures::new([])),
         };
         let keeper = Arc::new(SecretsKeeper::new(parts, Settings::default()));
         let tools = tools(&db);

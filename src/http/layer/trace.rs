@@ -4,6 +4,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,9 +12,12 @@ use actix_web::error::InternalError;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::FutureExt;
+use tracing::Instrument;
+use tracing::field::Empty;
 
+use crate::figures::Figures;
 use crate::http::page::PREFIX;
-use crate::http::problem::{Code, Problem, TRACE_ID};
+use crate::http::problem::{Code, Outcome, Problem, TRACE_ID};
 use crate::http::settings::WebSettings;
 use crate::model::entropy::{Entropy, uuid};
 use crate::model::event::Origin;
@@ -28,7 +32,11 @@ pub struct Nature {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// Notes where the request came from, scopes its trace id, logs how it ended.
+/// Routes that hand out a provider's token.
+const HAND_OUTS: [&str; 2] = ["/{app_id}/{connector}/binb-token", "/{app_id}/{connector}/token"];
+
+/// Notes where the request came from, scopes its trace id, logs and counts how it ended. Every line that is logged
+/// meanwhile carries the trace id, at every level: the span is never filtered out.
 ///
 /// # Errors
 /// A panic, as a ready 500 problem.
@@ -44,24 +52,37 @@ pub async fn follow(
     let address = settings.client_address(peer, request.headers());
     request.extensions_mut().insert(Origin { address, trace_id });
     let method = request.method().clone();
-    let began = nature.clock.now();
-    let work = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let figures = request.app_data::<web::Data<Figures>>().cloned();
+    let (began, started) = (nature.clock.now(), Instant::now());
+    let span = tracing::error_span!("http.request", %trace_id, app.id = Empty, connector = Empty);
+    let work = AssertUnwindSafe(next.call(request).instrument(span.clone())).catch_unwind();
     let ended = TRACE_ID.scope(trace_id, PREFIX.scope(settings.prefix().to_owned(), work)).await;
     let ms = i64::try_from((nature.clock.now() - began).whole_milliseconds()).unwrap_or(i64::MAX);
+    let count = |route: &str, status: u16| {
+        figures.iter().for_each(|figures| figures.answered(route, status, started.elapsed()));
+    };
+    let _inside = span.enter();
     match ended {
         Ok(Ok(answer)) => {
             let route = answer.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
             let status = answer.status().as_u16();
-            tracing::info!(%method, route, status, ms, %trace_id, "{method} {route} answered {status}");
+            let code = answer.response().extensions().get::<Outcome>().map(|outcome| outcome.0);
+            count(&route, status);
+            if let Some(figures) = figures.filter(|_| HAND_OUTS.contains(&route.as_str())) {
+                figures.handed_out(code.unwrap_or("ok"));
+            }
+            tracing::info!(%method, route, status, code, ms, "{method} {route} answered {status}");
             Ok(answer.map_into_boxed_body())
         }
         Ok(Err(error)) => {
             let status = error.as_response_error().status_code().as_u16();
-            tracing::info!(%method, status, ms, %trace_id, "{method} was refused with {status}");
+            count("(none)", status);
+            tracing::info!(%method, status, ms, "{method} was refused with {status}");
             Err(error)
         }
         Err(_) => {
-            tracing::error!(%method, ms, %trace_id, "a handler panicked");
+            count("(none)", 500);
+            tracing::error!(%method, ms, "a handler panicked");
             let response = TRACE_ID.sync_scope(trace_id, || Problem::new(Code::Internal).error_response());
             Err(InternalError::from_response("panicked", response).into())
         }

@@ -266,6 +266,7 @@ fn keeper(db: &TestDatabase, registry: &Arc<Registry>, concurrency: u32) -> Secr
         registry: Arc::clone(registry),
         clock: db.clock(),
         entropy: db.entropy(),
+        figures: Arc::new(crate::figures::Figures::new([])),
     };
     let settings = Settings {
         provider_timeout: Duration::from_secs(2),

@@ -74,6 +74,7 @@ impl World {
             registry: registry.clone(),
             clock: db.clock(),
             entropy: db.entropy(),
+            figures: Arc::new(crate::figures::Figures::new([])),
         };
         let keeper = Arc::new(SecretsKeeper::new(parts, keeper::Settings::default()));
         let settings = Settings {

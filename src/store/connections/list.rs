@@ -46,6 +46,36 @@ pub struct Listed {
     pub rows: Vec<Held>,
 }
 
+/// How many connections of a connector are in a state, as people are told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The connector's id, as stored.
+    pub connector: String,
+    /// As `State::as_str` says it.
+    pub state: String,
+    /// How many.
+    pub connections: i64,
+}
+
+pub(super) async fn count(conn: Conn<'_>, refreshing: &[ConnectorId]) -> Result<Vec<Counted>, Error> {
+    let (clock, clock_value) = conn.clock_sql(1);
+    let mut values: Vec<Value> = vec![clock_value];
+    let over = over(refreshing, &mut values);
+    let told = format!("CASE WHEN {over} THEN 'reauthorization_required' ELSE c.state END");
+    let sql = format!(
+        "SELECT c.connector, {told} AS told, count(*) AS n FROM (SELECT {clock} AS now) m CROSS JOIN connection c \
+         LEFT JOIN token_set t ON t.id = c.token_set_id WHERE c.token_set_id IS NOT NULL GROUP BY 1, 2"
+    );
+    let counted = |row: &sea_orm::QueryResult| {
+        Ok(Counted {
+            connector: row.try_get("", "connector")?,
+            state: row.try_get("", "told")?,
+            connections: row.try_get("", "n")?,
+        })
+    };
+    conn.all(sql, values).await?.iter().map(counted).collect()
+}
+
 pub(super) async fn list_to_revoke(
     conn: Conn<'_>,
     app: Option<&AppId>,
@@ -101,25 +131,27 @@ impl StateFilter {
     fn sql(&self, values: &mut Vec<Value>) -> String {
         values.push(self.state.as_str().into());
         let stored = format!("c.state = ${}", values.len());
-        let mut refreshing = Vec::with_capacity(self.refreshing.len());
-        for connector in &self.refreshing {
-            values.push(connector.as_str().into());
-            refreshing.push(format!("${}", values.len()));
-        }
-        // SQL knows no empty list.
-        let others = if refreshing.is_empty() {
-            "TRUE"
-        } else {
-            &format!("c.connector NOT IN ({})", refreshing.join(", "))
-        };
-        let over = format!(
-            "(c.state = 'active' AND t.expires_at IS NOT NULL AND t.expires_at <= m.now \
-             AND (t.sealed_refresh IS NULL OR {others}))"
-        );
+        let over = over(&self.refreshing, values);
         match self.state.as_str() {
             "active" => format!(" AND {stored} AND NOT {over}"),
             "reauthorization_required" => format!(" AND ({stored} OR {over})"),
             _ => format!(" AND {stored}"),
         }
     }
+}
+
+/// Whether a token is over and cannot be refreshed, with the values pushed.
+fn over(refreshing: &[ConnectorId], values: &mut Vec<Value>) -> String {
+    let mut refreshed = Vec::with_capacity(refreshing.len());
+    for connector in refreshing {
+        values.push(connector.as_str().into());
+        refreshed.push(format!("${}", values.len()));
+    }
+    // SQL knows no empty list.
+    let others =
+        if refreshed.is_empty() { "TRUE" } else { &format!("c.connector NOT IN ({})", refreshed.join(", ")) };
+    format!(
+        "(c.state = 'active' AND t.expires_at IS NOT NULL AND t.expires_at <= m.now \
+         AND (t.sealed_refresh IS NULL OR {others}))"
+    )
 }

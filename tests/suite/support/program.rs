@@ -56,8 +56,11 @@ impl Serving {
         let (url, direct) = loop {
             let line = lines.next().unwrap_or_else(|| panic!("it ended before it served:\n{head}"));
             head.push_str(&line);
-            if let Some((_, rest)) = line.split_once(" serving ") {
-                let mut words = rest.split(' ');
+            head.push('\n');
+            if let Some((_, rest)) = line.split_once("serving http") {
+                // In a line for machines the sentence ends with a quotation mark.
+                let sentence = format!("http{}", rest.split('"').next().unwrap());
+                let mut words = sentence.split(' ');
                 let url = words.next().unwrap().to_owned();
                 break (url, format!("http://{}", words.nth(1).unwrap()));
             }

@@ -1,0 +1,135 @@
+//! Are the manuals for operators true? Their commands are run as they stand, and their tables hold what there is.
+
+use std::process::Output;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::app::Home;
+use crate::support::house::{CLIENT, House};
+use crate::support::peer::{is_here, skipped};
+use crate::support::program::{exit_code, jeton, stderr};
+use crate::support::provider::consent;
+use crate::support::served::Served;
+
+const MIGRATE: &str = include_str!("../../docs/migrate.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+
+/// The blocks in a language, as they stand or indented in a list.
+fn blocks(manual: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    let inside = manual.split(open.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap());
+    inside.map(|block| block.lines().map(|line| format!("{}\n", line.trim_start())).collect()).collect()
+}
+
+/// First cells of the tables' rows, without what is no code.
+fn cells(manual: &str) -> Vec<&str> {
+    manual.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect()
+}
+
+/// Runs lines of a manual; ours is the provider alone.
+fn follow(served: &Served, home: &Home, block: &str) -> Output {
+    let built = std::path::Path::new(env!("CARGO_BIN_EXE_jeton")).parent().unwrap();
+    let mut shell = std::process::Command::new("bash");
+    shell.env_clear().current_dir(home.path());
+    shell.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", built.display()));
+    shell.env("JETON_URL", &served.serving.url);
+    shell.env("JETON_CLIENT_ID", &served.superadmin.0).env("JETON_CLIENT_SECRET", &served.superadmin.1);
+    let script = block.replace("Iv1.0123456789abcdef", CLIENT).replace("github ", "sandbox ");
+    shell.args(["-euo", "pipefail", "-c", &script]).output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_can_be_moved_as_the_manual_says() {
+    let [credentials, keeper, dry_run, import, look] = &blocks(MIGRATE, "sh")[..] else {
+        panic!("other blocks than were tested")
+    };
+    let home = Home::sqlite();
+    let served = Served::start(&home, &[]).await;
+    std::fs::write(home.path().join("github-secret.txt"), "sandbox-secret\n").unwrap();
+    // The manual's lines, with grants that the provider knows.
+    let mut lines = Vec::new();
+    for block in blocks(MIGRATE, "json") {
+        let mut line: Value = serde_json::from_str(&block).unwrap();
+        let granted = consent(&served.sandbox, CLIENT).await;
+        for field in ["access_token", "refresh_token", "scope"] {
+            line[field] = granted[field].clone();
+        }
+        line["connector"] = json!("sandbox");
+        lines.push(line);
+    }
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(home.path().join("tokens.jsonl"), text).unwrap();
+
+    for (block, said) in [
+        (credentials, ""),
+        (dry_run, "jeton: 2 connection(s) would be imported\n"),
+        (import, "jeton: 2 connection(s) imported\n"),
+        (look, ""),
+    ] {
+        let output = follow(&served, &home, block);
+        assert_eq!((exit_code(&output), stderr(&output).as_str()), (0, said), "{block}");
+    }
+    let again = follow(&served, &home, import);
+    assert!(String::from_utf8(again.stdout.clone()).unwrap().contains("already_spent"), "{again:?}");
+    let answer = served.ask(Method::GET, "/acme/sandbox/binb-token?auth_flow_id=61c9-7", None).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    if !is_here("jq") {
+        skipped::<()>("the conversion of a keeper's file: no jq here");
+    } else {
+        let kept =
+            json!({"61c9-8": {"access_token": "t", "expires_at": 1_795_514_400}, "61c9-9": {"state": "s"}});
+        std::fs::write(home.path().join("secrets.json"), kept.to_string()).unwrap();
+        let made = follow(&served, &home, &format!("{keeper}{dry_run}"));
+        let table = String::from_utf8(made.stdout.clone()).unwrap();
+        assert_eq!(exit_code(&made), 1, "{table}");
+        assert!(table.contains("61c9-8") && table.contains("was the consent ever finished?"), "{table}");
+    }
+    assert_eq!(served.serving.terminate().0, Some(0));
+    served.sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn every_figure_is_in_the_manual_and_every_one_of_the_manual_is_a_figure() {
+    let house = House::start().await;
+    house.connected_app("acme").await;
+    house.pass(3_600);
+    assert_eq!(house.binb_token("acme", "sandbox").await.0, 200);
+    let text = house.ask(Method::GET, "/metrics", None).await.text().await.unwrap();
+    let mut told: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    told.sort_unstable();
+    told.dedup();
+    let table = OPERATIONS.split("### Alerts").next().unwrap();
+    let mut written: Vec<&str> = cells(table)
+        .into_iter()
+        .flat_map(|cell| cell.split('`'))
+        .filter(|word| word.starts_with("jeton_"))
+        .collect();
+    written.sort_unstable();
+    assert_eq!(told, written);
+    let alerts = OPERATIONS.split("### Alerts").nth(1).unwrap();
+    let words = alerts
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("jeton_"));
+    let unknown: Vec<&str> = words.filter(|word| !told.contains(word)).collect();
+    assert_eq!(unknown, [""; 0]);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn every_check_of_the_doctor_is_in_the_manual() {
+    let table: Vec<&str> = cells(OPERATIONS).into_iter().flat_map(|cell| cell.split(", ")).collect();
+    for home in Home::each().await {
+        let served = Served::start(&home, &[]).await;
+        let mut command = jeton(&home);
+        let output = command.arg("doctor").args(home.flags()).args(["--json", "--offline"]).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for check in told["checks"].as_array().unwrap() {
+            let name = check["check"].as_str().unwrap();
+            assert!(name == "providers" || table.contains(&name), "{name} is not in {table:?}");
+        }
+        served.serving.terminate();
+        served.sandbox.stop().await;
+    }
+}
