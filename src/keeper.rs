@@ -4,6 +4,7 @@
 //! that nothing a provider answered is dropped while the process lives; and that a live token is never withheld
 //! from whoever asked for no more than it gives. It refuses with a cause that names the action to take.
 
+mod account;
 mod adopt;
 mod breakers;
 mod case;
@@ -13,6 +14,7 @@ mod flight;
 mod impact;
 mod outcome;
 mod refresh;
+mod renew;
 mod seal;
 mod settling;
 mod spooled;
@@ -21,6 +23,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod undo;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +54,7 @@ pub use self::error::Error;
 pub use self::impact::{Consent, Impact, Judged};
 pub use self::status::{ListFilter, Status};
 pub use self::sweep::Sweep;
+pub use self::undo::KeptGeneration;
 
 use self::breakers::Breakers;
 use self::case::Case;

@@ -1,13 +1,16 @@
 //! The keeper against the sandbox provider, on both databases. The provider's ledger tells what was spent.
 
+mod accounts;
 mod adopting;
 mod barred;
 mod deleting;
 mod rejected;
+mod renewing;
 mod spending;
 mod spooled;
 mod sweeping;
 mod trouble;
+mod undoing;
 mod world;
 
 use std::sync::Arc;
