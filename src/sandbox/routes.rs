@@ -8,6 +8,7 @@ mod control;
 mod generic;
 mod github;
 mod install;
+mod items;
 mod metadata;
 mod token;
 mod token_answer;
@@ -27,6 +28,7 @@ pub(super) fn mount(app: &mut web::ServiceConfig) {
         .route("/userinfo", web::get().to(generic::userinfo))
         .route("/userinfo", web::post().to(generic::userinfo))
         .route("/api/whoami", web::get().to(generic::whoami))
+        .route("/api/items", web::get().to(items::items))
         .configure(authorize)
         .configure(token)
         .configure(github)

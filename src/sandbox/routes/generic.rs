@@ -41,7 +41,11 @@ pub(super) async fn introspect(
         Err(denied) => return refuse(denied),
     };
     let Some(token) = params.text("token") else { return refuse(Denied::InvalidRequest) };
-    let found = state.lock().book.find(token, state.clock.now());
+    let found = {
+        let mut changing = state.lock();
+        changing.counters(&client.client_id).introspections += 1;
+        changing.book.find(token, state.clock.now())
+    };
     match found.filter(|holder| holder.live && holder.client_id == client.client_id) {
         None => HttpResponse::Ok().json(json!({"active": false})),
         Some(holder) => HttpResponse::Ok().json(json!({
@@ -92,7 +96,8 @@ fn refuse(denied: Denied) -> HttpResponse {
     }
 }
 
-fn challenge() -> HttpResponse {
+/// 401, as RFC 6750 §3.1 says it.
+pub(super) fn challenge() -> HttpResponse {
     HttpResponse::Unauthorized()
         .insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
         .json(json!({"error": "invalid_token"}))

@@ -201,3 +201,26 @@ async fn aircalls_limit_is_shared_by_the_company_and_told_in_headers() {
     assert_eq!(driver.call("/v1/ping", alice.access()).await.status(), 200);
     driver.stop().await;
 }
+
+#[tokio::test]
+async fn the_plain_api_is_read_page_by_page_and_only_with_a_live_token() {
+    let driver = Driver::of(Profile::standard());
+    let tokens = driver.connect().await;
+    let (mut seen, mut sizes, mut cursor) = (Vec::new(), Vec::new(), Some(String::new()));
+    while let Some(at) = cursor.take() {
+        let page: Value = driver
+            .call(&format!("/api/items?limit=40&cursor={at}"), tokens.access())
+            .await
+            .json()
+            .await
+            .unwrap();
+        let items = page["items"].as_array().unwrap();
+        sizes.push(items.len());
+        seen.extend(items.iter().map(|item| item["id"].as_u64().unwrap()));
+        cursor = page["next_cursor"].as_str().map(String::from);
+    }
+    assert_eq!((sizes, seen), (vec![40, 40, 15], (1..=95).collect()));
+    driver.clock.advance(Duration::hours(2));
+    assert_eq!(driver.call("/api/items", tokens.access()).await.status(), 401);
+    driver.stop().await;
+}
