@@ -23,6 +23,8 @@ mod errors;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod guide;
+#[cfg(test)]
 mod handout;
 #[cfg(test)]
 mod instance;
