@@ -11,6 +11,8 @@ mod caching;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod demo;

@@ -10,11 +10,15 @@ use serde_json::json;
 use super::{
     bearer::{email, holder},
     client_auth,
+    vendors::{self, Vendor},
 };
 use crate::sandbox::{Client, grants::Denied, params::Params, state::State};
 
 /// RFC 7009: 200 for a token nobody knows, too.
 pub(super) async fn revoke(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    if let Some((client, vendor, token)) = shown_to_a_vendor(&state, &request, &body) {
+        return vendors::revoke(&state, client, vendor, &token);
+    }
     let (client, params) = match asking(&state, &request, &body) {
         Ok(asking) => asking,
         Err(denied) => return refuse(denied),
@@ -80,6 +84,23 @@ pub(super) async fn whoami(state: web::Data<State>, request: HttpRequest) -> Htt
             "scope": holder.scope.join(" "),
         })),
     }
+}
+
+/// A token shown to a vendor that asks nobody who he is; the client is the one named, else the token's.
+fn shown_to_a_vendor<'a>(
+    state: &'a State,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Option<(&'a Client, Vendor, String)> {
+    let params = Params::parse(body).ok()?;
+    let token = params.text("token")?.to_owned();
+    let whose = || {
+        let found = state.lock().book.find(&token, state.clock.now())?;
+        state.client(&found.client_id)
+    };
+    let client = client_auth::named(state, request, &params).or_else(whose)?;
+    let vendor = Vendor::of(&client.profile).filter(|vendor| *vendor != Vendor::Hubspot)?;
+    Some((client, vendor, token))
 }
 
 fn asking<'a>(state: &'a State, request: &HttpRequest, body: &[u8]) -> Result<(&'a Client, Params), Denied> {
