@@ -25,6 +25,8 @@ mod errors;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod handout;
