@@ -1,6 +1,7 @@
 //! What does every fault of the sandbox come to at every provider of the catalog? Asserted, and written down.
 
 mod cases;
+mod memory;
 mod table;
 
 use std::path::Path;
