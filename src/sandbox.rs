@@ -36,7 +36,7 @@ use crate::model::{entropy::Entropy, time::Clock};
 pub use faults::{ExpiresIn, Faults, Format, Iss, Trouble};
 pub use handle::{Handle, UnknownClient};
 pub use ledger::{Counters, Ledger, Outcome, Presentation, RefreshEntry};
-pub use profile::{Aircall, Github, Profile, Rotation, Standard};
+pub use profile::{Aircall, Github, Google, Hubspot, Profile, Rotation, Salesforce, Standard};
 
 /// How to start a sandbox.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ pub struct Settings {
 
 impl Settings {
     /// One client per profile, with known ids (`sandbox-standard`, `sandbox-github`, `sandbox-github-app`,
-    /// `sandbox-aircall`), the secret `sandbox-secret`, and any loopback redirect URI.
+    /// `sandbox-aircall`, `sandbox-google`, `sandbox-hubspot`, `sandbox-salesforce`), the secret `sandbox-secret`, and any loopback redirect URI.
     pub fn demo(listen: SocketAddr) -> Self {
         let client = |id: &str, profile| Client { any_loopback_redirect: true, ..Client::new(id, profile) };
         Self {
@@ -63,6 +63,9 @@ impl Settings {
                 client("sandbox-github", Profile::github()),
                 client("sandbox-github-app", Profile::github_app()),
                 client("sandbox-aircall", Profile::aircall()),
+                client("sandbox-google", Profile::google()),
+                client("sandbox-hubspot", Profile::hubspot()),
+                client("sandbox-salesforce", Profile::salesforce()),
             ],
             ..Self::new(listen)
         }

@@ -7,10 +7,13 @@ use url::Url;
 use crate::model::connector::{Definition, origin_of};
 
 /// One file a provider.
-const FILES: [&str; 4] = [
+const FILES: [&str; 7] = [
     include_str!("../../catalog/aircall.toml"),
     include_str!("../../catalog/github.toml"),
     include_str!("../../catalog/github-app.toml"),
+    include_str!("../../catalog/google.toml"),
+    include_str!("../../catalog/hubspot.toml"),
+    include_str!("../../catalog/salesforce.toml"),
     include_str!("../../catalog/sandbox.toml"),
 ];
 
@@ -93,7 +96,7 @@ mod tests {
     #[test]
     fn every_file_is_a_valid_definition() {
         let ids: Vec<_> = Catalog::builtin().iter().map(|definition| definition.id.to_string()).collect();
-        assert_eq!(ids, ["aircall", "github", "github-app", "sandbox"]);
+        assert_eq!(ids, ["aircall", "github", "github-app", "google", "hubspot", "salesforce", "sandbox"]);
         for definition in Catalog::builtin().iter() {
             let rules = Rules { allow_loopback: definition.id.as_str() == "sandbox", ..SHIPPED };
             assert_eq!(definition.validate(rules), Ok(()), "{}", definition.id);
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn a_base_moves_every_address_and_keeps_paths() {
         let base: Url = "http://localhost:4711".parse().unwrap();
-        for id in ["aircall", "github", "github-app", "sandbox"] {
+        for id in ["aircall", "github", "github-app", "google", "hubspot", "salesforce", "sandbox"] {
             let catalog = Catalog::builtin().with_base(id, &base);
             let definition = catalog.find(id).unwrap();
             let origins: Vec<_> = definition.origins().into_iter().collect();

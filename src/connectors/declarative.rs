@@ -184,8 +184,9 @@ impl Declarative {
     ) -> Result<(), Error> {
         let response = self.post_form(url, credentials, secret, fields, timeout).await?;
         match answer::read_status(response.status, &response.headers, &response.body, &self.definition) {
-            // Gone already: what was wanted.
+            // Gone already: what was wanted. Google and Salesforce call it `invalid_token`, against RFC 7009 §2.2.
             Err(Error::Refused { .. }) => Ok(()),
+            Err(Error::RequestRejected { code, .. }) if code.eq_ignore_ascii_case("invalid_token") => Ok(()),
             read => read,
         }
     }

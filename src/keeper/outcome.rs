@@ -130,12 +130,15 @@ impl Trip<'_> {
         Ok(tx.commit().await?)
     }
 
-    /// Exponential back-off with jitter, at least what the provider asked for; by the database's clock.
+    /// Exponential back-off with jitter, at least what the provider asked for; by the database's clock, and from now
+    /// on: a provider that kept us waiting is not asked again at once.
     fn retry_at(&self, claim: &Claim, retry_after: Option<Duration>) -> OffsetDateTime {
         let failures = u32::try_from(self.target.connection.failures).unwrap_or_default();
         let base_ms = 1_000_u64.saturating_mul(2_u64.saturating_pow(failures.min(9))).min(300_000);
         let backoff = Duration::from_millis(self.core.jittered(base_ms).max(500));
-        claim.at + backoff.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
+        claim.at
+            + self.stopwatch.elapsed(self.core)
+            + backoff.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
     }
 
     /// Stores what the provider gave, before anyone gets it. What the database does not take within the time is in

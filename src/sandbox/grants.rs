@@ -37,6 +37,8 @@ pub(super) struct Consent {
     pub(super) redirect_uri: Option<String>,
     pub(super) challenge: Option<String>,
     pub(super) nonce: Option<String>,
+    /// Whether a refresh token was asked for, where that is a question.
+    pub(super) offline: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) user: String,
     pub(super) scope: Vec<String>,
+    offline: bool,
     dead: bool,
     access: Vec<Id>,
     refresh: Vec<Id>,
@@ -198,6 +201,7 @@ impl Book {
             client_id: consent.client_id.clone(),
             user: consent.user.clone(),
             scope: consent.scope.clone(),
+            offline: consent.offline,
             dead: false,
             access: Vec::new(),
             refresh: Vec::new(),
@@ -214,7 +218,9 @@ impl Book {
         let rules = terms.rules(&granted);
         let scope = terms.faults.scope.as_ref().map_or(granted, |narrowed| terms.profile.scopes(narrowed));
         let access_token = self.add_access(number, scope.clone(), &rules, terms);
-        let refresh_token = rules.refreshable.then(|| self.add_refresh(number, parent, &rules, terms));
+        let offline = self.grants.get(&number).is_some_and(|grant| grant.offline);
+        let refresh_token =
+            (rules.refreshable && offline).then(|| self.add_refresh(number, parent, &rules, terms));
         Issued {
             access_token,
             refresh_token,
@@ -253,6 +259,12 @@ impl Book {
             grant.refresh.push(id);
         }
         token
+    }
+
+    /// Whether a user has a living grant with a client that can be refreshed.
+    pub(super) fn is_refreshable(&self, client_id: &str, user: &str, now: OffsetDateTime) -> bool {
+        let meant = |grant: &&Grant| grant.client_id == client_id && grant.user == user && grant.offline;
+        self.grants.values().filter(meant).any(|grant| self.lives(grant, now))
     }
 
     /// What an access token stands for, alive or dead.

@@ -92,6 +92,8 @@ pub struct Counters {
     pub unknown_refresh_tokens: u64,
     /// Requests to revoke a token or a grant that arrived with good credentials.
     pub revocations: u64,
+    /// Requests to introspect a token that arrived with good credentials.
+    pub introspections: u64,
     /// API calls with a live token.
     pub api_calls: u64,
     /// API calls with a dead token of this client.

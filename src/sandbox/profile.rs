@@ -1,8 +1,12 @@
 //! Whose behaviour does a client meet? Profiles as the user sets them, and the rules they come down to.
 
+mod vendors;
+
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
+
+pub use vendors::{Google, Hubspot, Salesforce};
 
 /// One provider's behaviour.
 #[derive(Clone, Debug)]
@@ -13,6 +17,12 @@ pub enum Profile {
     Github(Github),
     /// Aircall.
     Aircall(Aircall),
+    /// Google.
+    Google(Google),
+    /// HubSpot.
+    Hubspot(Hubspot),
+    /// Salesforce.
+    Salesforce(Salesforce),
 }
 
 impl Profile {
@@ -36,6 +46,21 @@ impl Profile {
         Self::Aircall(Aircall::default())
     }
 
+    /// Google, with its defaults.
+    pub fn google() -> Self {
+        Self::Google(Google::default())
+    }
+
+    /// HubSpot, with its defaults.
+    pub fn hubspot() -> Self {
+        Self::Hubspot(Hubspot::default())
+    }
+
+    /// Salesforce, with its defaults.
+    pub fn salesforce() -> Self {
+        Self::Salesforce(Salesforce::default())
+    }
+
     /// The profile's name, as the ledger and the pages write it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -43,12 +68,15 @@ impl Profile {
             Self::Github(Github { app: false, .. }) => "github",
             Self::Github(Github { app: true, .. }) => "github-app",
             Self::Aircall(_) => "aircall",
+            Self::Google(_) => "google",
+            Self::Hubspot(_) => "hubspot",
+            Self::Salesforce(_) => "salesforce",
         }
     }
 
     /// Whether authorization answers carry `iss` (RFC 9207).
     pub(super) fn sends_iss(&self) -> bool {
-        matches!(self, Self::Standard(Standard { sends_iss: true, .. }))
+        matches!(self, Self::Standard(Standard { sends_iss: true, .. }) | Self::Google(_))
     }
 
     /// The scopes a request text means; GitHub takes commas too.
@@ -67,6 +95,9 @@ impl Profile {
             Self::Standard(standard) => standard.rules(),
             Self::Github(github) => github.rules(scope),
             Self::Aircall(_) => Rules::permanent("", ""),
+            Self::Google(google) => google.rules(),
+            Self::Hubspot(hubspot) => hubspot.rules(),
+            Self::Salesforce(salesforce) => salesforce.rules(scope),
         };
         rules.rotation = faults.rotation.unwrap_or(rules.rotation);
         rules.kills_access_token = faults.kills_access_token.unwrap_or(rules.kills_access_token);
@@ -193,6 +224,8 @@ pub(super) struct Rules {
     pub(super) lifetime_s: Option<u64>,
     pub(super) refresh_lifetime_s: Option<u64>,
     pub(super) refreshable: bool,
+    /// Whether an answer that keeps the refresh token names it.
+    pub(super) repeats_refresh_token: bool,
     pub(super) rotation: Rotation,
     pub(super) kills_access_token: bool,
     pub(super) cap: Option<usize>,
@@ -206,6 +239,7 @@ impl Rules {
             lifetime_s: None,
             refresh_lifetime_s: None,
             refreshable: false,
+            repeats_refresh_token: true,
             rotation: Rotation::Strict,
             kills_access_token: false,
             cap: None,

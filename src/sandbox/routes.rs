@@ -8,9 +8,11 @@ mod control;
 mod generic;
 mod github;
 mod install;
+mod items;
 mod metadata;
 mod token;
 mod token_answer;
+mod vendors;
 
 use actix_web::{HttpResponse, error::InternalError, http::header, web};
 use serde_json::json;
@@ -27,15 +29,23 @@ pub(super) fn mount(app: &mut web::ServiceConfig) {
         .route("/userinfo", web::get().to(generic::userinfo))
         .route("/userinfo", web::post().to(generic::userinfo))
         .route("/api/whoami", web::get().to(generic::whoami))
+        .route("/api/items", web::get().to(items::items))
         .configure(authorize)
         .configure(token)
         .configure(github)
         .configure(aircall)
+        .configure(vendors)
         .configure(control);
 }
 
 fn authorize(app: &mut web::ServiceConfig) {
-    for path in ["/authorize", "/login/oauth/authorize", "/oauth/authorize"] {
+    for path in [
+        "/authorize",
+        "/login/oauth/authorize",
+        "/oauth/authorize",
+        "/o/oauth2/v2/auth",
+        "/services/oauth2/authorize",
+    ] {
         app.route(path, web::get().to(authorize::ask));
         app.route(path, web::post().to(authorize::decide));
     }
@@ -44,7 +54,13 @@ fn authorize(app: &mut web::ServiceConfig) {
 }
 
 fn token(app: &mut web::ServiceConfig) {
-    for path in ["/token", "/login/oauth/access_token", "/v1/oauth/token"] {
+    for path in [
+        "/token",
+        "/login/oauth/access_token",
+        "/v1/oauth/token",
+        "/oauth/2026-03/token",
+        "/services/oauth2/token",
+    ] {
         app.route(path, web::post().to(token::token));
     }
 }
@@ -61,6 +77,18 @@ fn aircall(app: &mut web::ServiceConfig) {
     app.route("/v1/integrations/me", web::get().to(aircall::integration))
         .route("/v1/ping", web::get().to(aircall::ping))
         .route("/v1/calls", web::get().to(aircall::calls));
+}
+
+fn vendors(app: &mut web::ServiceConfig) {
+    for path in ["/oauth/2026-03/token/revoke", "/services/oauth2/revoke"] {
+        app.route(path, web::post().to(generic::revoke));
+    }
+    for path in ["/oauth/2026-03/token/introspect", "/services/oauth2/introspect"] {
+        app.route(path, web::post().to(generic::introspect));
+    }
+    app.route("/v1/userinfo", web::get().to(vendors::google_user))
+        .route("/account-info/2026-03/details", web::get().to(vendors::hubspot_account))
+        .route("/services/oauth2/userinfo", web::get().to(vendors::salesforce_user));
 }
 
 fn control(app: &mut web::ServiceConfig) {

@@ -11,6 +11,8 @@ mod caching;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod demo;
@@ -22,6 +24,10 @@ mod drop_in;
 mod errors;
 #[cfg(test)]
 mod extraction;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod guide;
 #[cfg(test)]
 mod handout;
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Book {
         let scope = terms.faults.scope.as_ref().map_or(granted, |narrowed| terms.profile.scopes(narrowed));
         Issued {
             access_token: self.add_access(number, scope.clone(), &rules, terms),
-            refresh_token: rules.refreshable.then(|| token.to_owned()),
+            refresh_token: (rules.refreshable && rules.repeats_refresh_token).then(|| token.to_owned()),
             scope,
             lifetime_s: rules.lifetime_s,
             refresh_lifetime_s: rules.refresh_lifetime_s,

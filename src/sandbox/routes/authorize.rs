@@ -123,7 +123,7 @@ fn is_name(user: &str) -> bool {
 }
 
 fn consent_page(state: &State, request: &HttpRequest, ask: &Ask<'_>, bad_user: bool) -> HttpResponse {
-    const KEPT: [&str; 8] = [
+    const KEPT: [&str; 10] = [
         "client_id",
         "redirect_uri",
         "response_type",
@@ -132,6 +132,8 @@ fn consent_page(state: &State, request: &HttpRequest, ask: &Ask<'_>, bad_user: b
         "code_challenge",
         "code_challenge_method",
         "nonce",
+        "access_type",
+        "prompt",
     ];
     let suggested = state.users.first().map_or("", String::as_str);
     let user = ask.params.text("user").or(ask.params.text("login_hint")).unwrap_or(suggested);
@@ -159,9 +161,22 @@ fn approve(state: &State, ask: &Ask<'_>, user: &str) -> HttpResponse {
         redirect_uri: ask.params.text("redirect_uri").map(String::from),
         challenge: ask.params.text("code_challenge").map(String::from),
         nonce: ask.params.text("nonce").map(String::from),
+        offline: is_offline(state, ask, user),
     };
     let code = state.lock().book.consent(consent, state.clock.now(), state.entropy.as_ref());
     back(state, ask.client, ask.redirect.clone(), ask.params, &[("code", &code)])
+}
+
+/// Google gives a refresh token to whoever asks for offline access, and after the first consent only to whoever asks
+/// for consent again; others give what their rules say.
+fn is_offline(state: &State, ask: &Ask<'_>, user: &str) -> bool {
+    if !matches!(ask.client.profile, Profile::Google(_)) {
+        return true;
+    }
+    let consents =
+        ask.params.text("prompt").is_some_and(|prompt| prompt.split(' ').any(|one| one == "consent"));
+    let had = || state.lock().book.is_refreshable(&ask.client.client_id, user, state.clock.now());
+    ask.params.text("access_type") == Some("offline") && (consents || !had())
 }
 
 fn refuse(state: &State, params: &Params, refusal: Refusal) -> HttpResponse {

@@ -11,11 +11,15 @@ use super::{
     bearer::{email, holder},
     client_auth,
     token::pause,
+    vendors::{self, Vendor},
 };
 use crate::sandbox::{Client, grants::Denied, params::Params, state::State};
 
 /// RFC 7009: 200 for a token nobody knows, too.
 pub(super) async fn revoke(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    if let Some((client, vendor, token)) = shown_to_a_vendor(&state, &request, &body) {
+        return vendors::revoke(&state, client, vendor, &token);
+    }
     let (client, params) = match asking(&state, &request, &body) {
         Ok(asking) => asking,
         Err(denied) => return refuse(denied),
@@ -42,7 +46,11 @@ pub(super) async fn introspect(
         Err(denied) => return refuse(denied),
     };
     let Some(token) = params.text("token") else { return refuse(Denied::InvalidRequest) };
-    let found = state.lock().book.find(token, state.clock.now());
+    let found = {
+        let mut changing = state.lock();
+        changing.counters(&client.client_id).introspections += 1;
+        changing.book.find(token, state.clock.now())
+    };
     match found.filter(|holder| holder.live && holder.client_id == client.client_id) {
         None => HttpResponse::Ok().json(json!({"active": false})),
         Some(holder) => HttpResponse::Ok().json(json!({
@@ -82,6 +90,23 @@ pub(super) async fn whoami(state: web::Data<State>, request: HttpRequest) -> Htt
     }
 }
 
+/// A token shown to a vendor that asks nobody who he is; the client is the one named, else the token's.
+fn shown_to_a_vendor<'a>(
+    state: &'a State,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Option<(&'a Client, Vendor, String)> {
+    let params = Params::parse(body).ok()?;
+    let token = params.text("token")?.to_owned();
+    let whose = || {
+        let found = state.lock().book.find(&token, state.clock.now())?;
+        state.client(&found.client_id)
+    };
+    let client = client_auth::named(state, request, &params).or_else(whose)?;
+    let vendor = Vendor::of(&client.profile).filter(|vendor| *vendor != Vendor::Hubspot)?;
+    Some((client, vendor, token))
+}
+
 fn asking<'a>(state: &'a State, request: &HttpRequest, body: &[u8]) -> Result<(&'a Client, Params), Denied> {
     let params = Params::parse(body).map_err(|_| Denied::InvalidRequest)?;
     client_auth::authenticate(state, request, &params).map(|client| (client, params))
@@ -96,7 +121,8 @@ fn refuse(denied: Denied) -> HttpResponse {
     }
 }
 
-fn challenge() -> HttpResponse {
+/// 401, as RFC 6750 §3.1 says it.
+pub(super) fn challenge() -> HttpResponse {
     HttpResponse::Unauthorized()
         .insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
         .json(json!({"error": "invalid_token"}))

@@ -10,7 +10,7 @@ use actix_web::{
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::bearer::email;
+use super::{bearer::email, vendors::Vendor};
 use crate::sandbox::{
     faults::{ExpiresIn, Faults, Format},
     grants::{Denied, Issued},
@@ -36,6 +36,8 @@ pub(super) enum Dialect {
     Github { json: bool, app: bool },
     /// Only a token.
     Aircall,
+    /// In the vendor's own words.
+    Of(Vendor),
 }
 
 impl Dialect {
@@ -46,10 +48,11 @@ impl Dialect {
     pub(super) fn of(profile: &Profile, request: &HttpRequest) -> Self {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let json = accept.is_some_and(|types| types.contains("json"));
-        match profile {
-            Profile::Standard(_) => Self::plain(request),
-            Profile::Github(Github { app, .. }) => Self::Github { json, app: *app },
-            Profile::Aircall(_) => Self::Aircall,
+        match (profile, Vendor::of(profile)) {
+            (_, Some(vendor)) => Self::Of(vendor),
+            (Profile::Github(Github { app, .. }), None) => Self::Github { json, app: *app },
+            (Profile::Aircall(_), None) => Self::Aircall,
+            (_, None) => Self::plain(request),
         }
     }
 
@@ -89,6 +92,12 @@ pub(super) fn issued(
             put("refresh_token_expires_in", lifetime.map(|s| json!(s)));
         }
         Dialect::Aircall => put("token_type", Some(json!("Bearer"))),
+        Dialect::Of(vendor) => {
+            if vendor == Vendor::Google {
+                put("id_token", id_token(state, client_id, issued, now));
+            }
+            vendor.adorn(&mut fields, state, issued, now);
+        }
     }
     let format = faults.format.unwrap_or(dialect.format());
     Answer { status: StatusCode::OK, fields, format, challenge: false }
@@ -96,6 +105,10 @@ pub(super) fn issued(
 
 /// The answer that brings none.
 pub(super) fn denied(denied: Denied, dialect: Dialect) -> Answer {
+    if let Dialect::Of(vendor) = dialect {
+        let (status, fields) = vendor.denied(denied);
+        return Answer { status, fields, format: dialect.format(), challenge: false };
+    }
     let github = matches!(dialect, Dialect::Github { .. });
     let code = match denied {
         Denied::InvalidClient if github => "incorrect_client_credentials",

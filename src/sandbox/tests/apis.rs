@@ -201,3 +201,85 @@ async fn aircalls_limit_is_shared_by_the_company_and_told_in_headers() {
     assert_eq!(driver.call("/v1/ping", alice.access()).await.status(), 200);
     driver.stop().await;
 }
+
+#[tokio::test]
+async fn the_plain_api_is_read_page_by_page_and_only_with_a_live_token() {
+    let driver = Driver::of(Profile::standard());
+    let tokens = driver.connect().await;
+    let (mut seen, mut sizes, mut cursor) = (Vec::new(), Vec::new(), Some(String::new()));
+    while let Some(at) = cursor.take() {
+        let page: Value = driver
+            .call(&format!("/api/items?limit=40&cursor={at}"), tokens.access())
+            .await
+            .json()
+            .await
+            .unwrap();
+        let items = page["items"].as_array().unwrap();
+        sizes.push(items.len());
+        seen.extend(items.iter().map(|item| item["id"].as_u64().unwrap()));
+        cursor = page["next_cursor"].as_str().map(String::from);
+    }
+    assert_eq!((sizes, seen), (vec![40, 40, 15], (1..=95).collect()));
+    driver.clock.advance(Duration::hours(2));
+    assert_eq!(driver.call("/api/items", tokens.access()).await.status(), 401);
+    driver.stop().await;
+}
+
+#[tokio::test]
+async fn google_gives_a_refresh_token_once_unless_consent_is_asked_for_again() {
+    let driver = Driver::of(Profile::google());
+    let connect = async |more: &[(&'static str, &str)]| -> Value {
+        let mut asking = driver.asking("app", "openid email");
+        asking.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let code = super::driver::returned(&driver.decide(asking, "alice", "approve").await)["code"].clone();
+        json_of(driver.exchange_request("app", &code)).await.1
+    };
+    let has = |answer: &Value| answer.get("refresh_token").is_some();
+    assert!(!has(&connect(&[]).await), "nobody asked for offline access");
+    let offline = ("access_type", "offline");
+    let first = connect(&[offline]).await;
+    assert!(
+        has(&first)
+            && !has(&connect(&[offline]).await)
+            && has(&connect(&[offline, ("prompt", "consent")]).await)
+    );
+    let (status, again) = driver.refresh(first["refresh_token"].as_str().unwrap()).await;
+    assert_eq!((status, has(&again), &again["expires_in"]), (200, false, &json!(3599)));
+
+    let revoke = || {
+        driver.http.post(driver.url("/revoke")).form(&[("token", first["refresh_token"].as_str().unwrap())])
+    };
+    assert_eq!(json_of(revoke()).await.0, 200, "whoever has it may");
+    assert_eq!(json_of(revoke()).await, {
+        let error = json!({"error": "invalid_token", "error_description": "Token expired or revoked"});
+        (400, error)
+    });
+    assert_eq!(driver.refresh(first["refresh_token"].as_str().unwrap()).await, {
+        let error =
+            json!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."});
+        (400, error)
+    });
+    driver.stop().await;
+}
+
+#[tokio::test]
+async fn hubspot_and_salesforce_refuse_in_their_own_words() {
+    let driver = Driver::of(Profile::hubspot());
+    let (status, refused) = driver.refresh("unknown").await;
+    assert_eq!(
+        (status, &refused["error"], &refused["status"]),
+        (400, &json!("invalid_grant"), &json!("BAD_REFRESH_TOKEN"))
+    );
+    let tokens = driver.connect().await;
+    assert_eq!(driver.refresh(tokens.refresh()).await.1["refresh_token"], tokens.0["refresh_token"]);
+    driver.stop().await;
+    let driver = Driver::of(Profile::salesforce());
+    let (status, refused) = driver.refresh("unknown").await;
+    assert_eq!((status, &refused["error_description"]), (400, &json!("expired access/refresh token")));
+    let tokens = driver.connect_as("app", "alice", "api refresh_token").await;
+    assert!(tokens.0.get("expires_in").is_none() && tokens.0["instance_url"].is_string());
+    assert!(driver.refresh(tokens.refresh()).await.1.get("refresh_token").is_none());
+    let plain = driver.connect_as("app", "alice", "api").await;
+    assert!(plain.0.get("refresh_token").is_none(), "the scope was not asked for");
+    driver.stop().await;
+}

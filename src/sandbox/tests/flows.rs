@@ -142,6 +142,7 @@ async fn tokens_expire_by_the_clock_and_die_by_revocation() {
         json_of(driver.http.post(driver.url("/introspect")).form(&form)).await.1
     };
     assert_eq!(introspect(tokens.access()).await["username"], "alice");
+    assert_eq!(driver.ledger().clients["app"].introspections, 1);
     driver.clock.advance(Duration::seconds(3601));
     assert!(!driver.lives(tokens.access()).await);
     assert_eq!(introspect(tokens.access()).await, json!({"active": false}));

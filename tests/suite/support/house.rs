@@ -187,6 +187,9 @@ pub(crate) fn keys(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
         ("connectors.github.base_url", base.clone()),
         ("connectors.aircall.base_url", base.clone()),
         ("connectors.github-app.base_url", base.clone()),
+        ("connectors.google.base_url", base.clone()),
+        ("connectors.hubspot.base_url", base.clone()),
+        ("connectors.salesforce.base_url", base.clone()),
         ("connectors.github-app.api_base_url", base),
     ]
 }

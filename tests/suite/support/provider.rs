@@ -19,12 +19,18 @@ pub(crate) fn sandbox(clock: Arc<dyn Clock>) -> Sandbox {
 
 /// What the sandbox answers when `alice` consents to one of its clients: a token answer of RFC 6749 §5.1.
 pub(crate) async fn consent(sandbox: &Sandbox, client_id: &str) -> Value {
+    consent_to(sandbox, client_id, "read").await
+}
+
+/// The same, for this scope, and for as long as the provider lets a grant last.
+pub(crate) async fn consent_to(sandbox: &Sandbox, client_id: &str, scope: &str) -> Value {
     let at = |path: &str| sandbox.url().join(path).unwrap();
     let asking = [
         ("client_id", client_id),
         ("redirect_uri", CALLBACK),
         ("response_type", "code"),
-        ("scope", "read"),
+        ("scope", scope),
+        ("access_type", "offline"),
         ("state", "a state"),
         ("user", "alice"),
         ("decision", "approve"),
