@@ -25,6 +25,8 @@ mod extraction;
 #[cfg(test)]
 mod handout;
 #[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod job;

@@ -19,6 +19,16 @@ pub(crate) fn sandbox(clock: Arc<dyn Clock>) -> Sandbox {
 
 /// What the sandbox answers when `alice` consents to one of its clients: a token answer of RFC 6749 §5.1.
 pub(crate) async fn consent(sandbox: &Sandbox, client_id: &str) -> Value {
+    consent_of(&http(), sandbox, client_id, "alice").await
+}
+
+/// The same of anybody.
+pub(crate) async fn consent_of(
+    http: &reqwest::Client,
+    sandbox: &Sandbox,
+    client_id: &str,
+    user: &str,
+) -> Value {
     let at = |path: &str| sandbox.url().join(path).unwrap();
     let asking = [
         ("client_id", client_id),
@@ -26,10 +36,10 @@ pub(crate) async fn consent(sandbox: &Sandbox, client_id: &str) -> Value {
         ("response_type", "code"),
         ("scope", "read"),
         ("state", "a state"),
-        ("user", "alice"),
+        ("user", user),
         ("decision", "approve"),
     ];
-    let answer = http().post(at("/authorize")).form(&asking).send().await.unwrap();
+    let answer = http.post(at("/authorize")).form(&asking).send().await.unwrap();
     let location = answer.headers()["location"].to_str().unwrap().to_owned();
     let back = Url::parse(&location).unwrap();
     let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
@@ -40,6 +50,6 @@ pub(crate) async fn consent(sandbox: &Sandbox, client_id: &str) -> Value {
         ("code", &code),
         ("redirect_uri", CALLBACK),
     ];
-    let request = http().post(at("/token")).header("accept", "application/json").form(&form);
+    let request = http.post(at("/token")).header("accept", "application/json").form(&form);
     request.send().await.unwrap().json().await.unwrap()
 }
