@@ -36,9 +36,13 @@ impl<'a> Conductor<'a> {
 
     /// Makes one fault, ends it, and waits until every replica serves again.
     pub(super) async fn make(&mut self, fault: Fault) {
+        let began = now();
         match self.perform(fault).await {
             Ok(ended) => {
-                self.ground.record.write(|notes| *notes.faults.entry(fault.name()).or_default() += 1);
+                self.ground.record.write(|notes| {
+                    *notes.faults.entry(fault.name()).or_default() += 1;
+                    notes.timeline.push(format!("{began} to {ended} {}", fault.name()));
+                });
                 self.await_recovery(fault, ended).await;
             }
             Err(Impossible(why)) => {

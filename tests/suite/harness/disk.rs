@@ -39,11 +39,26 @@ impl Disk {
 
     /// No file can be written or made, those that are open neither.
     pub(super) fn lock(&self) {
-        assert!(succeeds("chattr", &["-R", "+i"], &self.at), "chattr makes files immutable");
+        self.change("+i");
     }
 
     pub(super) fn unlock(&self) {
-        assert!(succeeds("chattr", &["-R", "-i"], &self.at), "chattr makes files writable again");
+        self.change("-i");
+    }
+
+    fn change(&self, attribute: &str) {
+        for file in std::fs::read_dir(&self.at).unwrap() {
+            let file = file.unwrap().path();
+            // It is mapped into memory: a write that fails there is a signal, and no disk but a broken one does that.
+            if file.extension().is_none_or(|extension| extension != "db-shm") {
+                assert!(
+                    succeeds("chattr", &["-R", attribute], &file),
+                    "chattr {attribute} {}",
+                    file.display()
+                );
+            }
+        }
+        assert!(succeeds("chattr", &[attribute], &self.at), "chattr {attribute}");
     }
 
     fn filler(&self) -> PathBuf {

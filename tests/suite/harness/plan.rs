@@ -174,7 +174,7 @@ impl Plan {
             connections: 60,
             callers: 6,
             rest_ms: 120,
-            lifetime_s: 8,
+            lifetime_s: 6,
             provider_timeout: Duration::from_secs(3),
             troubles: 3,
             faults,

@@ -91,6 +91,8 @@ pub(super) struct Notes {
     pub(super) served: BTreeMap<usize, (usize, OffsetDateTime)>,
     /// Faults made, by kind.
     pub(super) faults: BTreeMap<&'static str, usize>,
+    /// When each fault began and ended.
+    pub(super) timeline: Vec<String>,
     /// Faults that cannot be made here, and why.
     pub(super) skipped: BTreeMap<&'static str, String>,
 }

@@ -13,7 +13,7 @@ use super::conductor::Conductor;
 use super::ground::Ground;
 use super::judge::judge;
 use super::plan::Plan;
-use super::record::{Ended, Evidence, now};
+use super::record::{Ended, Evidence, Notes, now};
 use super::table::table;
 use crate::support::peer::skipped;
 use crate::support::sql::Sql;
@@ -195,16 +195,17 @@ async fn verdict(
     if verdict.is_kept() {
         return Ok(text);
     }
-    let folder = keep(&plan, &evidence, &logs);
+    let folder = keep(&plan, &notes, &evidence, &logs);
     Err(format!("{text}\n  ledger and logs: {folder}"))
 }
 
 /// Keeps what the reader of a broken run needs.
-fn keep(plan: &Plan, evidence: &Evidence, logs: &[(usize, String)]) -> String {
+fn keep(plan: &Plan, notes: &Notes, evidence: &Evidence, logs: &[(usize, String)]) -> String {
     let name = format!("harness-{}-{}", plan.base.name(), plan.seed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("ledger.json"), serde_json::to_vec_pretty(&evidence.ledger).unwrap()).unwrap();
+    std::fs::write(folder.join("faults.txt"), notes.timeline.join("\n")).unwrap();
     for (number, log) in logs {
         std::fs::write(folder.join(format!("replica-{number}.log")), log).unwrap();
     }
