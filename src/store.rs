@@ -148,6 +148,9 @@ impl Store {
         let lock = if sqlite && !memory { Some(Arc::new(lock_file(&settings.url)?)) } else { None };
         if sqlite {
             options.map_sqlx_sqlite_opts(sqlite_options);
+            options.map_sqlx_sqlite_pool_opts(|pool| {
+                pool.after_connect(|connection, _| Box::pin(demand_writes(connection)))
+            });
             options
                 .map_sqlx_sqlite_before_acquire(|connection, _| Box::pin(is_outside_transaction(connection)));
         }
@@ -328,6 +331,15 @@ fn sqlite_options(options: sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::
         .pragma("secure_delete", "ON")
 }
 
+/// Where a file cannot be opened for writing SQLite opens it for reading and says nothing: such a connection would go
+/// on refusing writes long after the disk takes them again.
+async fn demand_writes(connection: &mut sqlx::SqliteConnection) -> Result<(), sqlx::Error> {
+    use sqlx::Executor;
+    // `BEGIN IMMEDIATE` alone is content with reading where it must be.
+    connection.execute("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK").await?;
+    Ok(())
+}
+
 /// Whether the driver, too, knows that no transaction is open. On a full or failing disk SQLite ends one by itself; the
 /// driver's rollback then fails, and from then on it would give savepoints for transactions, whose release is no
 /// commit. Such a connection is thrown away.
@@ -386,6 +398,19 @@ mod tests {
         tx.inner.execute_unprepared("INSERT INTO t VALUES (2)").await.unwrap();
         tx.commit().await.unwrap();
         other.execute_unprepared("INSERT INTO t VALUES (3)").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_only_reads_is_refused() {
+        use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new().filename(dir.path().join("jeton.db"));
+        let mut writing = options.clone().create_if_missing(true).connect().await.unwrap();
+        demand_writes(&mut writing).await.unwrap();
+        let mut reading = options.read_only(true).connect().await.unwrap();
+        let refused = demand_writes(&mut reading).await.unwrap_err();
+        assert!(refused.to_string().contains("readonly"), "{refused}");
+        demand_writes(&mut writing).await.expect("nothing is left open");
     }
 
     #[tokio::test]

@@ -132,12 +132,14 @@ impl Ground {
         for app in self.connections.iter().step_by(FLOWS).map(|one| &one.app) {
             self.write(Method::POST, "/apps", &json!({"id": app, "name": app})).await;
         }
-        stream::iter(&self.connections)
-            .for_each_concurrent(MAKING, |connection| async {
+        // Said to end earlier than they do, each at another time, so that refreshes are spread from the beginning.
+        let lives = (1..=self.plan.lifetime_s).cycle();
+        stream::iter(self.connections.iter().zip(lives))
+            .for_each_concurrent(MAKING, |(connection, life)| async move {
                 let granted = consent_of(&self.http, &self.sandbox, CLIENT, &connection.user).await;
                 let import = json!({
                     "access_token": granted["access_token"], "refresh_token": granted["refresh_token"],
-                    "expires_in": granted["expires_in"], "flow": connection.flow,
+                    "expires_in": life, "flow": connection.flow,
                 });
                 let path = format!("/apps/{}/connections/sandbox/import", connection.app);
                 self.write(Method::POST, &path, &import).await;

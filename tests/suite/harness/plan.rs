@@ -136,6 +136,8 @@ pub(super) struct Plan {
     pub(super) provider_timeout: Duration,
     /// How many refreshes each fault of the provider meets.
     pub(super) troubles: u32,
+    /// Between two faults.
+    pub(super) calm: Duration,
     /// In this order, one after another.
     pub(super) faults: Vec<Fault>,
     /// Whether hold-offs are waited for at the end; else they are shortened by SQL once nothing is under way.
@@ -151,13 +153,9 @@ impl Plan {
     pub(super) fn small(base: Base, seed: u64) -> Self {
         let mut faults = match base {
             // The ones after which a replica waits for 15 s come first.
-            Base::Postgres => vec![
-                Fault::OutageAndKill,
-                Fault::ReadOnlyServer,
-                Fault::LateCommitsAndKill,
-                Fault::Kill,
-                Fault::Terminate,
-            ],
+            Base::Postgres => {
+                vec![Fault::OutageAndKill, Fault::ReadOnlyServer, Fault::LateCommitsAndKill, Fault::Terminate]
+            }
             Base::Sqlite => vec![
                 Fault::FullDisk,
                 Fault::CrashPoint { nth: 1 + Chance::seeded(seed).below(12) },
@@ -177,6 +175,7 @@ impl Plan {
             lifetime_s: 6,
             provider_timeout: Duration::from_secs(3),
             troubles: 3,
+            calm: Duration::ZERO,
             faults,
             waits_for_hold_offs: false,
             storm: Duration::from_secs(120),
@@ -221,6 +220,7 @@ impl Plan {
             lifetime_s: 60,
             provider_timeout: Duration::from_secs(5),
             troubles: 12,
+            calm: Duration::from_secs(4),
             faults,
             waits_for_hold_offs: true,
             storm: Duration::from_secs(600),

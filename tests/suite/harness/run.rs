@@ -49,11 +49,12 @@ async fn to_its_end(plan: Plan, begun: Instant) -> Option<Result<String, String>
         (0..number).map(|number| tokio::spawn(call_on(Arc::clone(&ground), number))).collect();
     let last_start = storm(&ground, begun).await;
     let hold_offs_until = settle(&ground, begun, last_start).await;
+    progress(begun, "every connection is asked a last time, when the tokens of now have died");
+    tokio::time::sleep(Duration::from_secs(ground.plan.lifetime_s)).await;
     ground.end();
     for caller in callers {
         caller.await.unwrap();
     }
-    progress(begun, "every connection is asked a last time");
     let last_answers = last_calls(&ground).await;
     let ended = ends(&ground, last_answers).await;
     let ground = Arc::into_inner(ground).expect("all callers have ended");
@@ -73,6 +74,7 @@ async fn storm(ground: &Ground, begun: Instant) -> Instant {
         let served = ground.record.write(|notes| notes.hand_outs.len());
         progress(begun, &format!("fault {} of {of}: {}; {served} hand-outs", number + 1, fault.name()));
         conductor.make(*fault).await;
+        tokio::time::sleep(ground.plan.calm).await;
         if !fault.is_of_the_provider() {
             last_start = Instant::now();
         }
@@ -96,14 +98,12 @@ async fn settle(ground: &Ground, begun: Instant, last_start: Instant) -> Option<
         return None;
     }
     progress(begun, "the replicas settle");
-    let lifetime = Duration::from_secs(ground.plan.lifetime_s);
-    tokio::time::sleep(SETTLE.saturating_sub(last_start.elapsed()).max(lifetime / 2)).await;
+    tokio::time::sleep(SETTLE.saturating_sub(last_start.elapsed())).await;
     let until = now();
-    Sql::open(&ground.home)
-        .await
-        .run("UPDATE connection SET resend_after = NULL WHERE lease_id IS NULL")
-        .await;
-    tokio::time::sleep(lifetime / 2).await;
+    // A lease that its holder did not live to give back has lapsed.
+    let lapsed = format!("lease_id IS NULL OR lease_until < {}", until.unix_timestamp_nanos() / 1_000);
+    let sql = Sql::open(&ground.home).await;
+    sql.run(&format!("UPDATE connection SET resend_after = NULL WHERE {lapsed}")).await;
     Some(until)
 }
 
@@ -111,9 +111,8 @@ async fn held_off(ground: &Ground) -> usize {
     Sql::open(&ground.home).await.count("connection WHERE state = 'active' AND sends > 0").await
 }
 
-/// Every connection once more, when the tokens of before have died.
+/// Every connection once more.
 async fn last_calls(ground: &Ground) -> Vec<String> {
-    tokio::time::sleep(Duration::from_secs(ground.plan.lifetime_s)).await;
     let replicas = ground.plan.replicas;
     stream::iter(0..ground.connections.len())
         .map(|number| async move {
