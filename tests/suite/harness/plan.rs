@@ -220,7 +220,7 @@ impl Plan {
             lifetime_s: 60,
             provider_timeout: Duration::from_secs(5),
             troubles: 12,
-            calm: Duration::from_secs(4),
+            calm: Duration::from_secs(2),
             faults,
             waits_for_hold_offs: true,
             storm: Duration::from_secs(600),
