@@ -15,10 +15,7 @@ use crate::keeper::{
 };
 use crate::model::app::AppId;
 use crate::model::connection::{Flow, Request};
-<<<<<<< HEAD
 use crate::model::connector::{ConnectorId, Definition, Grant};
-=======
-use crate::model::connector::{ConnectorId, Grant};
 use crate::model::entropy::{Entropy, SystemEntropy};
 use crate::model::event::Origin;
 use crate::model::principal::Actor;
