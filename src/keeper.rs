@@ -292,7 +292,13 @@ impl SecretsKeeper {
             token_set: connection.token_set.as_ref().map(|set| set.id),
             ..by.principal().event(Action::TokenHandOut)
         };
+        let asked = self.core.parts.clock.now();
         self.core.parts.audit.record(event).await?;
+        // The record may have waited for a database that stalled: what died meanwhile is given to nobody.
+        let now_recorded = now + (self.core.parts.clock.now() - asked);
+        if connection.expires_at().is_some_and(|at| at <= now_recorded) {
+            return Err(Error::RefreshInProgress { retry_after: 1, current_expires_in: None });
+        }
         let parked = connection.state != State::Active;
         Ok(HandedToken {
             access_token: opened.access,

@@ -34,7 +34,7 @@ use url::Url;
 use crate::model::{entropy::Entropy, time::Clock};
 
 pub use faults::{ExpiresIn, Faults, Format, Iss, Trouble};
-pub use handle::{Handle, UnknownClient};
+pub use handle::{AccessEntry, Handle, UnknownClient};
 pub use ledger::{Counters, Ledger, Outcome, Presentation, RefreshEntry};
 pub use profile::{Aircall, Github, Google, Hubspot, Profile, Rotation, Salesforce, Standard};
 

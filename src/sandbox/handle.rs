@@ -2,11 +2,22 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use super::{faults::Faults, ledger::Ledger, state::State};
 
 /// State access from the same process.
 #[derive(Clone)]
 pub struct Handle(Arc<State>);
+
+/// What an access token is to the provider, alive or dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessEntry {
+    /// Whose it is.
+    pub user: String,
+    /// When it dies of age; none: never.
+    pub expires_at: Option<OffsetDateTime>,
+}
 
 /// The sandbox has no such client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +32,12 @@ impl Handle {
     /// Everything counted so far.
     pub fn ledger(&self) -> Ledger {
         self.0.ledger()
+    }
+
+    /// Whose access token this is; none where it was never issued. Nothing is counted.
+    pub fn find_access(&self, token: &str) -> Option<AccessEntry> {
+        let holder = self.0.lock().book.find_access(token, self.0.clock.now())?;
+        Some(AccessEntry { user: holder.user, expires_at: holder.expires_at })
     }
 
     /// What the next token requests of a client meet.

@@ -48,12 +48,17 @@ impl TestDatabase {
 
     /// The audit trail of another process on the same disk and database.
     pub(crate) fn start_audit(&self) -> Audit {
+        self.start_audit_by(self.entropy())
+    }
+
+    /// The same, whose chance is `entropy`'s.
+    pub(crate) fn start_audit_by(&self, entropy: Arc<dyn Entropy>) -> Audit {
         let parts = audit::Parts {
             store: self.store(),
             vault: self.vault(),
             spool: self.spool(),
             clock: self.clock(),
-            entropy: self.entropy(),
+            entropy,
         };
         Audit::start(parts, PATIENT)
     }

@@ -31,6 +31,8 @@ mod guide;
 #[cfg(test)]
 mod handout;
 #[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod job;

@@ -26,6 +26,19 @@ async fn a_refused_grant_is_parked_after_one_call_and_its_living_token_is_still_
 }
 
 #[tokio::test]
+async fn a_token_that_dies_while_its_record_waits_is_given_to_nobody() {
+    for db in databases().await {
+        let world = Arc::new(World::connected(db, "sandbox", Profile::standard()).await);
+        let replica = world.replica_whose_records_wait(1_000);
+        world.pass(1_000);
+        let job = world.job();
+        assert!(replica.retrieve_token(&job, None, BEST_EFFORT).await.is_ok(), "it still lives afterwards");
+        let refused = replica.retrieve_token(&job, None, BEST_EFFORT).await.unwrap_err();
+        assert!(matches!(refused, Error::RefreshInProgress { .. }), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_is_down_leaves_the_living_token_and_backs_off() {
     on_each(async |world| {
         world.faults(Faults::before(Trouble::RateLimited { retry_after_s: 120 }));

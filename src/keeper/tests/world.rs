@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use url::Url;
 
+use crate::audit::Audit;
 use crate::connectors::{Authorize, Catalog, Exchange};
 use crate::identity::{MayReceive, Superadmin, testing};
 use crate::keeper::{
@@ -16,6 +17,7 @@ use crate::keeper::{
 use crate::model::app::AppId;
 use crate::model::connection::{Flow, Request};
 use crate::model::connector::{ConnectorId, Definition, Grant};
+use crate::model::entropy::{Entropy, SystemEntropy};
 use crate::model::event::Origin;
 use crate::model::principal::Actor;
 use crate::model::secret::Secret;
@@ -106,6 +108,14 @@ impl World {
         let catalog = Catalog::builtin().with_base(self.connector.as_str(), &self.sandbox.url());
         let outbound = Outbound::new(&outbound).unwrap();
         keeper(&self.db, &Arc::new(Registry::new(catalog, self.db.store(), self.db.vault(), outbound)), 64)
+    }
+
+    /// The same, where `seconds` pass while a record waits to be written.
+    pub(super) fn replica_whose_records_wait(self: &Arc<Self>, seconds: i64) -> SecretsKeeper {
+        let world = Arc::clone(self);
+        let slow = Arc::new(Slow(Arc::new(move || world.pass(seconds))));
+        let audit = Arc::new(self.db.start_audit_by(slow));
+        keeper_with(&self.db, &self.registry, audit, Settings::default().concurrency)
     }
 
     pub(super) async fn add_app(&self, id: &str) {
@@ -299,12 +309,31 @@ impl World {
     }
 }
 
+/// So much time passes while an audit record is made.
+struct Slow(Arc<dyn Fn() + Send + Sync>);
+
+impl Entropy for Slow {
+    fn fill(&self, buffer: &mut [u8]) {
+        (self.0)();
+        SystemEntropy.fill(buffer);
+    }
+}
+
 fn keeper(db: &TestDatabase, registry: &Arc<Registry>, concurrency: u32) -> SecretsKeeper {
+    keeper_with(db, registry, db.audit(), concurrency)
+}
+
+fn keeper_with(
+    db: &TestDatabase,
+    registry: &Arc<Registry>,
+    audit: Arc<Audit>,
+    concurrency: u32,
+) -> SecretsKeeper {
     let parts = Parts {
         store: db.store(),
         vault: db.vault(),
         spool: db.spool(),
-        audit: db.audit(),
+        audit,
         registry: Arc::clone(registry),
         clock: db.clock(),
         entropy: db.entropy(),

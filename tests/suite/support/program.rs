@@ -49,12 +49,20 @@ impl Serving {
     }
 
     /// The same of a command that has all it needs.
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
+        Self::of_one_that_may_fail(command).unwrap_or_else(|log| panic!("it ended before it served:\n{log}"))
+    }
+
+    /// The same; `Err` is what it said where it ended before it served.
+    pub(crate) fn of_one_that_may_fail(mut command: Command) -> Result<Self, String> {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let mut head = String::new();
         let (url, direct) = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("it ended before it served:\n{head}"));
+            let Some(line) = lines.next() else {
+                child.wait().unwrap();
+                return Err(head);
+            };
             head.push_str(&line);
             head.push('\n');
             if let Some((_, rest)) = line.split_once("serving http") {
@@ -66,7 +74,7 @@ impl Serving {
             }
         };
         let rest = std::thread::spawn(move || lines.fold(head, |all, line| all + &line + "\n"));
-        Self { url, direct, child, lines: Some(rest) }
+        Ok(Self { url, direct, child, lines: Some(rest) })
     }
 
     /// Asks it to end as a service manager does; its exit code and all it logged.
@@ -75,6 +83,20 @@ impl Serving {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let code = self.child.wait().unwrap().code();
         (code, self.lines.take().unwrap().join().unwrap())
+    }
+}
+
+impl Serving {
+    /// kill -9; all it logged.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.lines.take().unwrap().join().unwrap()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 }
 

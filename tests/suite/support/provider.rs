@@ -24,6 +24,16 @@ pub(crate) async fn consent(sandbox: &Sandbox, client_id: &str) -> Value {
 
 /// The same, for this scope, and for as long as the provider lets a grant last.
 pub(crate) async fn consent_to(sandbox: &Sandbox, client_id: &str, scope: &str) -> Value {
+    consent_of(&http(), sandbox, client_id, ("alice", scope)).await
+}
+
+/// The same of anybody.
+pub(crate) async fn consent_of(
+    http: &reqwest::Client,
+    sandbox: &Sandbox,
+    client_id: &str,
+    (user, scope): (&str, &str),
+) -> Value {
     let at = |path: &str| sandbox.url().join(path).unwrap();
     let asking = [
         ("client_id", client_id),
@@ -32,10 +42,10 @@ pub(crate) async fn consent_to(sandbox: &Sandbox, client_id: &str, scope: &str) 
         ("scope", scope),
         ("access_type", "offline"),
         ("state", "a state"),
-        ("user", "alice"),
+        ("user", user),
         ("decision", "approve"),
     ];
-    let answer = http().post(at("/authorize")).form(&asking).send().await.unwrap();
+    let answer = http.post(at("/authorize")).form(&asking).send().await.unwrap();
     let location = answer.headers()["location"].to_str().unwrap().to_owned();
     let back = Url::parse(&location).unwrap();
     let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
@@ -46,6 +56,6 @@ pub(crate) async fn consent_to(sandbox: &Sandbox, client_id: &str, scope: &str) 
         ("code", &code),
         ("redirect_uri", CALLBACK),
     ];
-    let request = http().post(at("/token")).header("accept", "application/json").form(&form);
+    let request = http.post(at("/token")).header("accept", "application/json").form(&form);
     request.send().await.unwrap().json().await.unwrap()
 }
