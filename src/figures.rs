@@ -108,6 +108,12 @@ impl Figures {
         });
     }
 
+    /// A connection has broken, recovered or was deleted. The connector is one that is defined.
+    pub fn changed(&self, connector: &ConnectorId, event: &str) {
+        let labels = [("connector", connector.as_str()), ("event", event)];
+        self.recorder.register_counter(&key(name::CHANGES, &labels), &OF_US).increment(1);
+    }
+
     /// How many records wait in the spool.
     pub fn set_spool(&self, kind: Spooled, records: u32) {
         let kind = match kind {

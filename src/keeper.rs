@@ -10,6 +10,7 @@ mod breakers;
 mod case;
 mod delete;
 mod error;
+mod events;
 mod flight;
 mod impact;
 mod outcome;

@@ -19,6 +19,7 @@ pub mod leases;
 #[cfg(test)]
 mod lockstep;
 mod look;
+pub mod outbox;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;

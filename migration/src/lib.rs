@@ -14,6 +14,7 @@ mod m0003_connectors_and_connections;
 mod m0004_clients_and_signing_keys;
 mod m0005_audit;
 mod m0006_adoptions;
+mod m0007_outbox;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_clients_and_signing_keys::Migration),
             Box::new(m0005_audit::Migration),
             Box::new(m0006_adoptions::Migration),
+            Box::new(m0007_outbox::Migration),
         ]
     }
 }

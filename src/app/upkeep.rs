@@ -1,19 +1,19 @@
 //! What is done without anybody asking? Consents that nobody finished, tokens a deletion left alive, what was superseded
-//! a week ago, answers that wait in the spool.
+//! a week ago, answers that wait in the spool, changes that nobody was told of.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::keeper::SecretsKeeper;
 use crate::signup::Signup;
 
 /// Between two rounds of tidying up.
 const TIDY: Duration = Duration::from_secs(60);
-/// Between two attempts to bring spooled answers into the database.
+/// Between two attempts to bring spooled answers into the database, and to tell what has changed.
 const REPLAY: Duration = Duration::from_secs(5);
 
 /// Runs until it is stopped.
@@ -52,6 +52,9 @@ async fn replay(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) 
     while goes_on(&mut stopped, REPLAY).await {
         if let Err(error) = keeper.replay_spool().await {
             info!(%error, waiting = keeper.spooled(), "the database still takes no answers from the spool");
+        }
+        if let Err(error) = keeper.tell_changes().await {
+            debug!(%error, "what has changed could not be told yet");
         }
     }
 }

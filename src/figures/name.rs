@@ -7,6 +7,7 @@ pub(super) const CONNECTIONS: &str = "jeton_connections";
 pub(super) const HAND_OUTS: &str = "jeton_handouts_total";
 pub(super) const REFRESHES: &str = "jeton_refreshes_total";
 pub(super) const REFRESH_SECONDS: &str = "jeton_refresh_duration_seconds";
+pub(super) const CHANGES: &str = "jeton_connection_changes_total";
 pub(super) const SPOOL: &str = "jeton_spool_records";
 pub(super) const AUDIT_LAG: &str = "jeton_audit_lag_seconds";
 pub(super) const AUDIT_WAITING: &str = "jeton_audit_waiting_records";
@@ -32,11 +33,12 @@ enum Kind {
     Histogram,
 }
 
-const DESCRIPTIONS: [(Kind, &str, &str); 12] = [
+const DESCRIPTIONS: [(Kind, &str, &str); 13] = [
     (Kind::Gauge, CONNECTIONS, "Connections by connector and state, as people are told it."),
     (Kind::Counter, HAND_OUTS, "Requests for a token, by result: ok, degraded, or the code of the problem."),
     (Kind::Counter, REFRESHES, "Refreshes sent to a provider, by connector and result."),
     (Kind::Histogram, REFRESH_SECONDS, "How long providers took to answer a refresh."),
+    (Kind::Counter, CHANGES, "Connections that have broken, recovered or were deleted, by connector."),
     (Kind::Gauge, SPOOL, "Records in the local spool that wait for the database."),
     (Kind::Gauge, AUDIT_LAG, "Age of the oldest hand-out that waits for its audit record."),
     (Kind::Gauge, AUDIT_WAITING, "Hand-outs that wait for their audit records."),

@@ -4,6 +4,7 @@ mod accounts;
 mod adopting;
 mod barred;
 mod deleting;
+mod events;
 mod rejected;
 mod renewing;
 mod spending;

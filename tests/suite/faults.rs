@@ -7,10 +7,11 @@ mod table;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use jeton::model::entropy::SystemEntropy;
 use jeton::model::time::ShiftedClock;
-use jeton::sandbox::{Client, Outcome, Sandbox, Settings, start};
+use jeton::sandbox::{Client, Outcome, Profile, Sandbox, Settings, start};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -19,8 +20,12 @@ use crate::support::app::Home;
 use crate::support::house::{CLIENT_SECRET, House};
 use crate::support::provider::consent_to;
 
-/// How many calls are under way at once: enough to overlap the slow ones, few enough to be quick.
+/// How many connections are made at once.
 const AT_ONCE: usize = 12;
+/// How many calls are under way at once: five connections in trouble would be taken for a provider that is away.
+const IN_TROUBLE: usize = 4;
+/// The app and client of a connection that the provider always answers.
+const HEALTHY: &str = "healthy";
 /// Seconds that a token lives whose refresh is due: under the margin of a minute.
 const LEFT: i64 = 55;
 
@@ -112,7 +117,28 @@ impl Trial {
 
 async fn look(trials: &[&Trial], house: &House) -> Vec<Seen> {
     let bearer = house.broker.token_of(&house.broker.superadmin).await;
-    stream::iter(trials).map(|trial| trial.call(house, &bearer)).buffered(AT_ONCE).collect().await
+    let mut seen = Vec::new();
+    for some in trials.chunks(IN_TROUBLE) {
+        seen.extend(join_all(some.iter().map(|trial| trial.call(house, &bearer))).await);
+        // An answer of the provider ends the count of those it left without.
+        let path = format!("/apps/{HEALTHY}/connections/sandbox");
+        let row =
+            house.ask(Method::GET, &format!("/admin/v1{path}"), None).await.json::<Value>().await.unwrap();
+        let again = json!({"generation": row["generation"]});
+        house.write(Method::POST, &format!("{path}/refresh"), &again).await;
+    }
+    seen
+}
+
+/// A connection that nothing goes wrong with.
+async fn connect_healthy(house: &House) {
+    house.app(HEALTHY, HEALTHY).await;
+    let client = json!({"client_id": HEALTHY, "client_secret": CLIENT_SECRET});
+    house.write(Method::PUT, &format!("/apps/{HEALTHY}/connectors/sandbox/credentials"), &client).await;
+    let granted = consent_to(&house.sandbox, HEALTHY, "read").await;
+    let import = json!({"access_token": granted["access_token"], "refresh_token": granted["refresh_token"],
+        "expires_in": granted["expires_in"]});
+    house.write(Method::POST, &format!("/apps/{HEALTHY}/connections/sandbox/import"), &import).await;
 }
 
 fn provider(clients: Vec<Client>, clock: Arc<ShiftedClock>) -> Sandbox {
@@ -123,13 +149,16 @@ fn provider(clients: Vec<Client>, clock: Arc<ShiftedClock>) -> Sandbox {
 /// Every trial at one database; the courses in the same order.
 async fn courses(home: Home, trials: &[Trial]) -> Vec<Course> {
     let clock = Arc::new(ShiftedClock::default());
-    let sandbox = provider(trials.iter().map(Trial::client).collect(), clock.clone());
+    let healthy = Client { any_loopback_redirect: true, ..Client::new(HEALTHY, Profile::standard()) };
+    let clients = trials.iter().map(Trial::client).chain([healthy]);
+    let sandbox = provider(clients.collect(), clock.clone());
     let timeouts = [("refresh.timeout_s", "5"), ("refresh.connect_timeout_s", "5")];
     let house = House::with(home, sandbox, clock, &timeouts).await;
     let apps: std::collections::BTreeSet<String> = trials.iter().map(Trial::app).collect();
     for app in apps {
         house.app(&app, &app).await;
     }
+    connect_healthy(&house).await;
     let bearer = house.broker.token_of(&house.broker.superadmin).await;
     stream::iter(trials).for_each_concurrent(AT_ONCE, |trial| trial.connect(&house, &bearer)).await;
     house.pass(3_600 - LEFT);

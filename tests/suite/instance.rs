@@ -187,9 +187,9 @@ fn a_wrong_configuration_ends_with_78_and_a_line_for_each_fault() {
 #[test]
 fn what_this_release_does_not_do_is_refused_and_not_ignored() {
     let home = Home::sqlite();
-    let output = jeton(&home).arg("serve").env("JETON_METRICS__LISTEN", "127.0.0.1:9").output().unwrap();
+    let output = jeton(&home).arg("serve").env("JETON_AUDIT__RETENTION_DAYS", "30").output().unwrap();
     assert_eq!(exit_code(&output), 78);
-    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `metrics.listen` (set by JETON_METRICS__LISTEN) is not supported by this release: remove it");
+    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `audit.retention_days` (set by JETON_AUDIT__RETENTION_DAYS) is not supported by this release: remove it");
 }
 
 #[tokio::test]

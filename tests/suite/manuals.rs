@@ -95,7 +95,15 @@ async fn every_figure_is_in_the_manual_and_every_one_of_the_manual_is_a_figure()
     house.connected_app("acme").await;
     house.pass(3_600);
     assert_eq!(house.binb_token("acme", "sandbox").await.0, 200);
-    let text = house.ask(Method::GET, "/metrics", None).await.text().await.unwrap();
+    house.ask(Method::DELETE, "/admin/v1/apps/acme/connections/sandbox", None).await;
+    let mut text = String::new();
+    // The broker tells a change within seconds.
+    let telling = async {
+        while !text.contains("jeton_connection_changes_total") {
+            text = house.ask(Method::GET, "/metrics", None).await.text().await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), telling).await.expect("a deletion is told");
     let mut told: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     told.sort_unstable();

@@ -1,0 +1,55 @@
+//! What is told when a connection breaks, recovers or is deleted?
+
+use super::*;
+
+/// What nobody was told of yet.
+async fn untold(world: &World) -> Vec<String> {
+    world
+        .db
+        .texts("SELECT before || ' ' || state || ' ' || COALESCE(reason, '') FROM outbox ORDER BY id")
+        .await
+}
+
+#[tokio::test]
+async fn a_change_of_state_is_told_once_and_only_changes_are() {
+    on_each(async |world| {
+        assert_eq!(world.keeper.tell_changes().await.unwrap(), 0, "a new connection is no change");
+        world.pass(DUE);
+        world.token(BEST_EFFORT).await.unwrap();
+        assert_eq!(untold(&world).await, [""; 0], "nor is a refresh");
+        world.provider().revoke_grants_of("alice");
+        world.pass(4_000);
+        for _ in 0..2 {
+            world.token(BEST_EFFORT).await.unwrap_err();
+        }
+        assert_eq!(untold(&world).await, ["active reauthorization_required revoked"]);
+        let replica = world.replica();
+        let told = tokio::join!(world.keeper.tell_changes(), replica.tell_changes());
+        assert_eq!(told.0.unwrap() + told.1.unwrap(), 1, "{}: by one replica", world.db.name);
+        world.consent("alice", Flow::default()).await;
+        assert_eq!(untold(&world).await, ["reauthorization_required active "]);
+        world.keeper.delete(&world.root(), &world.app, &world.connector, None).await.unwrap();
+        assert_eq!(untold(&world).await.last().unwrap(), "active revoked ");
+        assert_eq!((world.keeper.tell_changes().await.unwrap(), untold(&world).await), (2, vec![]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_whose_telling_was_interrupted_is_told_again() {
+    on_each(async |world| {
+        world.faults(Faults::before(Trouble::invalid_client()));
+        world.pass(4_000);
+        world.token(BEST_EFFORT).await.unwrap_err();
+        let store = world.db.store();
+        let tx = store.begin().await.unwrap();
+        let taken = tx.conn().take_changes(10).await.unwrap();
+        assert_eq!(
+            (taken.len(), taken[0].before.as_str(), taken[0].state),
+            (1, "active", State::Misconfigured)
+        );
+        drop(tx);
+        assert_eq!(world.keeper.tell_changes().await.unwrap(), 1, "{}", world.db.name);
+    })
+    .await;
+}
