@@ -4,6 +4,7 @@ mod accounts;
 mod adopting;
 mod barred;
 mod deleting;
+mod flooded;
 mod rejected;
 mod renewing;
 mod spending;
