@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::Error;
 use super::server_args::{ServerArgs, listen_flag};
 
-/// Each of connecting, asking and reading.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Each of connecting, asking and reading; a broker whose database is away takes some seconds to say so.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// More than the answer ever has.
 const MOST_BYTES: u64 = 64 * 1024;
 

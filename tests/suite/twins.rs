@@ -99,18 +99,21 @@ async fn a_flow_is_chosen_alike_by_both() {
 #[tokio::test]
 async fn a_lifetime_is_met_or_refused_and_costs_one_refresh_of_both() {
     let Some(mut twins) = Twins::start().await else { return };
+    // Of an import the lifetime is not known yet.
+    twins.pass(7_200).await;
+    assert_eq!(twins.handed("").await["generation"], 2);
     let longest = twins.refused("?min_ttl=86400", "ttl_unsatisfiable").await;
     assert_eq!(twins.refused("?min_ttl=86400", "ttl_unsatisfiable").await["max_ttl"], longest["max_ttl"]);
     for _ in 0..2 {
-        assert_eq!(twins.handed("?min_ttl=1800").await["generation"], 1);
+        assert_eq!(twins.handed("?min_ttl=1800").await["generation"], 2);
     }
-    assert_eq!(twins.spent(), (0, 0), "decided without a call");
+    assert_eq!(twins.spent(), (1, 0), "decided without a call");
     twins.pass(2_400).await;
     for _ in 0..2 {
-        assert_eq!(twins.handed("").await["generation"], 1, "good for whoever asks for nothing");
+        assert_eq!(twins.handed("").await["generation"], 2, "good for whoever asks for nothing");
     }
     let answers = join_all((0..10).map(|_| twins.handed("?min_ttl=1800"))).await;
-    assert!(answers.iter().all(|answer| answer["generation"] == 2), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer["generation"] == 3), "{answers:?}");
     let token = &answers[0]["access_token"];
     for query in ["", "?min_ttl=1800"] {
         let handed = twins.handed(query).await;
@@ -118,7 +121,7 @@ async fn a_lifetime_is_met_or_refused_and_costs_one_refresh_of_both() {
     }
     let longest = longest["max_ttl"].as_i64().unwrap();
     assert!(twins.handed(&format!("?min_ttl={longest}")).await["expires_in"].as_i64().unwrap() >= longest);
-    assert_eq!(twins.spent(), (1, 0));
+    assert_eq!(twins.spent(), (2, 0));
     twins.stop().await;
 }
 
