@@ -109,6 +109,7 @@ async fn a_container_without_a_shell_can_ask_whether_its_broker_is_ready() {
     let address = serving.direct.strip_prefix("http://").unwrap().to_owned();
     let ready = || run(&home, "ready", &["--listen", &address]);
     assert_eq!(exit_code(&ready()), 0, "{}", stderr(&ready()));
+    std::fs::remove_dir(home.data_dir().join("spool")).unwrap();
     std::fs::write(home.data_dir().join("spool"), "in the way").unwrap();
     let why = ready();
     assert_eq!(exit_code(&why), 75);
@@ -219,9 +220,9 @@ fn a_wrong_configuration_ends_with_78_and_a_line_for_each_fault() {
 #[test]
 fn what_this_release_does_not_do_is_refused_and_not_ignored() {
     let home = Home::sqlite();
-    let output = jeton(&home).arg("serve").env("JETON_METRICS__LISTEN", "127.0.0.1:9").output().unwrap();
+    let output = jeton(&home).arg("serve").env("JETON_FENCE__STRICT", "true").output().unwrap();
     assert_eq!(exit_code(&output), 78);
-    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `metrics.listen` (set by JETON_METRICS__LISTEN) is not supported by this release: remove it");
+    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `fence.strict` (set by JETON_FENCE__STRICT) is not supported by this release: remove it");
 }
 
 #[tokio::test]
