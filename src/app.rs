@@ -33,7 +33,7 @@ use self::background::Background;
 use self::showing::Showing;
 use self::upkeep::Upkeep;
 
-pub use self::first::{Credentials, init};
+pub use self::first::{Credentials, init, is_made};
 pub use self::recover::recover;
 
 /// Why the broker does not start.

@@ -65,11 +65,13 @@ pub struct Settings {
     pub patience: Duration,
     /// Longest time between two attempts to bring spooled records into the database.
     pub retry: Duration,
+    /// Records that may wait; beyond, callers are told at once.
+    pub queue: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(1), retry: Duration::from_secs(5) }
+        Self { patience: Duration::from_secs(1), retry: Duration::from_secs(5), queue: 20_000 }
     }
 }
 
@@ -88,7 +90,7 @@ impl Audit {
     /// Starts the group writer, which first brings what an earlier process left in the spool into the database; it
     /// ends when the last handle is dropped.
     pub fn start(parts: Parts, settings: Settings) -> Self {
-        let (queue, waiting) = mpsc::channel(writer::QUEUE);
+        let (queue, waiting) = mpsc::channel(settings.queue);
         let Parts { store, vault, spool, clock, entropy } = parts;
         let shelf = Shelf::new(vault, spool, Arc::clone(&clock), Arc::clone(&entropy));
         let spooled = shelf.count();

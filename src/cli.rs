@@ -1,7 +1,8 @@
 //! Which commands does `jeton` have?
 //!
 //! One file a command: its arguments (`Args`) and `run`. A new command is its `mod`, its variant and its
-//! line in [`Cli::run`]. Commands that speak to a broker do so through `jeton_client` only.
+//! line in [`Cli::run`]. Commands that speak to a broker do so through `jeton_client` only; `ready` asks a
+//! question that anybody may ask.
 
 mod app;
 mod client;
@@ -18,6 +19,7 @@ mod invite;
 mod migrate;
 mod openapi;
 mod output;
+mod ready;
 mod recover;
 mod remote;
 mod sandbox;
@@ -53,6 +55,7 @@ enum Command {
     Demo(demo::Args),
     Init(init::Args),
     Serve(serve::Args),
+    Ready(ready::Args),
     Recover(recover::Args),
     Migrate(migrate::Args),
     Doctor(doctor::Args),
@@ -79,6 +82,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Serve(args) => serve::run(args).await,
+            Command::Ready(args) => ready::run(args),
             Command::Recover(args) => recover::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,

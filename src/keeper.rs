@@ -74,6 +74,10 @@ pub struct Settings {
     pub concurrency: u32,
     /// What the database may take to store an answer before whoever waits gets it from the spool.
     pub store_patience: Duration,
+    /// Callers that may wait for refreshes in this process.
+    pub waiters: usize,
+    /// Callers that may wait for one connection's refresh.
+    pub waiters_per_connection: usize,
 }
 
 impl Default for Settings {
@@ -83,6 +87,8 @@ impl Default for Settings {
             provider_timeout: Duration::from_secs(15),
             concurrency: 64,
             store_patience: Duration::from_secs(2),
+            waiters: 10_000,
+            waiters_per_connection: 2_000,
         }
     }
 }
@@ -181,7 +187,7 @@ impl SecretsKeeper {
         let breakers = Breakers::new(Arc::clone(&parts.clock));
         Self {
             core: Arc::new(Core { parts, settings, settling, turns, shelf, breakers }),
-            flights: Flights::default(),
+            flights: Flights::new(settings.waiters, settings.waiters_per_connection),
         }
     }
 

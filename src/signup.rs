@@ -45,10 +45,6 @@ pub use self::start::Wish;
 const PENDING: Duration = Duration::minutes(10);
 /// Consents one browser may have under way.
 const PENDING_PER_SESSION: u64 = 50;
-/// Consents one app may have under way.
-const PENDING_PER_APP: u64 = 1_000;
-/// Callbacks answered at the same time, each for one provider call or two.
-const FLIGHTS: u32 = 200;
 
 /// What signup is told by the configuration.
 #[derive(Clone, Debug)]
@@ -57,6 +53,23 @@ pub struct Settings {
     pub public_url: PublicUrl,
     /// Origins beside our own that `return_to` may name.
     pub return_to_origins: Vec<String>,
+    /// How much may be under way.
+    pub bounds: Bounds,
+}
+
+/// What waits for people or providers is bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Consents one app may have under way.
+    pub pending_per_app: u64,
+    /// Callbacks answered at the same time, each for one provider call or two.
+    pub callbacks: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { pending_per_app: 1_000, callbacks: 200 }
+    }
 }
 
 /// What signup is made of.
@@ -261,7 +274,7 @@ impl Signup {
     /// Puts the parts together.
     pub fn new(settings: Settings, parts: Parts) -> Self {
         let Parts { store, vault, audit, registry, keeper, clock, entropy } = parts;
-        let permits = usize::try_from(FLIGHTS).unwrap_or(usize::MAX);
+        let permits = usize::try_from(settings.bounds.callbacks).unwrap_or(usize::MAX);
         let flights = Arc::new(Semaphore::new(permits));
         Self { settings, store, vault, audit, registry, keeper, clock, entropy, flights }
     }
@@ -273,7 +286,7 @@ impl Signup {
 
     /// Waits until no callback is being answered and takes no more; for the end of the process.
     pub async fn drain(&self) {
-        if let Ok(all) = self.flights.acquire_many(FLIGHTS).await {
+        if let Ok(all) = self.flights.acquire_many(self.settings.bounds.callbacks).await {
             all.forget();
         }
     }

@@ -57,3 +57,32 @@ impl Digest {
         Self(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_tokens_takes_no_more_memory_than_was_given() {
+        let verified = Verified::new(10);
+        let claims = Arc::new(Claims {
+            issuer: String::new(),
+            subject: String::new(),
+            audience: Vec::new(),
+            client_id: None,
+            expires_at: time::OffsetDateTime::UNIX_EPOCH,
+            not_before: None,
+            issued_at: None,
+            id: None,
+            scope: Default::default(),
+            role: None,
+            authorization_details: None,
+            extra: Default::default(),
+        });
+        for number in 0..1_000 {
+            verified.insert(Digest::of(&number.to_string()), 1, Arc::clone(&claims));
+        }
+        verified.entries.run_pending_tasks();
+        assert!((1..=10).contains(&verified.entries.entry_count()), "{}", verified.entries.entry_count());
+    }
+}

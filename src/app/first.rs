@@ -34,6 +34,11 @@ pub struct Credentials {
     pub invitation_url: Secret,
 }
 
+/// Whether there is an instance already; nothing is changed.
+pub async fn is_made(config: &Config, nature: Nature) -> Result<bool, Error> {
+    Ok(Store::look(&config.database, nature.clock).await?.is_some())
+}
+
 /// Makes an instance where there is none.
 ///
 /// # Errors

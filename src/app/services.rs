@@ -125,6 +125,7 @@ fn signup(config: &Config, ground: &Ground, registry: &Arc<Registry>, keeper: &A
     let settings = signup::Settings {
         public_url: ground.public_url.clone(),
         return_to_origins: config.return_to_origins.clone(),
+        bounds: signup::Bounds::default(),
     };
     let parts = signup::Parts {
         store: ground.store.clone(),

@@ -115,6 +115,26 @@ async fn where_neither_takes_a_record_its_caller_is_told() {
 }
 
 #[tokio::test]
+async fn beyond_the_records_that_may_wait_callers_are_told_at_once() {
+    for db in databases().await {
+        let parts = Parts {
+            store: db.store(),
+            vault: db.vault(),
+            spool: db.spool(),
+            clock: db.clock(),
+            entropy: db.entropy(),
+        };
+        let audit = Audit::start(parts, Settings { queue: 2, ..Settings::default() });
+        // All of them come before the writer has its turn.
+        let written = join_all((0..7).map(|_| audit.record(event()))).await;
+        let full = written.iter().filter(|result| matches!(result, Err(Error::Full))).count();
+        assert_eq!((full, written.iter().filter(|result| result.is_ok()).count()), (5, 2), "{}", db.name);
+        assert_eq!(db.count("audit_event").await, 2, "{}", db.name);
+        record(&audit, 1).await;
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_hangs_holds_no_caller_longer_than_the_patience() {
     for db in databases().await {
         let parts = Parts {

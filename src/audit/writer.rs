@@ -14,8 +14,6 @@ use super::Settings;
 use super::spooled::Shelf;
 use super::under_way::UnderWay;
 
-/// Records that may wait; beyond, callers are told at once.
-pub(super) const QUEUE: usize = 20_000;
 /// Rows of one statement: 14 columns each, under SQLite's 32,766 parameters.
 const GROUP: usize = 1_000;
 /// The first wait before the database is tried again.

@@ -33,6 +33,17 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Nobody answers where the broker should listen.
+    #[error("no answer from {address}")]
+    NotAsked {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The broker says that it cannot work.
+    #[error("the broker is not ready: {0}")]
+    NotReady(String),
     /// A file could not be made; one that exists is not overwritten.
     #[error("cannot write {place}")]
     Unwritable {
@@ -119,6 +130,7 @@ impl Error {
             }
             Self::Server(error) if error.is_configuration() => 78,
             Self::Server(error) if error.is_passing() => 75,
+            Self::NotAsked { .. } | Self::NotReady(_) => 75,
             Self::Server(_) | Self::Listen { .. } | Self::Unwritable { .. } | Self::Demo(_) => 1,
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::NotStarted { .. } => 126,

@@ -21,17 +21,24 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let config = args.server.load(Vec::new())?;
+    // Asked before the file is made: it may still be there from the first time.
+    if args.if_needed && app::is_made(&config, nature()).await? {
+        return nothing_needed();
+    }
     let place = args.shown.open()?;
     match app::init(&config, nature()).await {
         Ok(made) => place.show(&made, "The instance is made."),
         Err(app::Error::AlreadyInitialised) if args.if_needed => {
             place.forget();
-            writeln!(std::io::stderr(), "jeton: there is an instance already; nothing was changed")?;
-            Ok(())
+            nothing_needed()
         }
         Err(error) => {
             place.forget();
             Err(error.into())
         }
     }
+}
+
+fn nothing_needed() -> Result<(), Error> {
+    Ok(writeln!(std::io::stderr(), "jeton: there is an instance already; nothing was changed")?)
 }

@@ -37,6 +37,8 @@ pub(in crate::http) const SLOW_HEADERS: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What requests under way may still take when the process ends.
 const DRAIN_S: u64 = 30;
+/// What ending the server takes at most: provider calls first, then requests.
+pub const LONGEST_STOP: Duration = Duration::from_secs(2 * DRAIN_S);
 
 /// What the routes work with, one line a service.
 #[derive(Clone)]
@@ -146,12 +148,15 @@ pub struct Server {
     handle: ServerHandle,
     task: JoinHandle<std::io::Result<()>>,
     services: Services,
+    /// The listening socket once more, to end it before the workers end.
+    listening: TcpListener,
 }
 
 impl Server {
     /// Serves on a listener, from within a tokio runtime; signals are the caller's business.
     pub fn start(listener: TcpListener, services: Services) -> std::io::Result<Self> {
         let each = services.clone();
+        let listening = listener.try_clone()?;
         let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
         let running = HttpServer::new(move || application(&each))
             .workers(workers)
@@ -162,7 +167,7 @@ impl Server {
             .disable_signals()
             .listen(listener)?
             .run();
-        Ok(Self { handle: running.handle(), task: tokio::spawn(running), services })
+        Ok(Self { handle: running.handle(), task: tokio::spawn(running), services, listening })
     }
 
     /// Ends when the server ends by itself, which it does only when it failed.
@@ -174,10 +179,14 @@ impl Server {
         }
     }
 
-    /// Takes no more connections, lets provider calls land and requests end, then stops. Refreshes run on the
-    /// workers' threads: they are waited for before those go.
+    /// Takes no more connections, lets provider calls land and requests end, then stops; within [`LONGEST_STOP`].
+    /// Refreshes run on the workers' threads: they are waited for before those go.
     pub async fn stop(self) {
         self.handle.pause().await;
+        // A socket that listens and takes nothing would hold up a proxy that could ask another replica.
+        if let Err(error) = rustix::net::shutdown(&self.listening, rustix::net::Shutdown::Read) {
+            tracing::warn!(%error, "the listener could not be closed early");
+        }
         let limit = Duration::from_secs(DRAIN_S);
         let signup = Arc::clone(&self.services.signup);
         let landed = async { tokio::join!(self.services.keeper.drain(limit), signup.drain()) };

@@ -14,10 +14,6 @@ use crate::model::token_set::TokenSetId;
 use super::refresh::{self, Target};
 use super::{Core, Landed};
 
-/// Callers that may wait in this process, and for one connection.
-const WAITERS: usize = 10_000;
-const WAITERS_PER_CONNECTION: usize = 2_000;
-
 /// How a flight ended, for those who waited; each then decides again with its own request.
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
@@ -74,6 +70,7 @@ type UnderWay = HashMap<Uuid, (watch::Sender<Option<Verdict>>, Landing)>;
 pub(super) struct Flights {
     board: Arc<Board>,
     waiting: Semaphore,
+    per_connection: usize,
 }
 
 #[derive(Default)]
@@ -83,13 +80,12 @@ struct Board {
     landed: Notify,
 }
 
-impl Default for Flights {
-    fn default() -> Self {
-        Self { board: Arc::default(), waiting: Semaphore::new(WAITERS) }
-    }
-}
-
 impl Flights {
+    /// None under way; so many may wait for all, and so many for one.
+    pub(super) fn new(waiters: usize, per_connection: usize) -> Self {
+        Self { board: Arc::default(), waiting: Semaphore::new(waiters), per_connection }
+    }
+
     /// Joins the connection's flight, or begins one, and waits for its end at most `patience`. A caller that
     /// hangs up cancels nothing.
     pub(super) async fn board(&self, core: &Arc<Core>, target: Target, patience: Duration) -> Verdict {
@@ -110,7 +106,7 @@ impl Flights {
         let id = target.connection.id;
         let mut flights = self.board.lock();
         if let Some((sender, landing)) = flights.get(&id) {
-            return (sender.receiver_count() <= WAITERS_PER_CONNECTION).then(|| landing.clone());
+            return (sender.receiver_count() <= self.per_connection).then(|| landing.clone());
         }
         if self.board.closed.load(Ordering::SeqCst) {
             return None;

@@ -5,6 +5,7 @@ mod adopting;
 mod barred;
 mod deleting;
 mod events;
+mod flooded;
 mod rejected;
 mod renewing;
 mod spending;

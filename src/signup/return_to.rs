@@ -51,6 +51,7 @@ mod tests {
         Settings {
             public_url: PublicUrl::parse("https://api.example.com/laputa").unwrap(),
             return_to_origins: vec!["https://app.example.com".into(), "http://localhost:3000/".into()],
+            bounds: Default::default(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
 use crate::signup::resolve::Resolved;
-use crate::signup::{Error, PENDING, PENDING_PER_APP, PENDING_PER_SESSION, Signup, Visitor};
+use crate::signup::{Error, PENDING, PENDING_PER_SESSION, Signup, Visitor};
 use crate::store::signups::{Stage, StoredSignup, TABLE};
 use crate::vault::Place;
 
@@ -103,7 +103,7 @@ impl Signup {
         if tx.conn().count_signups_of_session(row.session, now).await? >= PENDING_PER_SESSION {
             return Err(Error::TooManyPending);
         }
-        if tx.conn().app(&row.app).count_signups(now).await? >= PENDING_PER_APP {
+        if tx.conn().app(&row.app).count_signups(now).await? >= self.settings.bounds.pending_per_app {
             return Err(Error::Overloaded);
         }
         tx.conn().insert_signup(&row).await?;

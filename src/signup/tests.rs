@@ -18,7 +18,7 @@ use crate::model::principal::Membership;
 use crate::model::secret::Secret;
 use crate::outbound::scripted::Step;
 use crate::registry::own::CustomConnector;
-use crate::signup::{Answer, Error, Expired, Outcome, Wish};
+use crate::signup::{Answer, Bounds, Error, Expired, Outcome, Wish};
 use crate::store::testing::databases;
 
 /// A member of acme who has clicked "connect" once, with the state that is on its way.
@@ -153,6 +153,45 @@ async fn a_browser_has_fifty_consents_under_way_at_most() {
         world.start(&world.member("eve").await, "acme", "honest").await;
         world.db.clock.advance(Duration::minutes(10));
         world.start(&ada, "acme", "honest").await;
+    }
+}
+
+#[tokio::test]
+async fn an_app_has_so_many_consents_under_way_at_most_over_all_browsers() {
+    for db in databases().await {
+        let bounds = Bounds { pending_per_app: 3, ..Bounds::default() };
+        let world = World::bounded(db, vec![], bounds).await;
+        let (ada, eve) = (world.member("ada").await, world.member("eve").await);
+        for by in [&ada, &eve, &ada] {
+            world.start(by, "acme", "honest").await;
+        }
+        for by in [&ada, &eve] {
+            let refused = world.try_start(by, "acme", "honest", Wish::default()).await;
+            assert!(matches!(refused, Err(Error::Overloaded)), "{refused:?}");
+        }
+        world.db.clock.advance(Duration::minutes(10));
+        world.start(&eve, "acme", "honest").await;
+    }
+}
+
+#[tokio::test]
+async fn a_callback_too_many_is_told_at_once_and_can_come_again() {
+    for db in databases().await {
+        let bounds = Bounds { callbacks: 1, ..Bounds::default() };
+        let script = vec![tokens("one"), account("u1"), tokens("two"), account("u1")];
+        let world = World::bounded(db, script, bounds).await;
+        let ada = world.member("ada").await;
+        let first = world.start(&ada, "acme", "honest").await;
+        let second = world.start(&ada, "acme", "honest").await;
+        let back = |sent: &BTreeMap<String, String>| {
+            let (world, ada, state) = (&world, &ada, sent["state"].clone());
+            async move { world.back(ada, "honest", Some("acme"), &state).await }
+        };
+        let (taken, refused) = tokio::join!(back(&first), back(&second));
+        assert!(matches!(taken, Ok(Outcome::Connected(_))), "{taken:?}");
+        assert!(matches!(refused, Err(Error::Overloaded)), "{refused:?}");
+        assert_eq!(world.provider.seen().len(), 2, "the second code was not sent");
+        assert!(matches!(back(&second).await, Ok(Outcome::Connected(_))));
     }
 }
 

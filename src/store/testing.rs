@@ -16,7 +16,7 @@ use crate::vault::keyring::Keyring;
 
 /// A busy machine sends nothing to the spool, and what is there leaves it soon.
 const PATIENT: audit::Settings =
-    audit::Settings { patience: Duration::from_secs(10), retry: Duration::from_millis(200) };
+    audit::Settings { patience: Duration::from_secs(10), retry: Duration::from_millis(200), queue: 20_000 };
 
 /// One fresh, migrated database with an instance in it.
 pub(crate) struct TestDatabase {

@@ -6,7 +6,6 @@
 
 mod callers;
 mod chance;
-mod cluster;
 mod conductor;
 mod disk;
 mod ground;

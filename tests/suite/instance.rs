@@ -88,6 +88,39 @@ async fn a_second_init_changes_nothing_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_first_start_can_be_repeated_though_its_credentials_were_not_fetched_yet() {
+    for home in Home::each().await {
+        let out = home.path().join("credentials.json");
+        let init = || run(&home, "init", &["--if-needed", "--json", "--out", out.to_str().unwrap()]);
+        assert_eq!(exit_code(&init()), 0, "{}", home.name);
+        let written = std::fs::read(&out).unwrap();
+        let again = init();
+        assert_eq!(exit_code(&again), 0, "{}: {}", home.name, stderr(&again));
+        assert!(stderr(&again).contains("there is an instance already"), "{}", stderr(&again));
+        assert_eq!(std::fs::read(&out).unwrap(), written, "{}", home.name);
+    }
+}
+
+#[tokio::test]
+async fn a_container_without_a_shell_can_ask_whether_its_broker_is_ready() {
+    let home = Home::sqlite();
+    made(&run(&home, "init", &["--json"]));
+    let serving = Serving::start(&home);
+    let address = serving.direct.strip_prefix("http://").unwrap().to_owned();
+    let ready = || run(&home, "ready", &["--listen", &address]);
+    assert_eq!(exit_code(&ready()), 0, "{}", stderr(&ready()));
+    std::fs::remove_dir(home.data_dir().join("spool")).unwrap();
+    std::fs::write(home.data_dir().join("spool"), "in the way").unwrap();
+    let why = ready();
+    assert_eq!(exit_code(&why), 75);
+    assert!(stderr(&why).contains("not ready: the spool"), "{}", stderr(&why));
+    serving.terminate();
+    let nobody = ready();
+    assert_eq!(exit_code(&nobody), 75);
+    assert!(stderr(&nobody).contains(&format!("no answer from {address}")), "{}", stderr(&nobody));
+}
+
+#[tokio::test]
 async fn a_wrong_or_missing_keyring_refuses_to_start_and_changes_no_byte() {
     for home in Home::each().await {
         made(&run(&home, "init", &["--json"]));
@@ -187,9 +220,9 @@ fn a_wrong_configuration_ends_with_78_and_a_line_for_each_fault() {
 #[test]
 fn what_this_release_does_not_do_is_refused_and_not_ignored() {
     let home = Home::sqlite();
-    let output = jeton(&home).arg("serve").env("JETON_AUDIT__RETENTION_DAYS", "30").output().unwrap();
+    let output = jeton(&home).arg("serve").env("JETON_FENCE__STRICT", "true").output().unwrap();
     assert_eq!(exit_code(&output), 78);
-    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `audit.retention_days` (set by JETON_AUDIT__RETENTION_DAYS) is not supported by this release: remove it");
+    insta::assert_snapshot!(stderr(&output), @"jeton: configuration key `fence.strict` (set by JETON_FENCE__STRICT) is not supported by this release: remove it");
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ mod manuals;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod protocol;
@@ -59,3 +61,7 @@ mod replicas;
 mod scripted;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod topology;
+#[cfg(test)]
+mod twins;

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod browser;
+pub(crate) mod cluster;
 pub(crate) mod house;
 pub(crate) mod jar;
 pub(crate) mod peer;

@@ -40,7 +40,8 @@ async fn two_replicas_split_what_is_due_and_each_is_called_for_once() {
         world.pass(SWEPT);
         world.faults(Faults { delay_ms: Some(200), ..Faults::default() });
         // Each has two turns for a provider, and takes on twice as many.
-        let (one, other) = (Arc::new(world.replica_with(8)), Arc::new(world.replica_with(8)));
+        let replica = || Arc::new(world.replica_with(|settings| settings.concurrency = 8));
+        let (one, other) = (replica(), replica());
         let (here, there) = tokio::join!(sweep_of(&one), sweep_of(&other));
         assert!(here >= 4 && there >= 4, "{here} and {there} on {}", world.db.name);
         assert_eq!((here + there, world.refreshes()), (16, 16));

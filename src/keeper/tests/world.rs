@@ -77,7 +77,7 @@ impl World {
         let catalog = Catalog::builtin().with_base(connector, &sandbox.url()).with_changed(connector, change);
         let outbound = Outbound::new(&outbound).unwrap();
         let registry = Arc::new(Registry::new(catalog, db.store(), db.vault(), outbound));
-        let keeper = Arc::new(keeper(&db, &registry, Settings::default().concurrency));
+        let keeper = Arc::new(keeper(&db, &registry, |_| {}));
         let connector = ConnectorId::parse(connector).unwrap();
         let app = AppId::parse("acme").unwrap();
         let world = Self { db, keeper, registry, sandbox, connector, app };
@@ -90,12 +90,12 @@ impl World {
 
     /// A second process on the same database.
     pub(super) fn replica(&self) -> SecretsKeeper {
-        self.replica_with(Settings::default().concurrency)
+        self.replica_with(|_| {})
     }
 
-    /// The same with so many turns.
-    pub(super) fn replica_with(&self, concurrency: u32) -> SecretsKeeper {
-        keeper(&self.db, &self.registry, concurrency)
+    /// The same with changed settings.
+    pub(super) fn replica_with(&self, change: impl FnOnce(&mut Settings)) -> SecretsKeeper {
+        keeper(&self.db, &self.registry, change)
     }
 
     /// One that waits longer for a provider than anybody waits for an account to be compared.
@@ -107,7 +107,11 @@ impl World {
         };
         let catalog = Catalog::builtin().with_base(self.connector.as_str(), &self.sandbox.url());
         let outbound = Outbound::new(&outbound).unwrap();
-        keeper(&self.db, &Arc::new(Registry::new(catalog, self.db.store(), self.db.vault(), outbound)), 64)
+        keeper(
+            &self.db,
+            &Arc::new(Registry::new(catalog, self.db.store(), self.db.vault(), outbound)),
+            |_| {},
+        )
     }
 
     /// The same, where `seconds` pass while a record waits to be written.
@@ -115,7 +119,7 @@ impl World {
         let world = Arc::clone(self);
         let slow = Arc::new(Slow(Arc::new(move || world.pass(seconds))));
         let audit = Arc::new(self.db.start_audit_by(slow));
-        keeper_with(&self.db, &self.registry, audit, Settings::default().concurrency)
+        keeper_with(&self.db, &self.registry, audit, |_| {})
     }
 
     pub(super) async fn add_app(&self, id: &str) {
@@ -319,15 +323,15 @@ impl Entropy for Slow {
     }
 }
 
-fn keeper(db: &TestDatabase, registry: &Arc<Registry>, concurrency: u32) -> SecretsKeeper {
-    keeper_with(db, registry, db.audit(), concurrency)
+fn keeper(db: &TestDatabase, registry: &Arc<Registry>, change: impl FnOnce(&mut Settings)) -> SecretsKeeper {
+    keeper_with(db, registry, db.audit(), change)
 }
 
 fn keeper_with(
     db: &TestDatabase,
     registry: &Arc<Registry>,
     audit: Arc<Audit>,
-    concurrency: u32,
+    change: impl FnOnce(&mut Settings),
 ) -> SecretsKeeper {
     let parts = Parts {
         store: db.store(),
@@ -339,12 +343,12 @@ fn keeper_with(
         entropy: db.entropy(),
         figures: Arc::new(crate::figures::Figures::new([])),
     };
-    let settings = Settings {
+    let mut settings = Settings {
         provider_timeout: Duration::from_secs(2),
         store_patience: Duration::from_millis(300),
-        concurrency,
         ..Settings::default()
     };
+    change(&mut settings);
     SecretsKeeper::new(parts, settings)
 }
 

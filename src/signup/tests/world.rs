@@ -26,7 +26,7 @@ use crate::outbound::scripted::{Scripted, Seen, Step};
 use crate::outbound::{self, Outbound};
 use crate::registry::own::CustomConnector;
 use crate::registry::{self, Registry};
-use crate::signup::{Answer, Arrival, Error, Outcome, Parts, Settings, Signup, Visitor, Wish};
+use crate::signup::{Answer, Arrival, Bounds, Error, Outcome, Parts, Settings, Signup, Visitor, Wish};
 use crate::store::credentials::StoredCredentials;
 use crate::store::testing::TestDatabase;
 
@@ -62,6 +62,11 @@ pub(crate) fn revoked() -> Step {
 impl World {
     /// With the app `acme` and, for it alone, the connector `honest`.
     pub(crate) async fn new(db: TestDatabase, script: Vec<Step>) -> Self {
+        Self::bounded(db, script, Bounds::default()).await
+    }
+
+    /// The same with other bounds.
+    pub(crate) async fn bounded(db: TestDatabase, script: Vec<Step>, bounds: Bounds) -> Self {
         let provider = Scripted::start(script).await;
         let outbound = outbound::Settings { allow_loopback: true, ..Default::default() };
         let outbound = Outbound::new(&outbound).unwrap();
@@ -80,6 +85,7 @@ impl World {
         let settings = Settings {
             public_url: PublicUrl::parse(PUBLIC).unwrap(),
             return_to_origins: vec!["https://app.example.com".into()],
+            bounds,
         };
         let parts = Parts {
             store: db.store(),

@@ -7,12 +7,12 @@ use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
 use super::chance::Chance;
-use super::cluster::Cluster;
 use super::ground::Ground;
 use super::plan::Fault;
 use super::record::{Recovery, now};
 use super::replica::Replica;
 use super::wire::Wire;
+use crate::support::cluster::Cluster;
 use crate::support::peer::is_here;
 
 /// What a replica is waited for after a fault; more than it may take.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::cluster::{is_root, succeeds};
+use crate::support::cluster::{is_root, succeeds};
 
 /// A mounted image of 48 MiB; unmounted when dropped.
 pub(super) struct Disk {

@@ -11,13 +11,13 @@ use jeton::sandbox::{Client, Faults, Profile, Sandbox, Settings, Standard};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
 use super::disk::Disk;
 use super::plan::{Base, Plan};
 use super::record::Record;
 use super::replica::Replica;
 use super::wire::Wire;
 use crate::support::app::{Home, http};
+use crate::support::cluster::Cluster;
 use crate::support::house::{CLIENT, CLIENT_SECRET};
 use crate::support::program::{exit_code, run, stderr};
 use crate::support::provider::consent_of;

@@ -39,6 +39,11 @@ impl Home {
         Self { name: "postgres", database_url: Some(url), dir: tempfile::tempdir().unwrap() }
     }
 
+    /// On a database that is there already.
+    pub(crate) fn at(database_url: String) -> Self {
+        Self { name: "postgres", database_url: Some(database_url), dir: tempfile::tempdir().unwrap() }
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }

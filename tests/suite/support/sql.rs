@@ -42,12 +42,12 @@ impl Sql {
             )
             .await;
             self.run(&format!(
-                "CREATE TRIGGER refusing BEFORE {operation} ON {table} EXECUTE FUNCTION refused()"
+                "CREATE TRIGGER refusing_{table} BEFORE {operation} ON {table} EXECUTE FUNCTION refused()"
             ))
             .await;
         } else {
             self.run(&format!(
-                "CREATE TRIGGER refusing BEFORE {operation} ON {table} \
+                "CREATE TRIGGER refusing_{table} BEFORE {operation} ON {table} \
                  BEGIN SELECT RAISE(ABORT, 'refused'); END"
             ))
             .await;
@@ -56,6 +56,6 @@ impl Sql {
 
     pub(crate) async fn allow(&self, table: &str) {
         let on = if self.is_postgres() { format!(" ON {table}") } else { String::new() };
-        self.run(&format!("DROP TRIGGER refusing{on}")).await;
+        self.run(&format!("DROP TRIGGER refusing_{table}{on}")).await;
     }
 }

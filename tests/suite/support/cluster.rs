@@ -1,4 +1,4 @@
-//! Which PostgreSQL may the harness break? One of its own, with fsync on, thrown away at the end.
+//! Which PostgreSQL may a test break? One of its own, with fsync on, thrown away at the end.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 /// A server with the database `jeton`, owned by the role `jeton`, which is no superuser: limits bind it.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     bin: PathBuf,
     dir: tempfile::TempDir,
     port: u16,
@@ -16,7 +16,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// `Err` says why none can be had here.
-    pub(super) async fn start() -> Result<Self, String> {
+    pub(crate) async fn start() -> Result<Self, String> {
         let bin = bin().ok_or("no PostgreSQL is installed here")?;
         let dir = tempfile::tempdir().unwrap();
         // Whoever runs the server must get to its folder, and nobody else may own it.
@@ -47,17 +47,17 @@ impl Cluster {
         Ok(cluster)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.port).into()
     }
 
     /// The database, as a replica finds it behind this port.
-    pub(super) fn url_at(port: u16) -> String {
+    pub(crate) fn url_at(port: u16) -> String {
         format!("postgres://jeton@127.0.0.1:{port}/jeton")
     }
 
     /// Starts it again.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=120",
             self.port
@@ -72,11 +72,11 @@ impl Cluster {
     }
 
     /// Ends it as a crash does.
-    pub(super) fn stop_at_once(&self) {
+    pub(crate) fn stop_at_once(&self) {
         self.run("pg_ctl", &["-m", "immediate", "-w", "stop"]);
     }
 
-    pub(super) async fn set_read_only(&self, read_only: bool) {
+    pub(crate) async fn set_read_only(&self, read_only: bool) {
         let admin = self.admin().await;
         let value = if read_only { "on" } else { "off" };
         admin
@@ -87,7 +87,7 @@ impl Cluster {
     }
 
     /// Nobody but a superuser gets a connection, and those there were are gone.
-    pub(super) async fn take_all_connections(&self) {
+    pub(crate) async fn take_all_connections(&self) {
         let admin = self.admin().await;
         admin.execute_unprepared("ALTER DATABASE jeton CONNECTION LIMIT 0").await.unwrap();
         admin
@@ -98,7 +98,7 @@ impl Cluster {
             .unwrap();
     }
 
-    pub(super) async fn give_connections_back(&self) {
+    pub(crate) async fn give_connections_back(&self) {
         self.admin().await.execute_unprepared("ALTER DATABASE jeton CONNECTION LIMIT -1").await.unwrap();
     }
 
@@ -142,12 +142,12 @@ fn bin() -> Option<PathBuf> {
     versions.into_iter().rev().find(|bin| bin.join("initdb").exists())
 }
 
-pub(super) fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Whether a program runs and ends well.
-pub(super) fn succeeds(program: &str, arguments: &[&str], on: &Path) -> bool {
+pub(crate) fn succeeds(program: &str, arguments: &[&str], on: &Path) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).arg(on).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
