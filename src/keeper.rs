@@ -21,6 +21,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod undo;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ pub use self::error::Error;
 pub use self::impact::{Consent, Impact, Judged};
 pub use self::status::{ListFilter, Status};
 pub use self::sweep::Sweep;
+pub use self::undo::KeptGeneration;
 
 use self::breakers::Breakers;
 use self::case::Case;

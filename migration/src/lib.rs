@@ -13,6 +13,7 @@ mod m0002_apps_and_people;
 mod m0003_connectors_and_connections;
 mod m0004_clients_and_signing_keys;
 mod m0005_audit;
+mod m0006_adoptions;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_connectors_and_connections::Migration),
             Box::new(m0004_clients_and_signing_keys::Migration),
             Box::new(m0005_audit::Migration),
+            Box::new(m0006_adoptions::Migration),
         ]
     }
 }

@@ -108,6 +108,7 @@ async fn connection(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(uuid_null("token_set_id"))
                 .col(uuid_null("adopted_set_id"))
                 .col(big_integer("generation"))
+                .col(big_integer("last_generation"))
                 .col(text_null("owner"))
                 .col(text_null("owner_label"))
                 .col(boolean("shared"))
@@ -193,11 +194,14 @@ async fn token_set(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(blob_null("access_fingerprint"))
                 .col(big_integer_null("expires_at"))
                 .col(big_integer_null("initial_life_us"))
+                .col(big_integer_null("refresh_expires_at"))
                 .col(text_null("scope"))
+                .col(uuid_null("adopted_set_id"))
                 .col(big_integer("created_at"))
                 .col(boolean("current"))
                 .col(boolean("spent"))
                 .col(big_integer_null("superseded_at"))
+                .col(boolean("other_account"))
                 .col(boolean("deleted"))
                 .col(boolean("revoke_pending"))
                 .primary_key(Index::create().col("id"))
@@ -207,9 +211,11 @@ async fn token_set(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_index(
             Index::create()
-                .name("token_set_connection_id")
+                .name("token_set_connection_id_generation")
                 .table("token_set")
                 .col("connection_id")
+                .col("generation")
+                .unique()
                 .to_owned(),
         )
         .await?;
@@ -219,6 +225,18 @@ async fn token_set(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .name("token_set_refresh_fingerprint")
                 .table("token_set")
                 .col("refresh_fingerprint")
+                .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("token_set_superseded_at")
+                .table("token_set")
+                .col("superseded_at")
+                .and_where(
+                    Expr::col("superseded_at").is_not_null().and(Expr::col("sealed_access").is_not_null()),
+                )
                 .to_owned(),
         )
         .await?;

@@ -1,5 +1,5 @@
-//! What is done without anybody asking? Consents that nobody finished, tokens a deletion left alive, answers that wait
-//! in the spool.
+//! What is done without anybody asking? Consents that nobody finished, tokens a deletion left alive, what was superseded
+//! a week ago, answers that wait in the spool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,11 @@ async fn tidy(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, mut stopped: watc
             Err(error) => {
                 warn!(%error, "tokens of deleted connections could not be revoked; tried again later")
             }
+        }
+        match keeper.forget_superseded().await {
+            Ok(0) => {}
+            Ok(token_sets) => info!(token_sets, "forgot tokens that were superseded a week ago"),
+            Err(error) => warn!(%error, "superseded tokens could not be forgotten; tried again later"),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::connector::{Account, ConnectorId, Definition, Grant};
 use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
+use crate::model::protocol::Known;
 use crate::model::secret::KeyedHash;
 use crate::model::token_set::Generation;
 use crate::registry::own;
@@ -268,13 +269,18 @@ impl SecretsKeeper {
         if holders.iter().any(|holder| holder.current && !holder.deleted && !own(holder.connection)) {
             return Err(Error::DuplicateGrant);
         }
-        let mut ours = holders.iter().filter(|holder| own(holder.connection)).peekable();
-        let (Some(connection), true) = (existing, ours.peek().is_some()) else { return Ok(None) };
-        if connection.state == State::Active && ours.clone().any(|holder| holder.current) {
-            return Ok(Some(connection.generation));
+        let Some(connection) = existing else { return Ok(None) };
+        let ours: Vec<(bool, bool)> = holders
+            .iter()
+            .filter(|holder| own(holder.connection))
+            .map(|holder| (holder.current, holder.deleted))
+            .collect();
+        let strict = connection.is_strict(&definition.policy());
+        match Known::of(&ours, connection.state == State::Active, strict) {
+            Known::No => Ok(None),
+            Known::Current => Ok(Some(connection.generation)),
+            Known::Spent => Err(Error::AlreadySpent),
         }
-        let spendable = !connection.is_strict(&definition.policy()) && !ours.any(|holder| holder.deleted);
-        if spendable { Ok(None) } else { Err(Error::AlreadySpent) }
     }
 }
 

@@ -82,6 +82,12 @@ pub enum Error {
     /// The refresh token was sent before.
     #[error("the refresh token was spent")]
     AlreadySpent,
+    /// No token set of this generation is kept.
+    #[error("no such generation is kept")]
+    GenerationNotFound,
+    /// There is no refresh token, or the connector has no refresh.
+    #[error("the connection cannot be refreshed")]
+    NotRefreshable,
     /// Another connection holds the refresh token.
     #[error("another connection holds the refresh token")]
     DuplicateGrant,

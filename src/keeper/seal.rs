@@ -58,7 +58,7 @@ fn place<'a>(
     Place { token_set: Some(set), ..Place::of(TABLE, column, connection).in_app(app, connector) }
 }
 
-fn place_in<'a>(connection: &'a Connection, column: &'static str, set: TokenSetId) -> Place<'a> {
+pub(super) fn place_in<'a>(connection: &'a Connection, column: &'static str, set: TokenSetId) -> Place<'a> {
     place(connection.id, (&connection.app, &connection.connector), column, set)
 }
 
@@ -83,7 +83,8 @@ impl Fresh<'_> {
             let place = Place { origin: Some(&origin), ..self.place("sealed_refresh", id) };
             vault.seal(self.key, &place, token)
         });
-        let life = grant.expires_in.map(Duration::seconds).or(self.definition.policy().lifetime);
+        let policy = self.definition.policy();
+        let life = grant.expires_in.map(Duration::seconds).or(policy.lifetime);
         let expires_at = self.expires_at.or_else(|| life.map(|life| self.sent_at + life));
         let initial_life = expires_at.map(|at| (at - self.sent_at).max(Duration::ZERO));
         let lives = Lives {
@@ -93,7 +94,6 @@ impl Fresh<'_> {
             refresh_told: grant.refresh_expires_in.map(|s| self.sent_at + Duration::seconds(s)),
             grant_ends_at: self.grant_ends_at,
         };
-        let policy = self.definition.policy();
         let refreshable = refresh_token.is_some() && policy.refreshes;
         Ok(NewTokenSet {
             id,
@@ -129,7 +129,7 @@ impl Fresh<'_> {
 }
 
 /// Spreads what is stored at one time.
-fn chance(parts: &Parts) -> u16 {
+pub(super) fn chance(parts: &Parts) -> u16 {
     let mut dice = [0_u8; 2];
     parts.entropy.fill(&mut dice);
     u16::from_be_bytes(dice)

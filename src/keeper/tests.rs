@@ -8,6 +8,7 @@ mod spending;
 mod spooled;
 mod sweeping;
 mod trouble;
+mod undoing;
 mod world;
 
 use std::sync::Arc;

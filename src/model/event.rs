@@ -24,6 +24,10 @@ pub enum Action {
     ConnectionChange,
     /// A connection was deleted.
     ConnectionDelete,
+    /// An earlier token set was made current again.
+    ConnectionRestore,
+    /// Somebody asked for a refresh now.
+    ConnectionRefresh,
     /// A ciphertext did not open in its place.
     SecretUnreadable,
     /// An app was made, changed or deleted.
@@ -58,6 +62,8 @@ impl Action {
             Self::ConnectionImport => "connection.import",
             Self::ConnectionChange => "connection.change",
             Self::ConnectionDelete => "connection.delete",
+            Self::ConnectionRestore => "connection.restore",
+            Self::ConnectionRefresh => "connection.refresh",
             Self::SecretUnreadable => "secret.unreadable",
             Self::AppChange => "app.change",
             Self::MemberChange => "member.change",

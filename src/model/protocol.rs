@@ -25,6 +25,8 @@ pub enum Standing {
     },
     /// The provider refused our client; goes on when the credentials change.
     Misconfigured,
+    /// A refresh brought tokens of another account; only a person or an admin can mend it.
+    OtherAccount,
     /// Deleted by an admin.
     Deleted,
 }
@@ -42,6 +44,8 @@ pub struct Set<Id> {
     pub revoke_pending: bool,
     /// Was there when the connection was deleted: never restored, and what a refresh of it still brings is revoked.
     pub deleted: bool,
+    /// Is of another account than the connection's, or descends from one: never restored.
+    pub other_account: bool,
 }
 
 /// Names one attempt to refresh.
@@ -72,6 +76,32 @@ pub struct Row<Id> {
     pub sets: Vec<Set<Id>>,
 }
 
+/// What an import of a refresh token finds among the sets of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// Nothing that bars it: it becomes current.
+    No,
+    /// The very token that is current and refreshed: nothing is touched.
+    Current,
+    /// It was held before, and may be spent: refused.
+    Spent,
+}
+
+impl Known {
+    /// By the sets of the connection that hold the token, each as (is current, was deleted).
+    pub fn of(holders: &[(bool, bool)], active: bool, strict: bool) -> Self {
+        if holders.is_empty() {
+            Self::No
+        } else if active && holders.iter().any(|(current, _)| *current) {
+            Self::Current
+        } else if strict || holders.iter().any(|(_, deleted)| *deleted) {
+            Self::Spent
+        } else {
+            Self::No
+        }
+    }
+}
+
 /// How storing a refreshed set went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stored {
@@ -86,7 +116,12 @@ pub enum Stored {
 impl<Id: Copy + Eq> Set<Id> {
     /// A set just granted.
     pub fn new(id: Id, token: Id) -> Self {
-        Self { id, token, spent: false, revoke_pending: false, deleted: false }
+        Self { id, token, spent: false, revoke_pending: false, deleted: false, other_account: false }
+    }
+
+    /// Whether it can be restored: its refresh token was never sent, or sending does not spend it.
+    pub fn is_restorable(&self, strict: bool) -> bool {
+        !self.deleted && !self.revoke_pending && !self.other_account && !(strict && self.spent)
     }
 }
 
@@ -179,10 +214,14 @@ impl<Id: Copy + Eq> Row<Id> {
     /// Stores what a refresh of `seen` gave: by compare-and-set on the set, never on the lease, so that a late
     /// commit and a replayed spool still win.
     pub fn refreshed(&mut self, seen: Id, new: Set<Id>) -> Stored {
+        let other_account = self.set(seen).is_some_and(|set| set.other_account);
+        let new = Set { other_account, ..new };
         if self.current == seen && self.standing != Standing::Deleted {
             let over_lost = self.standing == Standing::Refused { lost_rotation: true };
             self.after_resend = self.sends > 1 || over_lost;
-            self.standing = Standing::Active;
+            if self.standing != Standing::OtherAccount {
+                self.standing = Standing::Active;
+            }
             self.mark_spent(seen);
             self.succeed(new);
             return Stored::Current;
@@ -195,6 +234,20 @@ impl<Id: Copy + Eq> Row<Id> {
         Stored::Superseded
     }
 
+    /// The provider says that these tokens are another account's: they are not served any more, and no set that holds
+    /// them or descends from one is made current again.
+    pub fn account_changed(&mut self, token: Id) -> bool {
+        for set in self.sets.iter_mut().filter(|set| set.token == token) {
+            set.other_account = true;
+        }
+        let current = self.set(self.current).is_some_and(|set| set.other_account);
+        let parks = current && !matches!(self.standing, Standing::Deleted | Standing::OtherAccount);
+        if parks {
+            self.standing = Standing::OtherAccount;
+        }
+        parks
+    }
+
     /// A consent or an import: current whatever was there.
     pub fn adopt(&mut self, new: Set<Id>) {
         if self.sends > 0 && self.standing != Standing::Deleted {
@@ -205,10 +258,24 @@ impl<Id: Copy + Eq> Row<Id> {
         self.succeed(new);
     }
 
-    /// Whether `id` can be restored: its refresh token was never sent, or sending does not spend it.
+    /// An import of a token that may have been held here before.
+    pub fn import(&mut self, new: Set<Id>, strict: bool) -> Known {
+        let holders: Vec<(bool, bool)> = self
+            .sets
+            .iter()
+            .filter(|set| set.token == new.token)
+            .map(|set| (set.id == self.current && !set.deleted, set.deleted))
+            .collect();
+        let known = Known::of(&holders, self.standing == Standing::Active, strict);
+        if known == Known::No {
+            self.adopt(new);
+        }
+        known
+    }
+
+    /// Whether `id` can be made current again.
     pub fn can_restore(&self, id: Id, strict: bool) -> bool {
-        let barred = |set: &Set<Id>| set.deleted || set.revoke_pending || (strict && set.spent);
-        id != self.current && self.set(id).is_some_and(|set| !barred(set))
+        id != self.current && self.set(id).is_some_and(|set| set.is_restorable(strict))
     }
 
     /// Undo: makes a copy of `id` current, named `copy`. The token now lives in the copy alone.

@@ -1,5 +1,6 @@
 //! Rows as sea-orm sees them: one table a file, no behaviour.
 
+pub mod adoption;
 pub mod app;
 pub mod attempt;
 pub mod audit_event;

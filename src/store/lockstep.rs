@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::model::app::AppId;
 use crate::model::connection::Flow;
 use crate::model::connector::ConnectorId;
-use crate::model::protocol::{Attempt, Row, Set, Standing, Stored};
+use crate::model::protocol::{Attempt, Known, Row, Set, Standing, Stored};
 use crate::model::secret::{KeyedHash, Sealed};
 use crate::model::token_set::TokenSetId;
 use crate::store::Conn;
@@ -54,6 +54,10 @@ enum Change {
     Refreshed(usize),
     RefreshedAgain,
     Adopt,
+    /// A token that a set held before.
+    Import(usize, bool),
+    Restore(usize, bool),
+    OtherAccount(usize),
     Delete,
     RevokedAtProvider(usize),
 }
@@ -70,6 +74,9 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..3_usize).prop_map(Change::Refreshed),
         1 => Just(Change::RefreshedAgain),
         1 => Just(Change::Adopt),
+        1 => (0..3_usize, any::<bool>()).prop_map(|(back, strict)| Change::Import(back, strict)),
+        2 => (0..4_usize, any::<bool>()).prop_map(|(back, strict)| Change::Restore(back, strict)),
+        1 => (0..3_usize).prop_map(Change::OtherAccount),
         1 => Just(Change::Delete),
         1 => (0..3_usize).prop_map(Change::RevokedAtProvider),
     ];
@@ -77,7 +84,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => any::<bool>().prop_map(|strict| Op::Claim { strict }),
         9 => (trying, 0..2_usize).prop_map(|(trying, back)| Op::Attempt(trying, back)),
         1 => Just(Op::Reconfigured),
-        7 => change.prop_map(Op::Sets),
+        9 => change.prop_map(Op::Sets),
         3 => prop_oneof![Just(31), Just(125), Just(500)].prop_map(Op::Pass),
     ]
 }
@@ -101,10 +108,13 @@ impl Walk<'_> {
         Set::new(self.db.id(), self.db.id())
     }
 
+    /// The set that is `back` from the newest.
+    fn earlier(&self, back: usize) -> Option<Set<Uuid>> {
+        self.row.sets.iter().rev().nth(back).copied()
+    }
+
     fn stored(&self, set: Set<Uuid>) -> NewTokenSet {
-        let mut fingerprint = [0; 32];
-        let (head, _) = fingerprint.split_at_mut(16);
-        head.copy_from_slice(set.token.as_bytes());
+        let fingerprint = fingerprint(set.token);
         let sealed = Sealed { key_id: self.key, bytes: vec![1] };
         NewTokenSet {
             id: TokenSetId(set.id),
@@ -114,8 +124,8 @@ impl Walk<'_> {
             extra: None,
             key_id: self.key,
             origin: "https://provider.example".to_owned(),
-            refresh_fingerprint: Some(KeyedHash(fingerprint)),
-            access_fingerprint: KeyedHash(fingerprint),
+            refresh_fingerprint: Some(fingerprint),
+            access_fingerprint: fingerprint,
             expires_at: None,
             initial_life: None,
             scope: None,
@@ -203,8 +213,8 @@ impl Walk<'_> {
         let rows = conn.app(&self.app);
         match change {
             Change::Refreshed(back) => {
-                let Some(seen) = self.row.sets.iter().rev().nth(back).map(|set| set.id) else { return };
-                self.last = Some((seen, self.new_set()));
+                let Some(seen) = self.earlier(back) else { return };
+                self.last = Some((seen.id, self.new_set()));
                 self.store_last(conn).await;
             }
             Change::RefreshedAgain => self.store_last(conn).await,
@@ -212,6 +222,19 @@ impl Walk<'_> {
                 let new = self.new_set();
                 rows.adopt(&self.owner(), &self.stored(new)).await.unwrap();
                 self.row.adopt(new);
+            }
+            Change::Import(back, strict) => self.import(back, strict, conn).await,
+            Change::Restore(back, strict) => {
+                let Some(from) = self.earlier(back) else { return };
+                let copy = Set::new(self.db.id(), from.token);
+                let (from_id, owner) = (TokenSetId(from.id), self.owner());
+                let done = rows.restore(from_id, strict, &owner, &self.stored(copy)).await.unwrap();
+                assert_eq!(done.is_some(), self.row.restore(from.id, copy.id, strict), "{change:?}");
+            }
+            Change::OtherAccount(back) => {
+                let Some(set) = self.earlier(back) else { return };
+                let parked = rows.park_other_account(self.connection, fingerprint(set.token)).await.unwrap();
+                assert_eq!(parked, self.row.account_changed(set.token), "{change:?}");
             }
             Change::Delete => {
                 rows.revoke_connection(self.connection).await.unwrap();
@@ -224,6 +247,19 @@ impl Walk<'_> {
                 self.row.revoked_at_provider(id);
             }
         }
+    }
+
+    /// The keeper's way of deciding, over what the database says.
+    async fn import(&mut self, back: usize, strict: bool, conn: Conn<'_>) {
+        let Some(held) = self.earlier(back) else { return };
+        let new = Set::new(self.db.id(), held.token);
+        let holders = conn.find_refresh_holders(fingerprint(held.token)).await.unwrap();
+        let holders: Vec<(bool, bool)> = holders.iter().map(|one| (one.current, one.deleted)).collect();
+        let known = Known::of(&holders, self.row.standing == Standing::Active, strict);
+        if known == Known::No {
+            conn.app(&self.app).adopt(&self.owner(), &self.stored(new)).await.unwrap();
+        }
+        assert_eq!(known, self.row.import(new, strict));
     }
 
     async fn store_last(&mut self, conn: Conn<'_>) {
@@ -248,6 +284,7 @@ impl Walk<'_> {
             ("active", None) => Standing::Active,
             ("misconfigured", None) => Standing::Misconfigured,
             ("revoked", None) => Standing::Deleted,
+            ("reauthorization_required", Some("account_changed")) => Standing::OtherAccount,
             ("reauthorization_required", Some(reason)) => {
                 Standing::Refused { lost_rotation: reason == "lost_rotation" }
             }
@@ -273,7 +310,7 @@ impl Walk<'_> {
     }
 
     async fn compare_sets(&self, op: Op) {
-        let sql = "SELECT id, spent, revoke_pending, deleted, refresh_fingerprint FROM token_set \
+        let sql = "SELECT id, spent, revoke_pending, deleted, other_account, refresh_fingerprint FROM token_set \
                    WHERE connection_id = $1 ORDER BY id";
         let store = self.db.store();
         let rows = store.conn().all(sql.to_owned(), vec![self.connection.into()]).await.unwrap();
@@ -286,12 +323,20 @@ impl Walk<'_> {
                 spent: row.try_get("", "spent").unwrap(),
                 revoke_pending: row.try_get("", "revoke_pending").unwrap(),
                 deleted: row.try_get("", "deleted").unwrap(),
+                other_account: row.try_get("", "other_account").unwrap(),
             });
         }
         let mut sets = self.row.sets.clone();
         sets.sort_by_key(|set| set.id);
         assert_eq!(stored, sets, "{op:?}");
     }
+}
+
+fn fingerprint(token: Uuid) -> KeyedHash {
+    let mut hash = [0; 32];
+    let (head, _) = hash.split_at_mut(16);
+    head.copy_from_slice(token.as_bytes());
+    KeyedHash(hash)
 }
 
 fn told(stored: token_sets::Stored) -> Stored {

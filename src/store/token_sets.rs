@@ -1,22 +1,33 @@
 //! Token sets: stored by compare-and-set on the set that was seen, never on the lease.
 
+mod adoption;
+mod holders;
+mod kept;
+mod other_account;
+mod purge;
+mod revocation;
+
 use std::collections::BTreeMap;
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::Value;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, Value};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::model::connection::Flow;
 use crate::model::connector::ConnectorId;
-use crate::model::secret::{KeyedHash, Sealed, WrappedKey};
+use crate::model::secret::{KeyedHash, Sealed};
 use crate::model::time::to_micros;
 use crate::model::token_set::{Generation, TokenSetId};
 use crate::store::connections::ORIGIN_CHANGED;
 use crate::store::entity::{connection, token_set};
-use crate::store::{AppRows, Conn, Error};
+use crate::store::{AppRows, Error};
+
+pub use self::holders::Holder;
+pub use self::kept::Kept;
+pub use self::revocation::PendingRevocation;
 
 /// The table's name, for the places of its ciphertexts.
 pub const TABLE: &str = "token_set";
@@ -103,30 +114,14 @@ pub struct NewConnection {
     pub lifetime: Option<Duration>,
 }
 
-/// A set that has to be revoked at the provider.
-#[derive(Clone, Debug)]
-pub struct PendingRevocation {
-    /// Which.
-    pub id: TokenSetId,
-    /// Sealed access token.
-    pub access: Option<Sealed>,
-    /// Sealed refresh token.
-    pub refresh: Option<Sealed>,
-    /// Their data key; `None` once destroyed.
-    pub key: Option<WrappedKey>,
-    /// Origin the refresh token is bound to.
-    pub origin: String,
-}
-
-/// A stored set with the fingerprint that was looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Of which connection.
-    pub connection: Uuid,
-    /// Whether it is that connection's current set.
-    pub current: bool,
-    /// Whether its connection was deleted while it was current or unspent.
-    pub deleted: bool,
+/// Where a set stands among those of its connection.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    generation: i64,
+    adopted_set: Option<Uuid>,
+    current: bool,
+    deleted: bool,
+    other_account: bool,
 }
 
 impl AppRows<'_> {
@@ -139,20 +134,25 @@ impl AppRows<'_> {
     ) -> Result<Stored, Error> {
         let (clock, clock_value) = self.conn.clock_sql(1);
         // A refresh that lands after its connector moved does not undo the parking.
-        let parked =
+        let moved =
             format!("(state = 'misconfigured' AND COALESCE(last_error_code, '') = '{ORIGIN_CHANGED}')");
+        // Nor one that lands after the account turned out to be another.
+        let other = "COALESCE(reason, '') = 'account_changed'";
         let sql = format!(
-            "UPDATE connection SET token_set_id = $2, generation = generation + 1, access_expires_at = $3, \
+            "UPDATE connection SET token_set_id = $2, generation = last_generation + 1, \
+             last_generation = last_generation + 1, access_expires_at = $3, \
              refresh_expires_at = $4, refresh_due_at = $5, granted_scope = $6, scope_narrowed = $7, \
              lifetime_us = CASE WHEN $8 IS NULL THEN lifetime_us WHEN lifetime_us IS NULL OR lifetime_us < $8 \
              THEN $8 ELSE lifetime_us END, rotates = COALESCE($9, rotates), last_refresh_at = {clock}, \
              after_resend = (sends > 1 OR COALESCE(reason = 'lost_rotation', FALSE)), \
-             state_since = CASE WHEN state = 'active' OR {parked} THEN state_since ELSE {clock} END, \
-             state = CASE WHEN {parked} THEN state ELSE 'active' END, reason = NULL, \
-             last_error_code = CASE WHEN {parked} THEN last_error_code END, \
-             last_error_at = CASE WHEN {parked} THEN last_error_at END, failures = 0, retry_at = NULL, lease_id = NULL, \
+             state_since = CASE WHEN state = 'active' OR {moved} OR {other} THEN state_since ELSE {clock} END, \
+             state = CASE WHEN {moved} OR {other} THEN state ELSE 'active' END, \
+             reason = CASE WHEN {other} THEN reason END, \
+             last_error_code = CASE WHEN {moved} THEN last_error_code END, \
+             last_error_at = CASE WHEN {moved} THEN last_error_at END, failures = 0, retry_at = NULL, lease_id = NULL, \
              lease_until = NULL, sends = 0, resend_after = NULL, swept_until = NULL \
-             WHERE id = $10 AND app = $11 AND token_set_id = $12 AND state <> 'revoked' RETURNING generation"
+             WHERE id = $10 AND app = $11 AND token_set_id = $12 AND state <> 'revoked' \
+             RETURNING generation, adopted_set_id"
         );
         let values: Vec<Value> = vec![
             clock_value,
@@ -169,28 +169,51 @@ impl AppRows<'_> {
             seen.0.into(),
         ];
         if let Some(row) = self.conn.one(self.typed(sql), values).await? {
-            let generation = Generation(row.try_get("", "generation")?);
-            self.retire(seen, true).await?;
-            self.insert(set, generation, true, false).await?;
+            let other_account = self.retire(seen, true).await?;
+            let place = Place {
+                generation: row.try_get("", "generation")?,
+                adopted_set: row.try_get("", "adopted_set_id")?,
+                current: true,
+                deleted: false,
+                other_account,
+            };
+            self.insert(set, place).await?;
             return Ok(Stored::Current);
         }
         if token_set::Entity::find_by_id(set.id.0).one(&self.conn.db()).await?.is_some() {
             return Ok(Stored::Already);
         }
         let seen_row = token_set::Entity::find_by_id(seen.0).one(&self.conn.db()).await?;
-        let deleted = seen_row.is_none_or(|row| row.deleted);
-        self.insert(set, Generation(0), false, deleted).await?;
+        let place = Place {
+            generation: self.next_generation(set.connection).await?,
+            adopted_set: seen_row.as_ref().and_then(|row| row.adopted_set_id),
+            current: false,
+            deleted: seen_row.as_ref().is_none_or(|row| row.deleted),
+            other_account: seen_row.is_some_and(|row| row.other_account),
+        };
+        self.insert(set, place).await?;
         Ok(Stored::Superseded)
     }
 
-    /// Makes a set current whatever was there: a consent or an import. Marks the superseded set spent where its
+    /// The number of a set that came too late to be current: the next that is current gets the one after.
+    async fn next_generation(&self, connection: Uuid) -> Result<i64, Error> {
+        let sql = "UPDATE connection SET last_generation = last_generation + 1 WHERE id = $1 AND app = $2 \
+                   RETURNING last_generation";
+        let values = vec![connection.into(), self.app.as_str().into()];
+        let missing = Error::Corrupt { table: TABLE, column: "connection_id" };
+        let row = self.conn.one(sql.to_owned(), values).await?.ok_or(missing)?;
+        Ok(row.try_get("", "last_generation")?)
+    }
+
+    /// Makes a set current whatever was there: a consent, an import or an undo. Marks the superseded set spent where its
     /// refresh token was sent, and starts lease, counters and back-off afresh.
     pub async fn adopt(&self, new: &NewConnection, set: &NewTokenSet) -> Result<Generation, Error> {
         let sql = "UPDATE token_set SET spent = (spent OR (SELECT sends > 0 FROM connection WHERE id = $1)) \
                    WHERE connection_id = $1 AND current = TRUE";
         self.conn.run(sql.to_owned(), vec![new.id.into()]).await?;
         let previous = connection::Entity::find_by_id(new.id).one(&self.conn.db()).await?;
-        let generation = previous.as_ref().map_or(Generation(1), |row| Generation(row.generation).next());
+        let generation =
+            previous.as_ref().map_or(Generation(1), |row| Generation(row.last_generation).next());
         if let Some(seen) = previous.as_ref().and_then(|row| row.token_set_id) {
             self.retire(TokenSetId(seen), false).await?;
         }
@@ -200,7 +223,15 @@ impl AppRows<'_> {
         } else {
             connection::Entity::insert(row).exec_without_returning(&self.conn.db()).await?;
         }
-        self.insert(set, generation, true, false).await?;
+        self.insert_adoption(new, set.id).await?;
+        let place = Place {
+            generation: generation.0,
+            adopted_set: Some(set.id.0),
+            current: true,
+            deleted: false,
+            other_account: false,
+        };
+        self.insert(set, place).await?;
         Ok(generation)
     }
 
@@ -211,57 +242,24 @@ impl AppRows<'_> {
         Ok(())
     }
 
-    /// Sets of a connection that must be revoked at the provider, newest first.
-    pub async fn list_revoke_pending(&self, connection: Uuid) -> Result<Vec<PendingRevocation>, Error> {
-        let rows = token_set::Entity::find()
-            .filter(token_set::Column::ConnectionId.eq(connection))
-            .filter(token_set::Column::RevokePending.eq(true))
-            .order_by_desc(token_set::Column::Id)
-            .all(&self.conn.db())
-            .await?;
-        let mut pending = Vec::with_capacity(rows.len());
-        for row in rows {
-            let sealed = |bytes: Vec<u8>| Sealed { key_id: row.key_id, bytes };
-            pending.push(PendingRevocation {
-                id: TokenSetId(row.id),
-                access: row.sealed_access.map(sealed),
-                refresh: row.sealed_refresh.map(sealed),
-                key: self.conn.find_data_key(row.key_id).await?,
-                origin: row.origin,
-            });
-        }
-        Ok(pending)
-    }
-
-    /// Clears the mark after the provider call, and forgets the tokens: they are dead.
-    pub async fn clear_revoke_pending(&self, set: TokenSetId) -> Result<(), Error> {
-        let sql = "UPDATE token_set SET revoke_pending = FALSE, spent = TRUE, sealed_access = NULL, \
-                   sealed_refresh = NULL, sealed_extra = NULL WHERE id = $1";
-        self.conn.run(sql.to_owned(), vec![set.0.into()]).await?;
-        Ok(())
-    }
-
-    async fn retire(&self, set: TokenSetId, spent: bool) -> Result<(), Error> {
+    /// Tells whether it was of another account.
+    async fn retire(&self, set: TokenSetId, spent: bool) -> Result<bool, Error> {
         let (clock, clock_value) = self.conn.clock_sql(2);
         let mark = if spent { ", spent = TRUE" } else { "" };
-        let sql =
-            format!("UPDATE token_set SET current = FALSE, superseded_at = {clock}{mark} WHERE id = $1");
-        self.conn.run(sql, vec![set.0.into(), clock_value]).await?;
-        Ok(())
+        let sql = format!(
+            "UPDATE token_set SET current = FALSE, superseded_at = {clock}{mark} WHERE id = $1 \
+             RETURNING other_account"
+        );
+        let row = self.conn.one(sql, vec![set.0.into(), clock_value]).await?;
+        Ok(row.map(|row| row.try_get("", "other_account")).transpose()?.unwrap_or_default())
     }
 
-    async fn insert(
-        &self,
-        set: &NewTokenSet,
-        generation: Generation,
-        current: bool,
-        revoke_pending: bool,
-    ) -> Result<(), Error> {
+    async fn insert(&self, set: &NewTokenSet, place: Place) -> Result<(), Error> {
         let now = self.conn.now_us();
         let row = token_set::ActiveModel {
             id: Set(set.id.0),
             connection_id: Set(set.connection),
-            generation: Set(generation.0),
+            generation: Set(place.generation),
             sealed_access: Set(Some(set.access.bytes.clone())),
             sealed_refresh: Set(set.refresh.as_ref().map(|sealed| sealed.bytes.clone())),
             sealed_extra: Set(set.extra.as_ref().map(|sealed| sealed.bytes.clone())),
@@ -271,13 +269,16 @@ impl AppRows<'_> {
             access_fingerprint: Set(Some(set.access_fingerprint.to_vec())),
             expires_at: Set(set.expires_at.map(to_micros)),
             initial_life_us: Set(set.initial_life.map(micros)),
+            refresh_expires_at: Set(set.refresh_expires_at.map(to_micros)),
             scope: Set(set.scope.clone()),
+            adopted_set_id: Set(place.adopted_set),
             created_at: Set(now),
-            current: Set(current),
+            current: Set(place.current),
             spent: Set(false),
-            superseded_at: Set((!current).then_some(now)),
-            revoke_pending: Set(revoke_pending),
-            deleted: Set(revoke_pending),
+            superseded_at: Set((!place.current).then_some(now)),
+            other_account: Set(place.other_account),
+            revoke_pending: Set(place.deleted),
+            deleted: Set(place.deleted),
         };
         token_set::Entity::insert(row).exec_without_returning(&self.conn.db()).await?;
         Ok(())
@@ -302,6 +303,7 @@ impl AppRows<'_> {
             token_set_id: Set(Some(set.id.0)),
             adopted_set_id: Set(Some(set.id.0)),
             generation: Set(generation.0),
+            last_generation: Set(generation.0),
             owner: Set(Some(new.owner.clone())),
             owner_label: Set(new.owner_label.clone()),
             shared: Set(previous.is_some_and(|row| row.shared)),
@@ -342,30 +344,6 @@ impl AppRows<'_> {
         } else {
             sql
         }
-    }
-}
-
-impl Conn<'_> {
-    /// Lets one transaction at a time decide about a refresh token; SQLite has one writer anyway.
-    pub async fn lock_fingerprint(&self, fingerprint: KeyedHash) -> Result<(), Error> {
-        if self.is_postgres() {
-            let [a, b, c, d, e, f, g, h, ..] = fingerprint.0;
-            let key = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-            self.run("SELECT pg_advisory_xact_lock($1)".to_owned(), vec![key.into()]).await?;
-        }
-        Ok(())
-    }
-
-    /// Sets anywhere in the instance whose refresh token has this fingerprint.
-    pub async fn find_refresh_holders(&self, fingerprint: KeyedHash) -> Result<Vec<Holder>, Error> {
-        let rows = token_set::Entity::find()
-            .filter(token_set::Column::RefreshFingerprint.eq(fingerprint.to_vec()))
-            .all(&self.db())
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Holder { connection: row.connection_id, current: row.current, deleted: row.deleted })
-            .collect())
     }
 }
 

@@ -67,6 +67,14 @@ impl From<Error> for Problem {
                 Self::of(Code::AlreadyExists, "the connection exists; say `replace` to replace its tokens")
             }
             Error::AlreadySpent => Self::new(Code::AlreadySpent),
+            Error::GenerationNotFound => Self::of(
+                Code::NotFound,
+                "no token set of this generation is kept; list them at `generations`",
+            ),
+            Error::NotRefreshable => Self::of(
+                Code::InvalidRequest,
+                "the connection has nothing to refresh with: connect the account again for new tokens",
+            ),
             Error::DuplicateGrant => Self::new(Code::DuplicateGrant),
             Error::ConnectionChanged => {
                 Self::of(Code::AlreadyExists, "The connection changed meanwhile; connect it again.")

@@ -11,6 +11,7 @@ use crate::connectors::{Authorize, Catalog, Exchange};
 use crate::identity::{MayReceive, Superadmin, testing};
 use crate::keeper::{
     Adoption, AdoptionKind, Consent, Error, HandedToken, Judged, Lifetime, Parts, SecretsKeeper, Settings,
+    Status,
 };
 use crate::model::app::AppId;
 use crate::model::connection::{Flow, Request};
@@ -166,6 +167,19 @@ impl World {
         self.adopt(&self.keeper, grant, flow, AdoptionKind::Consent(judged)).await.unwrap()
     }
 
+    /// A consent of an account whose id the provider tells.
+    pub(super) async fn consent_of(&self, user: &str, flow: Flow) -> Generation {
+        let grant = self.grant(user).await;
+        let definition = self.registry.find(self.connector.as_str()).await.unwrap().unwrap();
+        let connector = self.registry.connector(&definition);
+        let opened = self.opened().await;
+        let account = connector.identify(&opened.credentials, &grant.access_token).await.unwrap();
+        assert!(account.is_some(), "the provider does not tell");
+        let kind = AdoptionKind::Consent(self.judged(&flow).await);
+        let adoption = Adoption { account, ..self.adoption(grant, flow, kind).await };
+        self.keeper.adopt(adoption).await.unwrap()
+    }
+
     /// What a consent is judged by now.
     pub(super) async fn judged(&self, flow: &Flow) -> Judged {
         let (app, connector) = (&self.app, &self.connector);
@@ -185,8 +199,12 @@ impl World {
         flow: Flow,
         kind: AdoptionKind,
     ) -> Result<Generation, Error> {
+        keeper.adopt(self.adoption(grant, flow, kind).await).await
+    }
+
+    async fn adoption(&self, grant: Grant, flow: Flow, kind: AdoptionKind) -> Adoption {
         let opened = self.opened().await;
-        let adoption = Adoption {
+        Adoption {
             app: self.app.clone(),
             connector: self.connector.clone(),
             flow,
@@ -201,8 +219,20 @@ impl World {
             origin: Origin::default(),
             signup: None,
             kind,
-        };
-        keeper.adopt(adoption).await
+        }
+    }
+
+    /// Undo.
+    pub(super) async fn restore(&self, generation: i64) -> Result<Status, Error> {
+        let place = (&self.app, &self.connector);
+        self.keeper.restore(&self.root(), place, None, Generation(generation)).await
+    }
+
+    /// The kept generations, the newest first: number, current, spent, restorable.
+    pub(super) async fn generations(&self) -> Vec<(i64, bool, bool, bool)> {
+        let place = (&self.app, &self.connector);
+        let kept = self.keeper.generations(&self.root(), place, None, None, 100).await.unwrap();
+        kept.iter().map(|set| (set.generation.0, set.current, set.spent, set.restorable)).collect()
     }
 
     pub(super) fn job(&self) -> MayReceive {

@@ -23,10 +23,12 @@ pub struct Model {
     pub state_since: i64,
     /// The current token set.
     pub token_set_id: Option<Uuid>,
-    /// The set its last consent or import brought; refreshes leave it.
+    /// The set its last consent, import or undo brought; refreshes leave it.
     pub adopted_set_id: Option<Uuid>,
-    /// Counts token sets; the first is 1.
+    /// The current set's; the first is 1.
     pub generation: i64,
+    /// The highest given to a set; above `generation` where a refresh came too late to be current.
+    pub last_generation: i64,
     /// Actor who connected it.
     pub owner: Option<String>,
     /// What people call them.

@@ -11,7 +11,7 @@ pub struct Model {
     pub id: Uuid,
     /// Of which connection.
     pub connection_id: Uuid,
-    /// Counts within it; 0 for one that never was current.
+    /// Counts within it, also those that never were current.
     pub generation: i64,
     /// Null once purged.
     pub sealed_access: Option<Vec<u8>>,
@@ -31,8 +31,12 @@ pub struct Model {
     pub expires_at: Option<i64>,
     /// Life left when stored.
     pub initial_life_us: Option<i64>,
+    /// When the refresh token dies; null: not known.
+    pub refresh_expires_at: Option<i64>,
     /// As granted.
     pub scope: Option<String>,
+    /// The set that its consent, import or undo brought: names the row of `adoption`.
+    pub adopted_set_id: Option<Uuid>,
     /// Microseconds since 1970.
     pub created_at: i64,
     /// Whether it is its connection's current set.
@@ -41,6 +45,8 @@ pub struct Model {
     pub spent: bool,
     /// Since when it is no longer current.
     pub superseded_at: Option<i64>,
+    /// Whether the provider said that it is of another account than its connection's.
+    pub other_account: bool,
     /// Whether its connection was deleted while it was current or unspent.
     pub deleted: bool,
     /// Whether it must be revoked at the provider.
