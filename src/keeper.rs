@@ -13,6 +13,7 @@ mod flight;
 mod impact;
 mod outcome;
 mod refresh;
+mod renew;
 mod seal;
 mod settling;
 mod spooled;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::remote::{Call, Remote, RemoteArgs};
+use super::remote::{Call, Remote, RemoteArgs, failing};
 use super::{Error, span};
 use crate::model::time::{Clock, SystemClock};
 
@@ -52,6 +52,26 @@ enum Verb {
         #[command(flatten)]
         which: Which,
     },
+    /// List the token sets that are kept
+    Generations {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Make a token set current again that was never refreshed: undo of a new consent or an import
+    Restore {
+        #[command(flatten)]
+        which: Which,
+        /// Which, as `generations` lists them
+        generation: i64,
+    },
+    /// Refresh it now
+    Refresh {
+        #[command(flatten)]
+        which: Which,
+        /// Only where this generation is still current; without it: the one that is
+        #[arg(long)]
+        generation: Option<i64>,
+    },
     /// Delete it, and revoke it at the provider
     Delete {
         #[command(flatten)]
@@ -94,6 +114,17 @@ const COLUMNS: [&str; 10] = [
 /// Of those that wait for a person.
 const ATTENTION: [&str; 8] =
     ["app_id", "connector", "flow", "state", "reason", "since", "account", "what_to_do"];
+const GENERATION_COLUMNS: [&str; 9] = [
+    "generation",
+    "created_at",
+    "superseded_at",
+    "expires_at",
+    "current",
+    "spent",
+    "restorable",
+    "account",
+    "connected_by",
+];
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let remote = args.remote.connect()?;
@@ -107,6 +138,9 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         Verb::Unshare { which } => {
             which.call(&remote, "stop sharing", |path| Call::patch(path, json!({"shared": false}))).await
         }
+        Verb::Generations { which } => which.generations(&remote).await,
+        Verb::Restore { which, generation } => which.restore(&remote, generation).await,
+        Verb::Refresh { which, generation } => which.refresh(&remote, generation).await,
         Verb::Delete { which } => which.call(&remote, "delete", |path| Call::delete(path)).await,
     }
 }
@@ -118,9 +152,47 @@ impl Which {
         verb: &str,
         call: impl for<'a> FnOnce(&'a [&'a str]) -> Call<'a>,
     ) -> Result<(), Error> {
-        let path = ["apps", &self.app, "connections", &self.connector];
-        let doing = format!("cannot {verb} the connection {}/{}", self.app, self.connector);
-        remote.call(&doing, call(&path).with("flow", self.flow.clone())).await
+        remote.call(&self.doing(verb), call(&self.path()).with("flow", self.flow.clone())).await
+    }
+
+    fn path(&self) -> [&str; 4] {
+        ["apps", &self.app, "connections", &self.connector]
+    }
+
+    fn doing(&self, verb: &str) -> String {
+        format!("cannot {verb} the connection {}/{}", self.app, self.connector)
+    }
+
+    async fn generations(&self, remote: &Remote) -> Result<(), Error> {
+        let [apps, app, connections, connector] = self.path();
+        let path = [apps, app, connections, connector, "generations"];
+        let query: Vec<_> = self.flow.iter().map(|flow| ("flow", flow.clone())).collect();
+        let items = remote.items(&self.doing("list the generations of"), &path, &query).await?;
+        remote.show_items(items, &GENERATION_COLUMNS)
+    }
+
+    async fn restore(&self, remote: &Remote, generation: i64) -> Result<(), Error> {
+        let [apps, app, connections, connector] = self.path();
+        let generation = generation.to_string();
+        let path = [apps, app, connections, connector, "generations", &generation, "restore"];
+        let call = Call::post(&path, json!({})).with("flow", self.flow.clone());
+        remote.call(&self.doing("restore"), call).await
+    }
+
+    async fn refresh(&self, remote: &Remote, generation: Option<i64>) -> Result<(), Error> {
+        let doing = self.doing("refresh");
+        let [apps, app, connections, connector] = self.path();
+        let generation = match generation {
+            Some(generation) => json!(generation),
+            None => {
+                let path = self.path();
+                let seen = remote.ask(Call::get(&path).with("flow", self.flow.clone())).await;
+                seen.map_err(failing(doing.as_str()))?["generation"].take()
+            }
+        };
+        let path = [apps, app, connections, connector, "refresh"];
+        let call = Call::post(&path, json!({ "generation": generation })).with("flow", self.flow.clone());
+        remote.call(&doing, call).await
     }
 }
 

@@ -8,6 +8,7 @@ pub(in crate::http) mod clients;
 pub(in crate::http) mod connections;
 pub(in crate::http) mod connectors;
 pub(in crate::http) mod credentials;
+pub(in crate::http) mod generations;
 pub(in crate::http) mod invitations;
 mod link;
 mod may;
@@ -70,6 +71,18 @@ fn app_routes(cfg: &mut ServiceConfig) {
         .service(
             at("/apps/{app_id}/connections/{connector}/import", "POST")
                 .route(post().to(connections::import_connection)),
+        )
+        .service(
+            at("/apps/{app_id}/connections/{connector}/refresh", "POST")
+                .route(post().to(generations::refresh_connection)),
+        )
+        .service(
+            at("/apps/{app_id}/connections/{connector}/generations", "GET")
+                .route(get().to(generations::list_generations)),
+        )
+        .service(
+            at("/apps/{app_id}/connections/{connector}/generations/{generation}/restore", "POST")
+                .route(post().to(generations::restore_generation)),
         );
 }
 

@@ -9,7 +9,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::Operation};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::http::admin::{apps, clients, connections, connectors, credentials, invitations, members, users};
+use crate::http::admin::{
+    apps, clients, connections, connectors, credentials, generations, invitations, members, users,
+};
 use crate::http::oauth::{jwks, metadata, token};
 use crate::http::{binb_token, drop_in, explain, health, metrics};
 
@@ -34,6 +36,7 @@ use crate::http::{binb_token, drop_in, explain, health, metrics};
         credentials::delete_app_credentials,
         connections::list_connections, connections::list_app_connections, connections::read_connection,
         connections::change_connection, connections::delete_connection, connections::import_connection,
+        generations::list_generations, generations::restore_generation, generations::refresh_connection,
         clients::list_clients, clients::create_client, clients::read_client, clients::change_client,
         clients::delete_client, clients::create_client_secret, clients::delete_client_secret,
         users::list_users, users::create_user, users::read_user, users::change_user, users::delete_user,

@@ -168,7 +168,7 @@ impl SecretsKeeper {
     }
 }
 
-fn told(connection: &Connection, policy: &Policy, now: OffsetDateTime) -> Status {
+pub(super) fn told(connection: &Connection, policy: &Policy, now: OffsetDateTime) -> Status {
     let state = connection.state_at(policy, now);
     let over = connection.expires_at().filter(|_| state != connection.state);
     Status {

@@ -4,6 +4,7 @@ mod adopting;
 mod barred;
 mod deleting;
 mod rejected;
+mod renewing;
 mod spending;
 mod spooled;
 mod sweeping;

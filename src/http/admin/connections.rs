@@ -78,7 +78,7 @@ pub(in crate::http) struct DeleteConnectionResponse {
 pub(in crate::http) struct FlowParams {
     /// Without it: the one named `default`, else the only one.
     #[param(value_type = Option<String>, pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    flow: Option<Flow>,
+    pub(super) flow: Option<Flow>,
 }
 
 /// Which connections of all apps.
@@ -318,7 +318,7 @@ async fn list(by: &Superadmin, mut filter: ListFilter, page: &Page, keeper: &Sec
 }
 
 /// The path's app and connector, both known; the connector by its id where the path has an alias.
-async fn place(
+pub(super) async fn place(
     by: &Superadmin,
     path: &Segments,
     apps: &Apps,

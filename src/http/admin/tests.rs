@@ -3,6 +3,7 @@
 mod apps;
 mod connections;
 mod connectors;
+mod generations;
 mod people;
 mod refusals;
 

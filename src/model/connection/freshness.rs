@@ -132,6 +132,22 @@ impl Freshness {
 }
 
 impl Freshness {
+    /// Decides for an admin who wants a newer token whatever the one in hand still gives: a refresh, or why there is
+    /// none. `None`: there is nothing to refresh with.
+    pub fn renewed(connection: &Connection, policy: &Policy, now: OffsetDateTime) -> Option<Self> {
+        // More than any token in hand gives.
+        let request = Request { min_ttl: Some(Duration::MAX), rejected: None };
+        let case = Case { connection, policy, request, now };
+        match connection.state_at(policy, now) {
+            State::Active if !connection.can_refresh(policy) => None,
+            State::Active => Some(match case.promised() {
+                Some(refusal) => Self::Refuse(refusal),
+                None => case.unless_barred(Self::Refresh),
+            }),
+            _ => Some(Self::of(connection, policy, request, now)),
+        }
+    }
+
     /// Decides as if nothing had been rejected; a token that is served so carries the warning.
     pub fn despite(
         connection: &Connection,
@@ -224,6 +240,11 @@ impl Case<'_> {
         if let Some(max_ttl) = max_ttl.filter(|max| min_ttl > *max) {
             return Some(Refusal::TtlUnsatisfiable { max_ttl });
         }
+        self.promised()
+    }
+
+    /// A refresh would kill a token that others were promised.
+    fn promised(&self) -> Option<Refusal> {
         let promised = self.connection.guaranteed_until(self.policy).filter(|until| *until > self.now);
         match promised {
             Some(until) if self.policy.kills_access_token => {
