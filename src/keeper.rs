@@ -4,6 +4,7 @@
 //! that nothing a provider answered is dropped while the process lives; and that a live token is never withheld
 //! from whoever asked for no more than it gives. It refuses with a cause that names the action to take.
 
+mod account;
 mod adopt;
 mod breakers;
 mod case;

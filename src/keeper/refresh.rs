@@ -21,6 +21,7 @@ use crate::registry::{Opened, own};
 use crate::store::leases::{Attempt, Claim};
 use crate::vault;
 
+use super::account::{self, Comparison};
 use super::breakers::Pass;
 use super::flight::{Trouble, Verdict};
 use super::{Core, Error, Parts, outcome, seal};
@@ -118,7 +119,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let opened = core.credentials_of(connection, &target.definition).await?;
     let connector = core.parts.registry.connector(&target.definition);
     if target.want_proof {
-        let probe = confirm(core, target, &*connector, &opened).await?;
+        let probe = confirm(core, target, &connector, &opened).await?;
         match probe {
             None => return Ok(Verdict::Done),
             Some(false) => return Ok(Verdict::NotConfirmed(set.id)),
@@ -159,7 +160,12 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     pass.report(&answer);
     let result = answer.as_ref().map_or_else(outcome::result, |_| "ok");
     core.parts.figures.refreshed(&trip.target.definition.id, result, sent.elapsed());
-    Ok(trip.record(&claim, kept, answer).await)
+    let compared = answer.as_ref().ok().and_then(|grant| trip.comparison(&grant.access_token));
+    let verdict = trip.record(&claim, kept, answer).await;
+    Ok(match compared {
+        Some(comparison) => comparison.after_refresh(verdict).await,
+        None => verdict,
+    })
 }
 
 /// Whether the provider may be called: it is not away, and does not limit these credentials; else for how long not.
@@ -175,7 +181,7 @@ fn admit<'c>(core: &'c Core, target: &Target, opened: &Opened) -> Result<Pass<'c
 async fn confirm(
     core: &Core,
     target: &Target,
-    connector: &dyn Connector,
+    connector: &Arc<dyn Connector>,
     opened: &Opened,
 ) -> Result<Option<bool>, Error> {
     let connection = &target.connection;
@@ -192,7 +198,12 @@ async fn confirm(
     }
     let held = core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?.held;
     let access = core.open_access(&held).await?.access;
-    let probe = connector.probe(&opened.credentials, &access).await.unwrap_or(Probe::Unknown);
+    let asked = (connector, &opened.credentials);
+    let comparison = Comparison::of(&core.parts, connection, &access, asked);
+    let probe = match comparison.filter(|_| account::is_probed_by_identity(&target.definition)) {
+        Some(comparison) => comparison.probe().await,
+        None => connector.probe(&opened.credentials, &access).await.unwrap_or(Probe::Unknown),
+    };
     Ok(Some(probe == Probe::Rejected))
 }
 
@@ -239,6 +250,11 @@ pub(super) fn event(connection: &Connection, set: TokenSetId, result: &'static s
 }
 
 impl Trip<'_> {
+    fn comparison(&self, access: &Secret) -> Option<Comparison> {
+        let asked = (&self.connector, &self.opened.credentials);
+        Comparison::of(&self.core.parts, &self.target.connection, access, asked)
+    }
+
     /// The committed claim; a claim whose commit is unknown is none, and is given back when that works.
     async fn claim(&self, strict: bool) -> Result<Option<Claim>, Error> {
         let claimed = async {

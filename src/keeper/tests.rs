@@ -1,5 +1,6 @@
 //! The keeper against the sandbox provider, on both databases. The provider's ledger tells what was spent.
 
+mod accounts;
 mod adopting;
 mod barred;
 mod deleting;

@@ -46,6 +46,8 @@ pub struct Faults {
     pub lifetime_s: Option<u64>,
     /// How the answer tells the lifetime.
     pub expires_in: Option<ExpiresIn>,
+    /// A refresh moves the grant to this user.
+    pub user: Option<String>,
     /// The scopes given instead of those asked for.
     pub scope: Option<String>,
     /// How the answer is written.
@@ -54,6 +56,10 @@ pub struct Faults {
     pub iss: Option<Iss>,
     /// The status `/revoke` and the GitHub deletions answer, without revoking; not bound by `times`.
     pub revocation_status: Option<u16>,
+    /// The status `/userinfo` answers instead of the person; not bound by `times`.
+    pub userinfo_status: Option<u16>,
+    /// Milliseconds before `/userinfo` answers; not bound by `times`.
+    pub userinfo_delay_ms: Option<u64>,
 }
 
 impl Faults {

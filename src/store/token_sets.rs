@@ -27,6 +27,7 @@ use crate::store::{AppRows, Error};
 
 pub use self::holders::Holder;
 pub use self::kept::Kept;
+pub use self::other_account::Marked;
 pub use self::revocation::PendingRevocation;
 
 /// The table's name, for the places of its ciphertexts.

@@ -25,6 +25,8 @@ const QUIET: Budget = Budget {
     consents: 0,
     deletes: 0,
     undos: 0,
+    imports: 0,
+    strangers: 0,
     revocations: 0,
 };
 
@@ -32,7 +34,10 @@ const QUIET: Budget = Budget {
 const BAD_WIRE: Budget = Budget { claims: 4, lost: 2, limited: 1, late_requests: 1, revocations: 1, ..QUIET };
 const BAD_DATABASE: Budget = Budget { outages: 1, late_commits: 2, crashes: 1, revocations: 1, ..QUIET };
 const CRASHES: Budget = Budget { crashes: 2, lost: 1, outages: 1, ..QUIET };
-const PEOPLE: Budget = Budget { claims: 2, crashes: 1, consents: 1, deletes: 1, undos: 2, ..QUIET };
+const PEOPLE: Budget =
+    Budget { claims: 2, crashes: 1, consents: 1, deletes: 1, undos: 2, imports: 1, ..QUIET };
+const STRANGERS: Budget =
+    Budget { claims: 3, consents: 1, undos: 1, imports: 1, strangers: 1, lost: 1, ..QUIET };
 
 /// Everything at once; too much to come to the end of.
 const EVERYTHING: Budget = Budget {
@@ -46,6 +51,8 @@ const EVERYTHING: Budget = Budget {
     consents: 1,
     deletes: 1,
     undos: 1,
+    imports: 1,
+    strangers: 1,
     revocations: 1,
 };
 
@@ -103,6 +110,11 @@ fn people_break_no_promise() {
 }
 
 #[test]
+fn another_account_breaks_no_promise() {
+    keeps_every_promise("another account", STRANGERS);
+}
+
+#[test]
 fn each_broken_rule_is_caught() {
     for (name, rules, budget, found) in [
         (
@@ -134,6 +146,18 @@ fn each_broken_rule_is_caught() {
             Rules::undo_of_a_sent_set(),
             PEOPLE,
             "a refresh token was sent while another replica waits for its answer",
+        ),
+        (
+            "import of a token that is held",
+            Rules::import_of_a_held_token(),
+            PEOPLE,
+            "a refresh token was sent while another replica waits for its answer",
+        ),
+        (
+            "a refresh that lifts another account",
+            Rules::refresh_lifts_another_account(),
+            STRANGERS,
+            "a token of another account is handed out",
         ),
     ] {
         let explored = explore(World::new(budget), &rules, STATES);

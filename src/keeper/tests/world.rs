@@ -96,6 +96,18 @@ impl World {
         keeper(&self.db, &self.registry, concurrency)
     }
 
+    /// One that waits longer for a provider than anybody waits for an account to be compared.
+    pub(super) fn patient_replica(&self) -> SecretsKeeper {
+        let outbound = outbound::Settings {
+            allow_loopback: true,
+            timeout: Duration::from_secs(8),
+            ..outbound::Settings::default()
+        };
+        let catalog = Catalog::builtin().with_base(self.connector.as_str(), &self.sandbox.url());
+        let outbound = Outbound::new(&outbound).unwrap();
+        keeper(&self.db, &Arc::new(Registry::new(catalog, self.db.store(), self.db.vault(), outbound)))
+    }
+
     pub(super) async fn add_app(&self, id: &str) {
         let key = self.db.vault().new_data_key(self.db.id()).unwrap();
         let store = self.db.store();

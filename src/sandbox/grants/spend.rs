@@ -64,7 +64,13 @@ impl Book {
         let Some(number) = self.refresh.get(&id).map(|refresh| refresh.grant) else {
             return (Outcome::Refused, Err(Denied::BadRefreshToken));
         };
-        match self.verdict(&id, number, client_id, terms) {
+        let verdict = self.verdict(&id, number, client_id, terms);
+        if let (Verdict::Keep | Verdict::Rotate(_), Some(user)) = (&verdict, &terms.faults.user)
+            && let Some(grant) = self.grants.get_mut(&number)
+        {
+            grant.user.clone_from(user);
+        }
+        match verdict {
             Verdict::Refuse => (Outcome::Refused, Err(Denied::BadRefreshToken)),
             Verdict::KillFamily => {
                 self.kill(number);

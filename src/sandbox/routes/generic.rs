@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     bearer::{email, holder},
     client_auth,
+    token::pause,
 };
 use crate::sandbox::{Client, grants::Denied, params::Params, state::State};
 
@@ -59,9 +60,12 @@ pub(super) async fn introspect(
 
 /// OpenID Connect Core §5.3.
 pub(super) async fn userinfo(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    match holder(&state, &request) {
-        None => challenge(),
-        Some(holder) => HttpResponse::Ok()
+    let Some(holder) = holder(&state, &request) else { return challenge() };
+    let faults = state.faults(&holder.client_id);
+    pause(faults.userinfo_delay_ms).await;
+    match faults.userinfo_status.and_then(|status| StatusCode::from_u16(status).ok()) {
+        Some(status) => HttpResponse::build(status).finish(),
+        None => HttpResponse::Ok()
             .json(json!({"sub": holder.user, "email": email(&holder.user), "name": holder.user})),
     }
 }

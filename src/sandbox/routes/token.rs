@@ -158,7 +158,7 @@ fn exchange(state: &State, client_id: &str, params: &Params, terms: &Terms<'_>) 
     Ok(issued)
 }
 
-async fn pause(millis: Option<u64>) {
+pub(super) async fn pause(millis: Option<u64>) {
     if let Some(millis) = millis {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }

@@ -35,6 +35,9 @@ impl World {
         if row.standing != Standing::Deleted && current.deleted {
             return Err("a deleted set is current");
         }
+        if current.other_account && !matches!(row.standing, Standing::OtherAccount | Standing::Deleted) {
+            return Err("a token of another account is handed out");
+        }
         if !self.excused && family.alive && !self.is_kept(family.valid) {
             return Err("the provider's refresh token is held by nobody");
         }

@@ -1,6 +1,6 @@
 //! The rules under exploration: those of the product, or the same with one of them broken.
 
-use jeton::model::protocol::{Attempt, Row, Set, Standing, Stored};
+use jeton::model::protocol::{Attempt, Known, Row, Set, Standing, Stored};
 
 /// Names of sets, tokens and leases: small numbers, so that states are small.
 pub(crate) type Id = u8;
@@ -16,6 +16,7 @@ pub(crate) struct Rules {
     pub(crate) not_consumed: fn(&mut State, Attempt<Id>) -> bool,
     pub(crate) refreshed: fn(&mut State, Attempt<Id>, Set<Id>) -> Stored,
     pub(crate) restore: fn(&mut State, Id, Id) -> bool,
+    pub(crate) import: fn(&mut State, Set<Id>) -> Known,
 }
 
 impl Rules {
@@ -27,6 +28,7 @@ impl Rules {
             not_consumed: State::not_consumed,
             refreshed: |row, attempt, new| row.refreshed(attempt.seen, new),
             restore: |row, id, copy| row.restore(id, copy, true),
+            import: |row, new| row.import(new, true),
         }
     }
 
@@ -70,6 +72,27 @@ impl Rules {
     /// A refresh token whose outcome is unknown is sent again at once.
     pub(crate) fn no_hold_off() -> Self {
         Self { claim: |row, attempt, now| row.claim(attempt, now, LEASE_US, false), ..Self::product() }
+    }
+
+    /// An import takes whatever it is given.
+    pub(crate) fn import_of_a_held_token() -> Self {
+        let import = |row: &mut State, new: Set<Id>| {
+            row.adopt(new);
+            Known::No
+        };
+        Self { import, ..Self::product() }
+    }
+
+    /// A refresh makes the connection active whatever parked it.
+    pub(crate) fn refresh_lifts_another_account() -> Self {
+        let refreshed = |row: &mut State, attempt: Attempt<Id>, new: Set<Id>| {
+            let stored = row.refreshed(attempt.seen, new);
+            if stored == Stored::Current {
+                row.standing = Standing::Active;
+            }
+            stored
+        };
+        Self { refreshed, ..Self::product() }
     }
 
     /// Undo gives back a set that was sent.

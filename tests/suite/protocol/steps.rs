@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Delete,
     Revoke,
     Undo(Id),
+    Import(Id),
+    OtherAccount,
     RevokeAtProvider,
     DatabaseGoes,
     DatabaseReturns,
@@ -137,6 +139,12 @@ impl World {
         if self.budget.undos > 0 {
             let others = self.row.sets.iter().filter(|set| set.id != self.row.current);
             steps.extend(others.map(|set| Step::Undo(set.id)));
+        }
+        if self.budget.imports > 0 {
+            steps.extend(self.row.sets.iter().map(|set| Step::Import(set.token)));
+        }
+        if self.budget.strangers > 0 {
+            steps.push(Step::OtherAccount);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What does a step do?
 
-use jeton::model::protocol::{Attempt, Set};
+use jeton::model::protocol::{Attempt, Known, Set};
 
 use super::check::Violation;
 use super::rules::{Id, Rules};
@@ -27,6 +27,8 @@ impl World {
             | Step::Delete
             | Step::Revoke
             | Step::Undo(_)
+            | Step::Import(_)
+            | Step::OtherAccount
             | Step::RevokeAtProvider
             | Step::DatabaseGoes
             | Step::DatabaseReturns => self.around(step, rules),
@@ -150,6 +152,19 @@ impl World {
                     self.row = row;
                     self.new_set(None);
                 }
+            }
+            Step::Import(token) => {
+                let id = u8::try_from(self.grant_of.len()).unwrap();
+                // What changes nothing costs nothing.
+                if (rules.import)(&mut self.row, Set::new(id, token)) == Known::No {
+                    self.budget.imports -= 1;
+                    self.new_set(None);
+                }
+            }
+            Step::OtherAccount => {
+                self.budget.strangers -= 1;
+                let token = self.row.set(self.row.current).map(|set| set.token);
+                self.row.account_changed(token.expect("the current set is stored"));
             }
             Step::RevokeAtProvider => {
                 self.budget.revocations -= 1;

@@ -26,6 +26,10 @@ pub(crate) struct Budget {
     pub(crate) consents: u8,
     pub(crate) deletes: u8,
     pub(crate) undos: u8,
+    /// A token that was held before is imported.
+    pub(crate) imports: u8,
+    /// The provider's token turns out to be another account's.
+    pub(crate) strangers: u8,
     /// The person revokes at the provider.
     pub(crate) revocations: u8,
 }
