@@ -253,7 +253,7 @@ async fn connections_that_need_attention_end_with_78() {
 
 #[tokio::test]
 async fn each_verb_is_its_call() {
-    let cases: [(&str, &str, Value); 19] = [
+    let cases: [(&str, &str, Value); 21] = [
         ("app create acme", "POST /admin/v1/apps", json!({"id": "acme", "name": "acme"})),
         ("app update acme --state disabled", "PATCH /admin/v1/apps/acme", json!({"state": "disabled"})),
         ("app delete acme --confirm acme", "DELETE /admin/v1/apps/acme?confirm=acme", Value::Null),
@@ -290,6 +290,16 @@ async fn each_verb_is_its_call() {
             "PATCH /admin/v1/apps/acme/connections/github?flow=b",
             json!({"shared": true}),
         ),
+        (
+            "connection restore acme github 3 --flow b",
+            "POST /admin/v1/apps/acme/connections/github/generations/3/restore?flow=b",
+            json!({}),
+        ),
+        (
+            "connection refresh acme github --generation 4",
+            "POST /admin/v1/apps/acme/connections/github/refresh",
+            json!({"generation": 4}),
+        ),
         ("connection delete acme github", "DELETE /admin/v1/apps/acme/connections/github", Value::Null),
         (
             "user create kim@acme.example --display-name Kim",
@@ -309,6 +319,27 @@ async fn each_verb_is_its_call() {
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "id  x\n"), "{line}");
         assert_eq!(call(&server), (expected.to_owned(), body), "{line}");
     }
+}
+
+#[tokio::test]
+async fn kept_generations_are_a_table_and_a_refresh_names_the_one_it_saw() {
+    let server = broker(|seen| match seen.target.as_str() {
+        "/admin/v1/apps/acme/connections/github/generations?flow=b" => {
+            let kept = json!({"generation": 3, "current": false, "spent": false, "restorable": true});
+            ok(&json!({"items": [kept], "next_cursor": null}))
+        }
+        _ => ok(&json!({"generation": 7, "state": "active"})),
+    })
+    .await;
+    let output = run(&server, &["connection", "generations", "acme", "github", "--flow", "b"], "").await;
+    let table = "GENERATION  CURRENT  SPENT  RESTORABLE\n3           false    false  true\n";
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), (table, ""));
+
+    let output = run(&server, &["connection", "refresh", "acme", "github"], "").await;
+    assert_eq!(stdout(&output), "generation  7\nstate       active\n");
+    let last = server.seen().pop().unwrap();
+    let path = "/admin/v1/apps/acme/connections/github/refresh";
+    assert_eq!((last.target.as_str(), last.body.as_str()), (path, r#"{"generation":7}"#));
 }
 
 #[tokio::test]
