@@ -208,6 +208,10 @@ async fn token_set(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
+    token_set_indexes(manager).await
+}
+
+async fn token_set_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_index(
             Index::create()

@@ -187,7 +187,8 @@ impl Which {
             None => {
                 let path = self.path();
                 let seen = remote.ask(Call::get(&path).with("flow", self.flow.clone())).await;
-                seen.map_err(failing(doing.as_str()))?["generation"].take()
+                let seen = seen.map_err(failing(doing.as_str()))?;
+                seen.get("generation").cloned().unwrap_or_default()
             }
         };
         let path = [apps, app, connections, connector, "refresh"];

@@ -121,7 +121,8 @@ impl<Id: Copy + Eq> Set<Id> {
 
     /// Whether it can be restored: its refresh token was never sent, or sending does not spend it.
     pub fn is_restorable(&self, strict: bool) -> bool {
-        !self.deleted && !self.revoke_pending && !self.other_account && !(strict && self.spent)
+        let barred = self.deleted || self.revoke_pending || self.other_account || (strict && self.spent);
+        !barred
     }
 }
 
