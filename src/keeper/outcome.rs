@@ -192,7 +192,7 @@ impl Trip<'_> {
         let Answer { set, learnt, .. } = answer;
         let connection = Connection {
             state: State::Active,
-            generation: before.generation.next(),
+            generation: before.last_generation.next(),
             token_set: Some(TokenSet {
                 id: set.id,
                 expires_at: set.expires_at,

@@ -62,7 +62,13 @@ impl SecretsKeeper {
                         self.core.parts.audit.record(event).await?;
                     }
                     let target = refresh::Target::new(&definition, connection.clone(), false, found.now);
-                    verdict = Some(self.flights.board(&self.core, target, patience).await);
+                    match self.flights.board(&self.core, target, patience).await {
+                        Verdict::Spooled(landed) => {
+                            let found = &landed.found;
+                            return Ok(told(&found.held.connection, &policy, found.now));
+                        }
+                        other => verdict = Some(other),
+                    }
                 }
             }
         }

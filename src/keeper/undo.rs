@@ -167,7 +167,9 @@ impl SecretsKeeper {
         let at_once = policy.refreshes && refreshable && connection.known_lifetime(policy).is_some();
         let refresh_due_at = match kept.expires_at() {
             None => at_once.then(|| parts.clock.now()),
-            _ => (refreshable && policy.refreshes).then(|| lives.due_at(policy, seal::chance(parts))).flatten(),
+            _ => {
+                (refreshable && policy.refreshes).then(|| lives.due_at(policy, seal::chance(parts))).flatten()
+            }
         };
         Ok(NewTokenSet {
             id,

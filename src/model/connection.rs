@@ -166,6 +166,8 @@ pub struct Connection {
     pub since: OffsetDateTime,
     /// Counts token sets.
     pub generation: Generation,
+    /// The highest that any of its sets has; the next to be current gets the one after.
+    pub last_generation: Generation,
     /// The current token set.
     pub token_set: Option<TokenSet>,
     /// Who connected it: an actor, as stored.

@@ -59,7 +59,7 @@ pub struct Lookup {
 }
 
 const COLUMNS: &str = "c.id, c.app, c.connector, c.flow, c.state, c.reason, c.state_since, c.token_set_id, \
-    c.generation, c.owner, c.owner_label, c.shared, c.account_fingerprint, c.account_label, c.variables, \
+    c.generation, c.last_generation, c.owner, c.owner_label, c.shared, c.account_fingerprint, c.account_label, c.variables, \
     c.own_mac, c.granted_scope, c.scope_narrowed, c.refresh_expires_at, c.refresh_due_at, c.lifetime_us, c.rotates, \
     c.last_refresh_at, c.last_error_code, c.last_error_at, c.failures, c.retry_at, c.lease_until, c.sends, \
     c.resend_after, c.rejected_count, c.rejected_since, c.credentials_id, c.credentials_version, \
@@ -244,6 +244,7 @@ fn read_connection(row: &QueryResult) -> Result<Connection, Error> {
         state,
         since: from_micros(row.try_get("", "state_since")?),
         generation: Generation(row.try_get("", "generation")?),
+        last_generation: Generation(row.try_get("", "last_generation")?),
         token_set,
         owner: optional("owner")?,
         owner_label: optional("owner_label")?,

@@ -153,3 +153,30 @@ async fn a_refresh_that_lands_on_a_parked_account_does_not_lift_it() {
         assert_eq!(world.db.count("token_set WHERE generation = 2 AND other_account = TRUE").await, 1);
     }
 }
+
+#[tokio::test]
+async fn a_token_of_another_account_does_not_leave_from_the_spool() {
+    for db in databases().await {
+        let world = connected(db).await;
+        world.pass(4_000);
+        let other = Faults { user: Some("mallory".into()), ..Faults::default() }.on_refresh();
+        world.faults(Faults { slow_head_ms: Some(400), ..other });
+        let (keeper, job) = (Arc::clone(&world.keeper), world.job());
+        let caller = tokio::spawn(async move { keeper.retrieve_token(&job, None, BEST_EFFORT).await });
+        while world.refreshes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.db.sql("ALTER TABLE token_set RENAME TO token_set_gone").await;
+        let refused = caller.await.unwrap();
+        assert!(matches!(refused, Err(Error::Store(_))), "{}: {refused:?}", world.db.name);
+        world.db.sql("ALTER TABLE token_set_gone RENAME TO token_set").await;
+        assert_eq!(world.keeper.replay_spool().await.unwrap(), 1);
+        let parked = async {
+            while world.state().await != PARKED {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), parked).await.unwrap();
+        assert!(world.token(BEST_EFFORT).await.is_err());
+    }
+}

@@ -105,7 +105,7 @@ impl World {
         };
         let catalog = Catalog::builtin().with_base(self.connector.as_str(), &self.sandbox.url());
         let outbound = Outbound::new(&outbound).unwrap();
-        keeper(&self.db, &Arc::new(Registry::new(catalog, self.db.store(), self.db.vault(), outbound)))
+        keeper(&self.db, &Arc::new(Registry::new(catalog, self.db.store(), self.db.vault(), outbound)), 64)
     }
 
     pub(super) async fn add_app(&self, id: &str) {
