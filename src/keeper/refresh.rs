@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::connectors::{Connector, Probe};
+use crate::connectors::Connector;
 use crate::model::connection::{Connection, State};
 use crate::model::connector::Definition;
 use crate::model::entropy::uuid;
@@ -21,10 +21,10 @@ use crate::registry::{Opened, own};
 use crate::store::leases::{Attempt, Claim};
 use crate::vault;
 
-use super::account::{self, Comparison};
+use super::account::Comparison;
 use super::breakers::Pass;
 use super::flight::{Trouble, Verdict};
-use super::{Core, Error, Parts, outcome, seal};
+use super::{Core, Error, Parts, confirm, outcome, seal};
 
 /// What a flight is about: the connection as it was read.
 pub(super) struct Target {
@@ -33,7 +33,7 @@ pub(super) struct Target {
     /// Its token was rejected by the API: ask first.
     pub(super) want_proof: bool,
     /// The database's time when it was read.
-    now: OffsetDateTime,
+    pub(super) now: OffsetDateTime,
     /// The same moment by the steady clock.
     read: Instant,
 }
@@ -119,11 +119,13 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let opened = core.credentials_of(connection, &target.definition).await?;
     let connector = core.parts.registry.connector(&target.definition);
     if target.want_proof {
-        let probe = confirm(core, target, &connector, &opened).await?;
+        let probe = confirm::ask(core, target, &connector, &opened).await?;
         match probe {
             None => return Ok(Verdict::Done),
             Some(false) => return Ok(Verdict::NotConfirmed(set.id)),
-            Some(true) if !connection.can_refresh(&policy) => return park(core, target, set.id).await,
+            Some(true) if !connection.can_refresh(&policy) => {
+                return confirm::park(core, target, set.id).await;
+            }
             Some(true) => {}
         }
     }
@@ -155,17 +157,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         trip.release().await;
         return Ok(Verdict::Done);
     }
-    let sent = Instant::now();
-    let answer = trip.connector.refresh(&trip.opened.credentials, &kept.refresh_token).await;
-    pass.report(&answer);
-    let result = answer.as_ref().map_or_else(outcome::result, |_| "ok");
-    core.parts.figures.refreshed(&trip.target.definition.id, result, sent.elapsed());
-    let compared = answer.as_ref().ok().and_then(|grant| trip.comparison(&grant.access_token));
-    let verdict = trip.record(&claim, kept, answer).await;
-    Ok(match compared {
-        Some(comparison) => comparison.after_refresh(verdict).await,
-        None => verdict,
-    })
+    Ok(trip.send(&claim, kept, pass).await)
 }
 
 /// Whether the provider may be called: it is not away, and does not limit these credentials; else for how long not.
@@ -175,36 +167,6 @@ fn admit<'c>(core: &'c Core, target: &Target, opened: &Opened) -> Result<Pass<'c
     }
     let filled = target.definition.called_origin(&opened.credentials.variables);
     core.breakers.admit(filled.unwrap_or_else(|| target.definition.token_origin()), target.connection.id)
-}
-
-/// Whether the provider confirms that the token no longer works; `None`: somebody else counted meanwhile.
-async fn confirm(
-    core: &Core,
-    target: &Target,
-    connector: &Arc<dyn Connector>,
-    opened: &Opened,
-) -> Result<Option<bool>, Error> {
-    let connection = &target.connection;
-    let Some(next) = connection.rejections.another(target.now) else { return Ok(None) };
-    let tx = core.parts.store.begin().await?;
-    let counted =
-        tx.conn().app(&connection.app).count_rejection(connection.id, connection.rejections, next).await?;
-    tx.commit().await?;
-    if !counted {
-        return Ok(None);
-    }
-    if !target.definition.policy().probeable {
-        return Ok(Some(true));
-    }
-    let held = core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?.held;
-    let access = core.open_access(&held).await?.access;
-    let asked = (connector, &opened.credentials);
-    let comparison = Comparison::of(&core.parts, connection, &access, asked);
-    let probe = match comparison.filter(|_| account::is_probed_by_identity(&target.definition)) {
-        Some(comparison) => comparison.probe().await,
-        None => connector.probe(&opened.credentials, &access).await.unwrap_or(Probe::Unknown),
-    };
-    Ok(Some(probe == Probe::Rejected))
 }
 
 /// Somebody else has the claim: re-read with jittered back-off until the row has moved on.
@@ -225,18 +187,6 @@ async fn wait_for_other(core: &Core, target: &Target) -> Result<Verdict, Error> 
     Ok(Verdict::Done)
 }
 
-async fn park(core: &Core, target: &Target, set: TokenSetId) -> Result<Verdict, Error> {
-    let connection = &target.connection;
-    let tx = core.parts.store.begin().await?;
-    if tx.conn().app(&connection.app).park_rejected(connection.id, set).await? {
-        core.parts.audit.record_in(tx.conn(), event(connection, set, "rejected")).await?;
-        tx.commit().await?;
-        warn!(app.id = %connection.app, connector = %connection.connector, flow = %connection.flow,
-            "the API refuses a token that cannot be refreshed; a new consent is needed");
-    }
-    Ok(Verdict::Done)
-}
-
 /// The audit record of a refresh that ended.
 pub(super) fn event(connection: &Connection, set: TokenSetId, result: &'static str) -> Event {
     Event {
@@ -250,6 +200,21 @@ pub(super) fn event(connection: &Connection, set: TokenSetId, result: &'static s
 }
 
 impl Trip<'_> {
+    /// Sends the refresh token once, records what came of it, and compares whose the new token is.
+    async fn send(&self, claim: &Claim, kept: Kept, pass: Pass<'_>) -> Verdict {
+        let sent = Instant::now();
+        let answer = self.connector.refresh(&self.opened.credentials, &kept.refresh_token).await;
+        pass.report(&answer);
+        let result = answer.as_ref().map_or_else(outcome::result, |_| "ok");
+        self.core.parts.figures.refreshed(&self.target.definition.id, result, sent.elapsed());
+        let compared = answer.as_ref().ok().and_then(|grant| self.comparison(&grant.access_token));
+        let verdict = self.record(claim, kept, answer).await;
+        match compared {
+            Some(comparison) => comparison.after_refresh(verdict).await,
+            None => verdict,
+        }
+    }
+
     fn comparison(&self, access: &Secret) -> Option<Comparison> {
         let asked = (&self.connector, &self.opened.credentials);
         Comparison::of(&self.core.parts, &self.target.connection, access, asked)
