@@ -8,6 +8,7 @@ mod account;
 mod adopt;
 mod breakers;
 mod case;
+mod confirm;
 mod delete;
 mod error;
 mod events;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::connectors::{Connector, Probe};
+use crate::connectors::Connector;
 use crate::model::connection::{Connection, State};
 use crate::model::connector::Definition;
 use crate::model::entropy::uuid;
@@ -21,10 +21,10 @@ use crate::registry::{Opened, own};
 use crate::store::leases::{Attempt, Claim};
 use crate::vault;
 
-use super::account::{self, Comparison};
+use super::account::Comparison;
 use super::breakers::Pass;
 use super::flight::{Trouble, Verdict};
-use super::{Core, Error, Parts, outcome, seal};
+use super::{Core, Error, Parts, confirm, outcome, seal};
 
 /// What a flight is about: the connection as it was read.
 pub(super) struct Target {
@@ -33,7 +33,7 @@ pub(super) struct Target {
     /// Its token was rejected by the API: ask first.
     pub(super) want_proof: bool,
     /// The database's time when it was read.
-    now: OffsetDateTime,
+    pub(super) now: OffsetDateTime,
     /// The same moment by the steady clock.
     read: Instant,
 }
@@ -119,11 +119,13 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let opened = core.credentials_of(connection, &target.definition).await?;
     let connector = core.parts.registry.connector(&target.definition);
     if target.want_proof {
-        let probe = confirm(core, target, &connector, &opened).await?;
+        let probe = confirm::ask(core, target, &connector, &opened).await?;
         match probe {
             None => return Ok(Verdict::Done),
             Some(false) => return Ok(Verdict::NotConfirmed(set.id)),
-            Some(true) if !connection.can_refresh(&policy) => return park(core, target, set.id).await,
+            Some(true) if !connection.can_refresh(&policy) => {
+                return confirm::park(core, target, set.id).await;
+            }
             Some(true) => {}
         }
     }
@@ -167,36 +169,6 @@ fn admit<'c>(core: &'c Core, target: &Target, opened: &Opened) -> Result<Pass<'c
     core.breakers.admit(filled.unwrap_or_else(|| target.definition.token_origin()), target.connection.id)
 }
 
-/// Whether the provider confirms that the token no longer works; `None`: somebody else counted meanwhile.
-async fn confirm(
-    core: &Core,
-    target: &Target,
-    connector: &Arc<dyn Connector>,
-    opened: &Opened,
-) -> Result<Option<bool>, Error> {
-    let connection = &target.connection;
-    let Some(next) = connection.rejections.another(target.now) else { return Ok(None) };
-    let tx = core.parts.store.begin().await?;
-    let counted =
-        tx.conn().app(&connection.app).count_rejection(connection.id, connection.rejections, next).await?;
-    tx.commit().await?;
-    if !counted {
-        return Ok(None);
-    }
-    if !target.definition.policy().probeable {
-        return Ok(Some(true));
-    }
-    let held = core.find(&connection.app, &connection.connector, Some(&connection.flow)).await?.held;
-    let access = core.open_access(&held).await?.access;
-    let asked = (connector, &opened.credentials);
-    let comparison = Comparison::of(&core.parts, connection, &access, asked);
-    let probe = match comparison.filter(|_| account::is_probed_by_identity(&target.definition)) {
-        Some(comparison) => comparison.probe().await,
-        None => connector.probe(&opened.credentials, &access).await.unwrap_or(Probe::Unknown),
-    };
-    Ok(Some(probe == Probe::Rejected))
-}
-
 /// Somebody else has the claim: re-read with jittered back-off until the row has moved on.
 async fn wait_for_other(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let connection = &target.connection;
@@ -211,18 +183,6 @@ async fn wait_for_other(core: &Core, target: &Target) -> Result<Verdict, Error> 
         if moved || !seen.sending.is_under_way(found.now) || seen.state != State::Active {
             break;
         }
-    }
-    Ok(Verdict::Done)
-}
-
-async fn park(core: &Core, target: &Target, set: TokenSetId) -> Result<Verdict, Error> {
-    let connection = &target.connection;
-    let tx = core.parts.store.begin().await?;
-    if tx.conn().app(&connection.app).park_rejected(connection.id, set).await? {
-        core.parts.audit.record_in(tx.conn(), event(connection, set, "rejected")).await?;
-        tx.commit().await?;
-        warn!(app.id = %connection.app, connector = %connection.connector, flow = %connection.flow,
-            "the API refuses a token that cannot be refreshed; a new consent is needed");
     }
     Ok(Verdict::Done)
 }

@@ -115,6 +115,13 @@ impl AppRows<'_> {
         Ok(())
     }
 
+    /// Waits until nobody else changes this connection's row, for the length of the transaction.
+    pub async fn lock_connection(&self, id: Uuid) -> Result<(), Error> {
+        let sql = "UPDATE connection SET flow = flow WHERE id = $1 AND app = $2";
+        self.conn.run(sql.to_owned(), vec![id.into(), self.app.as_str().into()]).await?;
+        Ok(())
+    }
+
     /// Deletes in place: the state becomes `revoked` and every unspent set is marked for revocation.
     pub async fn revoke_connection(&self, id: Uuid) -> Result<(), Error> {
         let (clock, clock_value) = self.conn.clock_sql(3);

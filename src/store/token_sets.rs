@@ -215,13 +215,6 @@ impl AppRows<'_> {
         Ok(generation)
     }
 
-    /// Waits until nobody else changes this connection's row, for the length of the transaction.
-    pub async fn lock_connection(&self, id: Uuid) -> Result<(), Error> {
-        let sql = "UPDATE connection SET flow = flow WHERE id = $1 AND app = $2";
-        self.conn.run(sql.to_owned(), vec![id.into(), self.app.as_str().into()]).await?;
-        Ok(())
-    }
-
     /// Tells whether it was of another account.
     async fn retire(&self, set: TokenSetId, spent: bool) -> Result<bool, Error> {
         let (clock, clock_value) = self.conn.clock_sql(2);
