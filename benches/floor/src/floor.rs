@@ -157,7 +157,7 @@ fn open_sealed(cipher: &Aes256Gcm, found: &row::Model) -> Option<String> {
 }
 
 /// The first row stands for the client's.
-async fn sign(state: web::Data<Issue>) -> Result<HttpResponse, actix_web::Error> {
+async fn sign(_form: web::Bytes, state: web::Data<Issue>) -> Result<HttpResponse, actix_web::Error> {
     use actix_web::error::ErrorInternalServerError as broken;
     let id = ("app-0".to_owned(), "sandbox".to_owned(), "flow-0".to_owned());
     let found = row::Entity::find_by_id(id).one(&state.db).await.map_err(broken)?;
