@@ -51,6 +51,9 @@ pub(crate) async fn run(args: &RunArgs) -> Fallible<()> {
     Ok(())
 }
 
+/// Few, who wait for the disk; and enough to keep a core busy while others wait.
+const CALLERS: [u32; 2] = [32, 512];
+
 fn say(text: &str) {
     // Where standard error is closed there is nobody left to tell.
     writeln!(std::io::stderr(), "{text}").ok();

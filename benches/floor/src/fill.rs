@@ -20,7 +20,7 @@ use jeton::store::token_sets::TABLE;
 use jeton::store::{self, Store};
 use jeton::vault::{InstanceKeys, Place, Vault, keyring::Keyring};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, EntityTrait, TransactionTrait};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, TransactionTrait};
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -139,8 +139,7 @@ impl Filling<'_> {
             }
         }
         tx.commit().await?;
-        db.execute_unprepared("ANALYZE").await?;
-        Ok(())
+        analyse(db).await
     }
 
     fn rows(&self, n: u32) -> Fallible<(connection::ActiveModel, token_set::ActiveModel)> {
@@ -246,6 +245,15 @@ impl Filling<'_> {
     }
 }
 
+/// As autovacuum would. SQLite is left without statistics, as it is in use: with them it plans every statement anew
+/// for each value.
+async fn analyse(db: &DatabaseConnection) -> Fallible<()> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        db.execute_unprepared("VACUUM ANALYZE").await?;
+    }
+    Ok(())
+}
+
 fn random_token() -> Secret {
     Secret::new(token::<32>(&SystemEntropy))
 }
@@ -278,6 +286,6 @@ pub(crate) async fn floor(database: &str, connections: u32) -> Fallible<()> {
         floor::row::Entity::insert_many(chunk.to_vec()).exec_without_returning(&tx).await?;
     }
     tx.commit().await?;
-    db.execute_unprepared("ANALYZE").await?;
+    analyse(&db).await?;
     Ok(db.close().await?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Row, at_least, say};
+use super::{CALLERS, Row, at_least, say};
 use crate::Fallible;
 use crate::broker::{Instance, floor};
 use crate::fill::{self, Plan, targets};
@@ -32,7 +32,7 @@ pub(super) async fn measure(stage: &Stage, kind: Kind) -> Fallible<Vec<Row>> {
     let floor = floor(stage, "hand-out", &floor_database, &instance).await?;
     let questions = Arc::new(Questions::get(targets(connections), &instance.bearer().await?));
     let mut rows = Vec::new();
-    for callers in [32, 128] {
+    for callers in CALLERS {
         let pressure = |time| Pressure { callers, time, most: 100_000 };
         for server in [&floor, &broker] {
             press(server.address, &questions, pressure(stage.seconds(2))).await?;

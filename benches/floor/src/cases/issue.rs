@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::hand_out::{NEVER_DUE, nowhere};
-use super::{Row, at_least, say};
+use super::{CALLERS, Row, at_least, say};
 use crate::Fallible;
 use crate::broker::{Instance, floor};
 use crate::fill::{self, Plan};
@@ -20,17 +20,21 @@ pub(super) async fn measure(stage: &Stage) -> Fallible<Vec<Row>> {
     let broker = instance.start(&stage.one_core).await?;
     let floor = floor(stage, "issue", &floor_database, &instance).await?;
     let questions = Arc::new(instance.token_questions());
-    let pressure = |time| Pressure { callers: 32, time, most: 100_000 };
-    for server in [&floor, &broker] {
-        press(server.address, &questions, pressure(stage.seconds(2))).await?;
-    }
-    let (mut least, mut measured) = (Vec::new(), Vec::new());
-    for _ in 0..stage.times {
-        least.push(press(floor.address, &questions, pressure(stage.seconds(5))).await?.per_second);
-        measured.push(press(broker.address, &questions, pressure(stage.seconds(5))).await?.per_second);
-        say(&format!("  floor {least:.0?}, jeton {measured:.0?} a second"));
+    let mut rows = Vec::new();
+    for callers in CALLERS {
+        let pressure = |time| Pressure { callers, time, most: 100_000 };
+        for server in [&floor, &broker] {
+            press(server.address, &questions, pressure(stage.seconds(2))).await?;
+        }
+        let (mut least, mut measured) = (Vec::new(), Vec::new());
+        for _ in 0..stage.times {
+            least.push(press(floor.address, &questions, pressure(stage.seconds(5))).await?.per_second);
+            measured.push(press(broker.address, &questions, pressure(stage.seconds(5))).await?.per_second);
+            say(&format!("  {callers} callers: floor {least:.0?}, jeton {measured:.0?} a second"));
+        }
+        let case = format!("client_credentials, SQLite, {callers} callers");
+        rows.push(at_least(case, "requests/s", &least, &measured, 0.7));
     }
     broker.stop().await?;
-    let case = "client_credentials, SQLite, 32 callers".to_owned();
-    Ok(vec![at_least(case, "requests/s", &least, &measured, 0.7)])
+    Ok(rows)
 }
