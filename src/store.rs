@@ -54,6 +54,9 @@ pub struct Settings {
     pub acquire_timeout: Duration,
 }
 
+/// How long a connection of the pool may be idle and is still taken to live.
+const UNTESTED: Duration = Duration::from_secs(1);
+
 /// Why the database gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -140,6 +143,8 @@ impl Store {
             .acquire_timeout(settings.acquire_timeout)
             .connect_timeout(settings.acquire_timeout);
         options.record_stmt_in_spans(false);
+        // Asking before each use whether a connection lives would be a second round trip of every statement.
+        options.test_before_acquire_if_idle_for(UNTESTED);
         let sqlite = settings.url.starts_with("sqlite:");
         let memory = settings.url.contains(":memory:");
         options.max_connections(if memory { 1 } else { settings.max_connections });

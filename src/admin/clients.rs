@@ -162,8 +162,8 @@ impl Clients {
         _by: &Superadmin,
         id: &ClientId,
     ) -> Result<Option<(Client, Vec<SecretInfo>)>, Error> {
-        let Some(client) = self.tools.store.conn().find_client(id).await? else { return Ok(None) };
-        let secrets = self.tools.store.conn().list_client_secrets(id).await?;
+        let found = self.tools.store.conn().find_client_and_secrets(id).await?;
+        let Some((client, secrets)) = found else { return Ok(None) };
         let info = secrets.iter().map(|secret| SecretInfo { id: secret.id, created_at: secret.created_at });
         Ok(Some((client, info.collect())))
     }

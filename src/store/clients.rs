@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{JoinType, QueryOrder, QuerySelect, RelationDef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -85,6 +85,27 @@ impl Conn<'_> {
         Ok(done.rows_affected == 1)
     }
 
+    /// A client and its live secrets, oldest first, by one SELECT.
+    pub async fn find_client_and_secrets(
+        &self,
+        id: &ClientId,
+    ) -> Result<Option<(Client, Vec<ClientSecret>)>, Error> {
+        let of_client: RelationDef = client_secret::Entity::belongs_to(client::Entity)
+            .from(client_secret::Column::ClientId)
+            .to(client::Column::ClientId)
+            .into();
+        let rows = client::Entity::find_by_id(id.as_str())
+            .join(JoinType::LeftJoin, of_client.rev())
+            .select_also(client_secret::Entity)
+            .order_by_asc(client_secret::Column::CreatedAt)
+            .order_by_asc(client_secret::Column::Id)
+            .all(&self.db())
+            .await?;
+        let (clients, secrets): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let Some(client) = clients.into_iter().next() else { return Ok(None) };
+        Ok(Some((client.try_into()?, secrets.into_iter().flatten().map(ClientSecret::from).collect())))
+    }
+
     /// The live secrets of a client, oldest first.
     pub async fn list_client_secrets(&self, id: &ClientId) -> Result<Vec<ClientSecret>, Error> {
         let rows = client_secret::Entity::find()
@@ -93,12 +114,7 @@ impl Conn<'_> {
             .order_by_asc(client_secret::Column::Id)
             .all(&self.db())
             .await?;
-        let secret = |row: client_secret::Model| ClientSecret {
-            id: row.id,
-            hash: row.secret_hash,
-            created_at: from_micros(row.created_at),
-        };
-        Ok(rows.into_iter().map(secret).collect())
+        Ok(rows.into_iter().map(ClientSecret::from).collect())
     }
 
     /// Adds a secret's hash.
@@ -147,6 +163,12 @@ fn row(client: &Client) -> client::ActiveModel {
 #[expect(clippy::expect_used, reason = "lists of texts have no key that JSON cannot write")]
 fn json<T: Serialize>(value: &T) -> Json {
     serde_json::to_value(value).expect("a list of texts is JSON")
+}
+
+impl From<client_secret::Model> for ClientSecret {
+    fn from(row: client_secret::Model) -> Self {
+        Self { id: row.id, hash: row.secret_hash, created_at: from_micros(row.created_at) }
+    }
 }
 
 impl TryFrom<client::Model> for Client {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{JoinType, QuerySelect, RelationDef};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,6 +15,7 @@ use crate::model::connector::ConnectorId;
 use crate::model::secret::{Sealed, WrappedKey};
 use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::connector_credentials::{ActiveModel, Column, Entity, Model};
+use crate::store::entity::data_key;
 use crate::store::{Conn, Error};
 
 /// The table's name, for the places of its ciphertexts.
@@ -66,13 +68,11 @@ impl Conn<'_> {
         app: Option<&AppId>,
         connector: &ConnectorId,
     ) -> Result<Option<StoredCredentials>, Error> {
-        let row = Entity::find()
+        let own = Entity::find()
             .filter(Column::Connector.eq(connector.as_str()))
             .filter(Column::App.eq(owner(app)))
-            .filter(Column::Current.eq(true))
-            .one(&self.db())
-            .await?;
-        self.with_key(row).await
+            .filter(Column::Current.eq(true));
+        self.one_with_key(own).await
     }
 
     /// What a consent for this app uses: the app's own credentials, else the instance's.
@@ -89,8 +89,7 @@ impl Conn<'_> {
 
     /// By row id, current or replaced, not removed: what a connection was made with.
     pub async fn find_credentials(&self, id: Uuid) -> Result<Option<StoredCredentials>, Error> {
-        let row = Entity::find_by_id(id).filter(Column::RemovedAt.is_null()).one(&self.db()).await?;
-        self.with_key(row).await
+        self.one_with_key(Entity::find_by_id(id).filter(Column::RemovedAt.is_null())).await
     }
 
     /// Connectors that have credentials of the instance or of this app.
@@ -136,13 +135,11 @@ impl Conn<'_> {
         connector: &ConnectorId,
         client_id: &str,
     ) -> Result<Option<StoredCredentials>, Error> {
-        let row = Entity::find()
+        let of_client = Entity::find()
             .filter(Column::Connector.eq(connector.as_str()))
             .filter(Column::App.eq(owner(app)))
-            .filter(Column::ClientId.eq(client_id))
-            .one(&self.db())
-            .await?;
-        self.with_key(row).await
+            .filter(Column::ClientId.eq(client_id));
+        self.one_with_key(of_client).await
     }
 
     /// Writes a row anew that is still at version `seen`, and takes it back into use; says whether it was.
@@ -197,11 +194,14 @@ impl Conn<'_> {
         Ok(())
     }
 
-    async fn with_key(&self, row: Option<Model>) -> Result<Option<StoredCredentials>, Error> {
-        let Some(row) = row else { return Ok(None) };
-        let missing = Error::Corrupt { table: TABLE, column: "key_id" };
-        let key = self.find_data_key(row.key_id).await?.ok_or(missing)?;
-        from_row(row, key).map(Some)
+    /// The row and its data key, by one SELECT.
+    async fn one_with_key(&self, of: Select<Entity>) -> Result<Option<StoredCredentials>, Error> {
+        let sealed_with: RelationDef =
+            Entity::belongs_to(data_key::Entity).from(Column::KeyId).to(data_key::Column::Id).into();
+        let joined = of.join(JoinType::LeftJoin, sealed_with).select_also(data_key::Entity);
+        let Some((row, key)) = joined.one(&self.db()).await? else { return Ok(None) };
+        let key = key.ok_or(Error::Corrupt { table: TABLE, column: "key_id" })?;
+        from_row(row, WrappedKey { id: key.id, kek_id: key.kek_id, bytes: key.wrapped }).map(Some)
     }
 }
 

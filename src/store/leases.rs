@@ -2,7 +2,7 @@
 //!
 //! Each statement's WHERE is part of the protocol. The clock is the database's own.
 
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -48,6 +48,36 @@ pub enum Spent {
     Unknown,
 }
 
+/// What is sent and merged, with its data key, told by the statement that claims: looked up where the set is known.
+const SENT: [&str; 6] = [
+    "(SELECT t.sealed_refresh FROM token_set t WHERE t.id = token_set_id) AS sealed_refresh",
+    "(SELECT t.sealed_extra FROM token_set t WHERE t.id = token_set_id) AS sealed_extra",
+    "(SELECT t.origin FROM token_set t WHERE t.id = token_set_id) AS origin",
+    "(SELECT t.key_id FROM token_set t WHERE t.id = token_set_id) AS key_id",
+    "(SELECT k.kek_id FROM token_set t JOIN data_key k ON k.id = t.key_id WHERE t.id = token_set_id) AS kek_id",
+    "(SELECT k.wrapped FROM token_set t JOIN data_key k ON k.id = t.key_id WHERE t.id = token_set_id) AS wrapped",
+];
+
+fn read_claim(won: &QueryResult) -> Result<Claim, Error> {
+    let missing = |column| Error::Corrupt { table: "token_set", column };
+    let bytes = |column: &str| won.try_get::<Option<Vec<u8>>>("", column);
+    let text = |column: &str| won.try_get::<Option<String>>("", column);
+    let id = won.try_get::<Option<Uuid>>("", "key_id")?.ok_or(missing("key_id"))?;
+    let key = WrappedKey {
+        id,
+        kek_id: text("kek_id")?.ok_or(missing("key_id"))?,
+        bytes: bytes("wrapped")?.ok_or(missing("key_id"))?,
+    };
+    let refresh = bytes("sealed_refresh")?.ok_or(missing("sealed_refresh"))?;
+    Ok(Claim {
+        at: from_micros(won.try_get("", "now")?),
+        refresh: Sealed { key_id: id, bytes: refresh },
+        extra: bytes("sealed_extra")?.map(|bytes| Sealed { key_id: id, bytes }),
+        origin: text("origin")?.ok_or(missing("origin"))?,
+        key,
+    })
+}
+
 impl AppRows<'_> {
     /// Claims the right to send the refresh token of `attempt.seen` once, or `None` where somebody else has it,
     /// the set is no longer current, the connection is parked, or the hold-off lasts.
@@ -67,7 +97,8 @@ impl AppRows<'_> {
              WHERE id = $4 AND app = $5 AND token_set_id = $6 AND state = 'active' \
              AND (lease_until IS NULL OR lease_until <= {clock} OR lease_until > {clock} + {LEASE_ABSURD_US}) \
              AND (resend_after IS NULL OR resend_after <= {clock} OR resend_after > {clock} + {HOLD_OFF_ABSURD_US}) \
-             RETURNING {clock} AS now"
+             RETURNING {clock} AS now, {}",
+            SENT.join(", ")
         );
         let values: Vec<Value> = vec![
             clock_value,
@@ -78,24 +109,7 @@ impl AppRows<'_> {
             attempt.seen.0.into(),
         ];
         let Some(won) = self.conn.one(sql, values).await? else { return Ok(None) };
-        let sql = "SELECT t.sealed_refresh, t.sealed_extra, t.origin, k.id, k.kek_id, k.wrapped FROM token_set t \
-                   JOIN data_key k ON k.id = t.key_id WHERE t.id = $1 AND t.sealed_refresh IS NOT NULL";
-        let missing = Error::Corrupt { table: "token_set", column: "sealed_refresh" };
-        let row = self.conn.one(sql.to_owned(), vec![attempt.seen.0.into()]).await?.ok_or(missing)?;
-        let key = WrappedKey {
-            id: row.try_get("", "id")?,
-            kek_id: row.try_get("", "kek_id")?,
-            bytes: row.try_get("", "wrapped")?,
-        };
-        Ok(Some(Claim {
-            at: from_micros(won.try_get("", "now")?),
-            refresh: Sealed { key_id: key.id, bytes: row.try_get("", "sealed_refresh")? },
-            extra: row
-                .try_get::<Option<Vec<u8>>>("", "sealed_extra")?
-                .map(|bytes| Sealed { key_id: key.id, bytes }),
-            origin: row.try_get("", "origin")?,
-            key,
-        }))
+        read_claim(&won).map(Some)
     }
 
     /// Records a failure that leaves the connection active, backing off until `retry_at`. Does nothing where
