@@ -148,15 +148,12 @@ pub struct Server {
     handle: ServerHandle,
     task: JoinHandle<std::io::Result<()>>,
     services: Services,
-    /// The listening socket once more, to end it before the workers end.
-    listening: TcpListener,
 }
 
 impl Server {
     /// Serves on a listener, from within a tokio runtime; signals are the caller's business.
     pub fn start(listener: TcpListener, services: Services) -> std::io::Result<Self> {
         let each = services.clone();
-        let listening = listener.try_clone()?;
         let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
         let running = HttpServer::new(move || application(&each))
             .workers(workers)
@@ -167,7 +164,7 @@ impl Server {
             .disable_signals()
             .listen(listener)?
             .run();
-        Ok(Self { handle: running.handle(), task: tokio::spawn(running), services, listening })
+        Ok(Self { handle: running.handle(), task: tokio::spawn(running), services })
     }
 
     /// Ends when the server ends by itself, which it does only when it failed.
@@ -179,14 +176,10 @@ impl Server {
         }
     }
 
-    /// Takes no more connections, lets provider calls land and requests end, then stops; within [`LONGEST_STOP`].
-    /// Refreshes run on the workers' threads: they are waited for before those go.
+    /// Begins no more refreshes, lets provider calls land and requests end, then stops; within [`LONGEST_STOP`]. New
+    /// requests are answered meanwhile, as far as they need no provider: a socket that listened and took nothing would
+    /// hold up a proxy that could ask another replica, and one that is closed would reset what waits in it. Refreshes run on the workers' threads: they are waited for before those go.
     pub async fn stop(self) {
-        self.handle.pause().await;
-        // A socket that listens and takes nothing would hold up a proxy that could ask another replica.
-        if let Err(error) = rustix::net::shutdown(&self.listening, rustix::net::Shutdown::Read) {
-            tracing::warn!(%error, "the listener could not be closed early");
-        }
         let limit = Duration::from_secs(DRAIN_S);
         let signup = Arc::clone(&self.services.signup);
         let landed = async { tokio::join!(self.services.keeper.drain(limit), signup.drain()) };

@@ -1,7 +1,5 @@
 //! What a provider's refusal, trouble or silence is to a caller, and what it costs.
 
-use std::sync::Arc;
-
 use jeton::sandbox::{Faults, Rotation, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -257,37 +255,29 @@ async fn a_process_that_ends_begins_nothing_new() {
     for house in House::each().await {
         house.connected_app("acme").await;
         house.connected_app("globex").await;
-        let http = house.broker.http.clone();
-        let (token, slow, fast) = (
-            house.broker.at("/o/token/"),
-            house.broker.at(ROUTE),
-            house.broker.at("/globex/sandbox/binb-token"),
-        );
-        let (id, secret) = house.broker.superadmin.clone();
-        // Each over the connection that is open already: a process that ends takes no new one.
-        let ask = async |url: &str| {
-            let form = [("grant_type", "client_credentials")];
-            let minted = http.post(&token).basic_auth(&id, Some(&secret)).form(&form).send().await.unwrap();
-            let minted: Value = minted.json().await.unwrap();
-            http.get(url).bearer_auth(minted["access_token"].as_str().unwrap()).send().await.unwrap()
-        };
-        house.pass(7_200);
-        house.faults(Faults { delay_ms: Some(2_000), ..Faults::default() }.times(1));
+        // Neighbours whose tokens are due, one for each call until the drain begins.
+        let neighbours: Vec<String> = (0..60).map(|n| format!("f{n}")).collect();
+        for flow in &neighbours {
+            house.import("globex", "sandbox", &json!({"flow": flow, "expires_in": 1_000})).await;
+        }
         let bearer = house.broker.token_of(&house.broker.superadmin).await;
-        let under_way = tokio::spawn(house.broker.http.get(slow).bearer_auth(bearer).send());
+        let http = house.broker.http.clone();
+        let (slow, fast) = (house.broker.at(ROUTE), house.broker.at("/globex/sandbox/binb-token"));
+        house.pass(3_570);
+        house.faults(Faults { delay_ms: Some(2_000), ..Faults::default() }.times(1));
+        let under_way = tokio::spawn(http.get(slow).query(&[("min_ttl", "60")]).bearer_auth(&bearer).send());
         while house.refreshes() == 0 {
             tokio::task::yield_now().await;
         }
         let House { broker, sandbox, home } = house;
-        let clock = Arc::clone(&broker.clock);
         let ending = tokio::spawn(broker.stop());
-        // Until the drain begins, each call refreshes the neighbour's token.
+        let mut calls = neighbours.iter();
         let refused = loop {
-            let answer = ask(&fast).await;
+            let flow = calls.next().expect("the drain begins before so many calls");
+            let answer = http.get(format!("{fast}?flow={flow}")).bearer_auth(&bearer).send().await.unwrap();
             if answer.status() != 200 {
                 break answer;
             }
-            clock.advance(time::Duration::seconds(7_200));
         };
         read(refused, "overloaded").await;
         assert_eq!(
