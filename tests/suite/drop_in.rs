@@ -167,6 +167,8 @@ async fn requests_oauthlib_takes_it_for_a_token_endpoint() {
     let house = House::start().await;
     house.connected_app("acme").await;
     let (id, secret) = house.broker.superadmin.clone();
+    let (_, handed) = house.binb_token("acme", "sandbox").await;
+    let token = handed["access_token"].as_str().unwrap();
     let url = house.broker.at(ROUTE);
     let ran = tokio::task::spawn_blocking(move || {
         use std::io::Write;
@@ -180,8 +182,6 @@ async fn requests_oauthlib_takes_it_for_a_token_endpoint() {
         String::from_utf8(tool.wait_with_output().unwrap().stdout).unwrap()
     });
     let printed = ran.await.unwrap();
-    let (_, handed) = house.binb_token("acme", "sandbox").await;
-    let token = handed["access_token"].as_str().unwrap();
     assert_eq!(printed, format!("{token} Bearer\nInvalidGrantError\n"));
     house.stop().await;
 }
