@@ -89,7 +89,7 @@ async fn cluster() -> Option<Cluster> {
 #[tokio::test]
 async fn a_postgresql_that_only_reads_serves_what_lives_and_burns_nothing() {
     let Some(cluster) = cluster().await else { return };
-    let case = Case::on(Home::at(Cluster::url_at(cluster.address().port()))).await;
+    let case = Case::on(Home::at(Cluster::url_at(cluster.address()))).await;
     let sql = Sql::open(&case.house.home).await;
     assert_eq!(case.status(LIVING).await, StatusCode::OK);
     cluster.set_read_only(true).await;
@@ -133,7 +133,7 @@ async fn a_sqlite_that_takes_no_writes_serves_what_lives_and_burns_nothing() {
 #[tokio::test]
 async fn a_database_that_stops_in_the_middle_of_a_refresh_loses_neither_answer_nor_broker() {
     let Some(cluster) = cluster().await else { return };
-    let case = Case::on(Home::at(Cluster::url_at(cluster.address().port()))).await;
+    let case = Case::on(Home::at(Cluster::url_at(cluster.address()))).await;
     case.house.faults(Faults { slow_head_ms: Some(2_000), ..Faults::default() });
     let url = case.house.broker.at(&format!("{EXPIRED}?wait=30"));
     let caller = tokio::spawn(case.house.broker.http.get(url).bearer_auth(&case.bearer).send());

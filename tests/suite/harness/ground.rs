@@ -76,7 +76,7 @@ impl Ground {
             Base::Postgres => {
                 let own = Cluster::start().await?;
                 let between = Wire::to(own.address()).await;
-                home.database_url = Some(Cluster::url_at(between.port));
+                home.database_url = Some(Cluster::url_at(between.address));
                 (cluster, wire) = (Some(own), Some(between));
             }
         }

@@ -16,7 +16,7 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
 /// The proxy; it ends when dropped.
 pub(super) struct Wire {
-    pub(super) port: u16,
+    pub(super) address: SocketAddr,
     holding: Arc<Holding>,
     task: JoinHandle<()>,
 }
@@ -33,7 +33,7 @@ struct Holding {
 impl Wire {
     pub(super) async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let address = listener.local_addr().unwrap();
         let holding = Arc::new(Holding::default());
         let shared = Arc::clone(&holding);
         let task = tokio::spawn(async move {
@@ -44,7 +44,7 @@ impl Wire {
                 }
             }
         });
-        Self { port, holding, task }
+        Self { address, holding, task }
     }
 
     /// Every COMMIT from now on is held up for so long.
@@ -107,7 +107,7 @@ async fn a_commit_lands_later_though_its_sender_is_gone() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let wire = Wire::to(server.local_addr().unwrap()).await;
     wire.hold_commits(Duration::from_millis(50));
-    let mut client = TcpStream::connect(("127.0.0.1", wire.port)).await.unwrap();
+    let mut client = TcpStream::connect(wire.address).await.unwrap();
     let (mut arrived, _) = server.accept().await.unwrap();
     client.write_all(b"before").await.unwrap();
     let mut first = [0; 6];

@@ -1,9 +1,10 @@
 //! Which PostgreSQL may a test break? One of its own, with fsync on, thrown away at the end.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
@@ -11,7 +12,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 pub(crate) struct Cluster {
     bin: PathBuf,
     dir: tempfile::TempDir,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Cluster {
@@ -31,8 +32,7 @@ impl Cluster {
         {
             return Err("root must not run PostgreSQL, and there is no user `postgres`".to_owned());
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster = Self { bin, dir, port };
+        let cluster = Self { bin, dir, address: own_address() };
         let made = cluster.run(
             "initdb",
             &["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
@@ -48,19 +48,20 @@ impl Cluster {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        self.address
     }
 
-    /// The database, as a replica finds it behind this port.
-    pub(crate) fn url_at(port: u16) -> String {
-        format!("postgres://jeton@127.0.0.1:{port}/jeton")
+    /// The database, as a replica finds it behind this address.
+    pub(crate) fn url_at(address: SocketAddr) -> String {
+        format!("postgres://jeton@{address}/jeton")
     }
 
     /// Starts it again.
     pub(crate) fn begin(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=120",
-            self.port
+            "-p {} -c listen_addresses={} -c unix_socket_directories= -c max_connections=120",
+            self.address.port(),
+            self.address.ip()
         );
         let log = self.dir.path().join("data/log");
         let started = self.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
@@ -103,7 +104,7 @@ impl Cluster {
     }
 
     async fn admin(&self) -> DatabaseConnection {
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        let url = format!("postgres://postgres@{}/postgres", self.address);
         sea_orm::Database::connect(url).await.unwrap()
     }
 
@@ -131,6 +132,15 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.stop_at_once();
     }
+}
+
+/// A loopback address that no other process uses, by the process id: while the server is down nobody else takes its
+/// port, neither to listen nor to call from.
+fn own_address() -> SocketAddr {
+    static SERVERS: AtomicU16 = AtomicU16::new(0);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, 128 | high, middle, low);
+    (own, 5432 + SERVERS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 /// Where the newest server's programs are.
