@@ -2,7 +2,8 @@
 //!
 //! [`Audit::record`] waits for a group commit that many callers share; [`Audit::record_in`] writes inside the
 //! caller's own transaction. Where the database takes no records they go to the spool, and from there into the
-//! database once it is back. Each process counts its records, so that a lost one is a numbered gap.
+//! database once it is back. Each process counts its records, so that a lost one is a numbered gap; a transaction that
+//! came to nothing leaves one too.
 
 mod spooled;
 #[cfg(test)]
@@ -103,7 +104,9 @@ impl Audit {
     /// Writes a record with others of the moment; returns once it is committed, or safe in the spool.
     pub async fn record(&self, event: Event) -> Result<(), Error> {
         let (written, wait) = oneshot::channel();
-        self.queue.try_send((self.number(event).row(), written)).map_err(|_| Error::Full)?;
+        // Numbered only once there is a place for it: what is refused leaves no gap.
+        let place = self.queue.try_reserve().map_err(|_| Error::Full)?;
+        place.send((self.number(event).row(), written));
         if wait.await.unwrap_or(false) { Ok(()) } else { Err(Error::Group) }
     }
 

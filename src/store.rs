@@ -207,10 +207,7 @@ impl Store {
     /// Begins a write transaction. On PostgreSQL its commit is synchronous whatever the server's default, a lock
     /// is waited for 2 s at most, and an idle transaction ends after 5 s.
     pub async fn begin(&self) -> Result<Tx<'_>, Error> {
-        let gate = match &self.writer {
-            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
-            None => None,
-        };
+        let gate = self.gate().await;
         let options = TransactionOptions {
             sqlite_transaction_mode: gate.is_some().then_some(SqliteTransactionMode::Immediate),
             ..Default::default()
@@ -225,6 +222,19 @@ impl Store {
                 .await?;
         }
         Ok(Tx { inner, clock: &*self.clock, _gate: gate })
+    }
+
+    /// Whether writers wait for each other whatever they write.
+    pub fn has_one_writer(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// The turn to write, on SQLite.
+    async fn gate(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.writer {
+            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
+            None => None,
+        }
     }
 }
 

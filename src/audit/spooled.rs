@@ -90,31 +90,41 @@ impl Shelf {
         Ok(())
     }
 
-    /// Counts what an earlier process left.
-    pub(super) async fn count_left_overs(&self) -> Result<(), Error> {
-        let entries = self.spool.work(|spool| spool.entries(Kind::Audit)).await?;
-        for entry in entries {
-            let content = self.spool.work(move |spool| spool.read(entry)).await?.unwrap_or_default();
-            self.count.fetch_add(self.read(entry, &content).rows.len(), Ordering::Relaxed);
+    /// Counts what an earlier process left, beside whatever else is done here but reading.
+    pub(super) fn count_left_overs(&self) -> impl Future<Output = Result<(), Error>> + use<> {
+        let (spool, vault, count) = (Arc::clone(&self.spool), Arc::clone(&self.vault), self.count());
+        async move {
+            let counted = spool.work(move |spool| {
+                for entry in spool.entries(Kind::Audit)? {
+                    // One that cannot be read is told when its turn comes.
+                    if let Ok(Some(content)) = spool.read(entry) {
+                        count.fetch_add(read(&vault, entry, &content).rows.len(), Ordering::Relaxed);
+                    }
+                }
+                Ok(())
+            });
+            Ok(counted.await?)
         }
-        Ok(())
     }
 
-    /// The records of the oldest file that nobody else writes; `None`: there is none. What cannot be read stops
-    /// nothing else.
+    /// The records of the oldest file that nobody else writes; `None`: there is none. A file that cannot be read stops
+    /// no other one, and is an error where nothing else is left.
     pub(super) async fn oldest(&mut self) -> Result<Option<Vec<Row>>, Error> {
         // Ours is closed first, so that it can be read.
         self.open = None;
-        let found = self.spool.work(|spool| {
+        let vault = Arc::clone(&self.vault);
+        let found = self.spool.work(move |spool| {
+            let mut failed = None;
             for entry in spool.entries(Kind::Audit)? {
-                if let Some(content) = spool.read(entry)? {
-                    return Ok(Some((entry, content)));
+                match spool.read(entry) {
+                    Ok(Some(content)) => return Ok(Some((entry, read(&vault, entry, &content)))),
+                    Ok(None) => {}
+                    Err(error) => failed = Some(error),
                 }
             }
-            Ok(None)
+            failed.map_or(Ok(None), Err)
         });
-        let Some((entry, content)) = found.await? else { return Ok(None) };
-        let Readable { rows, unreadable } = self.read(entry, &content);
+        let Some((entry, Readable { rows, unreadable })) = found.await? else { return Ok(None) };
         self.reading = Some(Reading { entry, records: rows.len(), unreadable });
         Ok(Some(rows))
     }
@@ -135,24 +145,24 @@ impl Shelf {
         Ok(())
     }
 
-    fn read(&self, entry: Entry, content: &Content) -> Readable {
-        let mut readable = Readable { rows: Vec::new(), unreadable: usize::from(content.torn) };
-        for frame in &content.frames {
-            match self.open_frame(entry, frame) {
-                Ok(rows) => readable.rows.extend(rows),
-                Err(_) => readable.unreadable += 1,
-            }
-        }
-        readable
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "door: spooled records are parsed")]
-    fn open_frame(&self, entry: Entry, frame: &[u8]) -> Result<Vec<Row>, Error> {
-        let text = self.vault.open_frame(AUDIT, entry.id, frame)?;
-        Ok(serde_json::from_str(text.expose_secret())?)
-    }
-
     fn next(&self) -> Entry {
         Entry { kind: Kind::Audit, id: uuid(&*self.clock, &*self.entropy) }
     }
+}
+
+fn read(vault: &Vault, entry: Entry, content: &Content) -> Readable {
+    let mut readable = Readable { rows: Vec::new(), unreadable: usize::from(content.torn) };
+    for frame in &content.frames {
+        match open_frame(vault, entry, frame) {
+            Ok(rows) => readable.rows.extend(rows),
+            Err(_) => readable.unreadable += 1,
+        }
+    }
+    readable
+}
+
+#[expect(clippy::disallowed_methods, reason = "door: spooled records are parsed")]
+fn open_frame(vault: &Vault, entry: Entry, frame: &[u8]) -> Result<Vec<Row>, Error> {
+    let text = vault.open_frame(AUDIT, entry.id, frame)?;
+    Ok(serde_json::from_str(text.expose_secret())?)
 }

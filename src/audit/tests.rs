@@ -62,6 +62,44 @@ async fn records_go_to_the_spool_while_the_database_takes_none_and_into_it_once_
 }
 
 #[tokio::test]
+async fn the_spool_is_emptied_under_callers_that_never_pause() {
+    for db in databases().await {
+        let audit = db.audit();
+        db.sql(TAKE_NONE).await;
+        record(&audit, 3).await;
+        db.sql(TAKE_AGAIN).await;
+        let mut more = 0;
+        let emptied = async {
+            while !files(&db).is_empty() {
+                record(&audit, 1).await;
+                more += 1;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), emptied).await.expect("the spool is emptied meanwhile");
+        until_stored(&db, 3 + more).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_keeps_no_other_one_from_the_database() {
+    for db in databases().await {
+        let dead = db.start_audit();
+        db.sql(TAKE_NONE).await;
+        // Older than any other: a directory opens, and gives nothing to read.
+        let unreadable = Entry { kind: Kind::Audit, id: uuid::Uuid::nil() };
+        record(&dead, 4).await;
+        std::fs::create_dir(db.spool().dir().join(unreadable.to_string())).unwrap();
+        drop(dead);
+        db.sql(TAKE_AGAIN).await;
+        let next = db.start_audit();
+        let stored = async { while db.count("audit_event").await < 4 || files(&db) != [unreadable] {} };
+        tokio::time::timeout(Duration::from_secs(20), stored).await.expect("the others are stored");
+        record(&next, 1).await;
+        assert_eq!(db.count("audit_event").await, 5, "{}", db.name);
+    }
+}
+
+#[tokio::test]
 async fn records_of_a_process_that_died_are_stored_by_the_next_one() {
     for db in databases().await {
         let dead = db.start_audit();

@@ -1,31 +1,50 @@
-//! How many records are being written, and how old is the oldest? One group at a time, in the order they came.
+//! How many records are being written, and how old is the oldest?
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The group under way; what came after it waits in the queue, and is younger.
+/// The groups under way, in the order they came; what came after them waits in the queue, and is younger.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    records: AtomicUsize,
-    oldest_us: AtomicI64,
+    groups: Mutex<BTreeMap<u64, Group>>,
+}
+
+struct Group {
+    records: usize,
+    oldest_us: i64,
+}
+
+/// A group is under way until this is dropped.
+pub(super) struct Ticket {
+    under_way: Arc<UnderWay>,
+    number: u64,
 }
 
 impl UnderWay {
-    pub(super) fn begin(&self, records: usize, oldest_us: i64) {
-        self.oldest_us.store(oldest_us, Ordering::Relaxed);
-        self.records.store(records, Ordering::Relaxed);
-    }
-
-    pub(super) fn end(&self) {
-        self.records.store(0, Ordering::Relaxed);
+    pub(super) fn begin(self: &Arc<Self>, records: usize, oldest_us: i64) -> Ticket {
+        let mut groups = self.groups();
+        let number = groups.last_key_value().map_or(0, |(last, _)| last + 1);
+        groups.insert(number, Group { records, oldest_us });
+        Ticket { under_way: Arc::clone(self), number }
     }
 
     pub(super) fn records(&self) -> usize {
-        self.records.load(Ordering::Relaxed)
+        self.groups().values().map(|group| group.records).sum()
     }
 
     /// Microseconds since 1970; `None` where nothing is being written.
     pub(super) fn oldest_us(&self) -> Option<i64> {
-        (self.records() > 0).then(|| self.oldest_us.load(Ordering::Relaxed))
+        self.groups().values().map(|group| group.oldest_us).min()
+    }
+
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<u64, Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.under_way.groups().remove(&self.number);
     }
 }
 

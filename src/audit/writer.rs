@@ -1,8 +1,10 @@
-//! Group commit: whatever waits when the writer is free goes into one transaction, or into the spool.
+//! Group commit: whatever waits when the writer is free goes into the database by one statement, or into the spool.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -12,10 +14,12 @@ use crate::store::{self, Store};
 
 use super::Settings;
 use super::spooled::Shelf;
-use super::under_way::UnderWay;
+use super::under_way::{Ticket, UnderWay};
 
-/// Rows of one statement: 14 columns each, under SQLite's 32,766 parameters.
+/// Records of one group, at most.
 const GROUP: usize = 1_000;
+/// Groups under way at once where the database takes several: one is prepared while another becomes durable.
+const LANES: usize = 2;
 /// The first wait before the database is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
@@ -25,13 +29,22 @@ pub(super) struct Writer {
     store: Store,
     shelf: Shelf,
     settings: Settings,
-    /// When the database is tried again; `None`: it takes records.
-    away: Option<Away>,
+    /// Whether the database takes records, as far as we know.
+    takes: bool,
+    /// When the spool is looked at; `None`: nothing of ours is in it.
+    look: Option<Look>,
 }
 
-struct Away {
-    until: Instant,
+struct Look {
+    at: Instant,
+    /// Before the next one, where this one is in vain.
     pause: Duration,
+}
+
+impl Look {
+    fn after(pause: Duration) -> Self {
+        Self { at: Instant::now() + pause, pause }
+    }
 }
 
 /// Why the database has not taken a group.
@@ -43,108 +56,140 @@ enum NotWritten {
     TooLong,
 }
 
+/// Records, with those who wait for them.
+struct Group {
+    rows: Vec<Row>,
+    callers: Vec<oneshot::Sender<bool>>,
+    under_way: Ticket,
+}
+
+impl Group {
+    /// A caller that hung up has its record all the same.
+    fn tell(self, written: bool) {
+        drop(self.under_way);
+        for caller in self.callers {
+            let _ = caller.send(written);
+        }
+    }
+}
+
 impl Writer {
     /// What an earlier process left is tried at once.
     pub(super) fn new(store: Store, shelf: Shelf, settings: Settings) -> Self {
-        let away = shelf.has_left_overs().then(|| Away { until: Instant::now(), pause: FIRST_RETRY });
-        Self { store, shelf, settings, away }
+        let look = shelf.has_left_overs().then(|| Look { at: Instant::now(), pause: FIRST_RETRY });
+        Self { store, shelf, settings, takes: true, look }
     }
 
     pub(super) async fn run(mut self, mut waiting: Waiting, under_way: Arc<UnderWay>) {
-        if let Err(error) = self.shelf.count_left_overs().await {
-            error!(%error, "the spool cannot be read");
-        }
-        let mut group = Vec::with_capacity(GROUP);
+        let mut counting = std::pin::pin!(self.shelf.count_left_overs());
+        let mut counted = false;
+        let lanes = if self.store.has_one_writer() { 1 } else { LANES };
+        let mut commits = FuturesUnordered::new();
+        let mut taken = Vec::with_capacity(GROUP);
         loop {
-            let retry = self.away.as_ref().map(|away| away.until);
+            let look = self.look.as_ref().map(|look| look.at);
             tokio::select! {
                 biased;
-                () = at(retry) => self.retry().await,
-                taken = waiting.recv_many(&mut group, GROUP) => {
-                    if taken == 0 {
-                        return;
+                result = &mut counting, if !counted => {
+                    counted = true;
+                    if let Err(error) = result {
+                        error!(%error, "the spool cannot be read");
                     }
-                    let (rows, callers): (Vec<Row>, Vec<_>) = group.drain(..).unzip();
-                    under_way.begin(rows.len(), rows.first().map_or(0, |row| row.at));
-                    let written = self.write(rows).await;
-                    under_way.end();
-                    for caller in callers {
-                        // A caller that hung up has its record all the same.
-                        let _ = caller.send(written);
+                }
+                () = at(look), if counted => self.look().await,
+                Some((group, committed)) = commits.next() => self.conclude(group, committed).await,
+                records = waiting.recv_many(&mut taken, GROUP), if commits.len() < lanes => {
+                    if records == 0 {
+                        break;
+                    }
+                    let (rows, callers): (Vec<Row>, Vec<_>) = taken.drain(..).unzip();
+                    let under_way = under_way.begin(records, rows.first().map_or(0, |row| row.at));
+                    let group = Group { rows, callers, under_way };
+                    if self.takes {
+                        commits.push(commit_group(self.store.clone(), self.settings.patience, group));
+                    } else {
+                        self.put_aside(group).await;
                     }
                 }
             }
+        }
+        while let Some((group, committed)) = commits.next().await {
+            self.conclude(group, committed).await;
         }
     }
 
-    /// Into the database, else into the spool; while the database is away into the spool at once.
-    async fn write(&mut self, rows: Vec<Row>) -> bool {
-        if self.away.is_none() {
-            match self.commit(&rows).await {
-                Ok(()) => return true,
-                Err(cause) => {
-                    warn!(records = rows.len(), %cause, "the database takes no audit records; they go to the spool");
-                    self.away = Some(Away { until: Instant::now() + FIRST_RETRY, pause: FIRST_RETRY });
-                }
-            }
-        }
+    /// What the database did not take goes to the spool.
+    async fn conclude(&mut self, group: Group, committed: Result<(), NotWritten>) {
+        let Err(cause) = committed else { return group.tell(true) };
+        let records = group.rows.len();
+        warn!(records, %cause, "the database takes no audit records; they go to the spool");
+        self.takes = false;
+        self.look.get_or_insert_with(|| Look::after(FIRST_RETRY));
+        self.put_aside(group).await;
+    }
+
+    async fn put_aside(&mut self, mut group: Group) {
+        let rows = std::mem::take(&mut group.rows);
         let records = rows.len();
-        match self.shelf.put(rows).await {
-            Ok(()) => true,
-            Err(error) => {
-                error!(records, %error, "audit records were not written; their callers get an error");
-                false
-            }
+        let written = self.shelf.put(rows).await;
+        if let Err(error) = &written {
+            error!(records, %error, "audit records were not written; their callers get an error");
         }
+        group.tell(written.is_ok());
     }
 
-    async fn commit(&self, rows: &[Row]) -> Result<(), NotWritten> {
-        let write = async {
-            let tx = self.store.begin().await?;
-            tx.conn().insert_audit(rows).await?;
-            tx.commit().await
-        };
-        // What was given up may still land: records are known by their ids.
-        let written = tokio::time::timeout(self.settings.patience, write).await;
-        Ok(written.map_err(|_| NotWritten::TooLong)??)
-    }
-
-    /// Brings the oldest file of the spool into the database; once none is left, records go there directly again.
-    async fn retry(&mut self) {
+    /// Brings the oldest file of the spool into the database. As soon as one is there new records go to the database
+    /// directly, beside those that still wait.
+    async fn look(&mut self) {
         let rows = match self.shelf.oldest().await {
             Ok(Some(rows)) => rows,
             Ok(None) => {
-                self.away = None;
+                self.takes = true;
+                self.look = None;
                 return;
             }
             Err(error) => {
                 error!(%error, "the spool cannot be read; tried again later");
-                return self.later();
+                // The next group finds out whether the database takes records.
+                self.takes = true;
+                return self.look_later();
             }
         };
         for group in rows.chunks(GROUP) {
-            if let Err(cause) = self.commit(group).await {
+            if let Err(cause) = commit(&self.store, self.settings.patience, group).await {
                 info!(%cause, waiting = self.shelf.count_now(), "the database still takes no audit records");
-                return self.later();
+                self.takes = false;
+                return self.look_later();
             }
         }
+        self.takes = true;
         match self.shelf.forget_oldest().await {
             Ok(()) => {
                 info!(records = rows.len(), "audit records came from the spool into the database");
-                self.away = Some(Away { until: Instant::now(), pause: FIRST_RETRY });
+                self.look = Some(Look { at: Instant::now(), pause: FIRST_RETRY });
             }
             Err(error) => {
                 error!(%error, "a file of the spool could not be removed; its records are in the database");
-                self.later();
+                self.look_later();
             }
         }
     }
 
-    fn later(&mut self) {
-        let pause = self.away.as_ref().map_or(FIRST_RETRY, |away| away.pause);
-        let pause = (pause * 2).min(self.settings.retry);
-        self.away = Some(Away { until: Instant::now() + pause, pause });
+    fn look_later(&mut self) {
+        let pause = self.look.as_ref().map_or(FIRST_RETRY, |look| look.pause);
+        self.look = Some(Look::after((pause * 2).min(self.settings.retry)));
     }
+}
+
+async fn commit_group(store: Store, patience: Duration, group: Group) -> (Group, Result<(), NotWritten>) {
+    let committed = commit(&store, patience, &group.rows).await;
+    (group, committed)
+}
+
+async fn commit(store: &Store, patience: Duration, rows: &[Row]) -> Result<(), NotWritten> {
+    // What was given up may still land: records are known by their ids.
+    let written = tokio::time::timeout(patience, store.append_audit(rows)).await;
+    Ok(written.map_err(|_| NotWritten::TooLong)??)
 }
 
 async fn at(instant: Option<Instant>) {

@@ -113,7 +113,9 @@ pub(crate) fn issue(args: Args) -> Fallible<()> {
 
 async fn open(url: &str) -> Fallible<DatabaseConnection> {
     let mut options = sea_orm::ConnectOptions::new(url);
-    options.max_connections(20).sqlx_logging(false);
+    // As many as the broker reads with.
+    let connections = if url.starts_with("sqlite:") { 2 } else { 20 };
+    options.max_connections(connections).sqlx_logging(false);
     Ok(Database::connect(options).await?)
 }
 
