@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::audit::{self, Audit};
 use crate::config::Config;
+use crate::health::Readiness;
 use crate::http::server::{Server, Services};
 use crate::model::entropy::Entropy;
 use crate::model::public_url::PublicUrl;
@@ -207,9 +208,10 @@ impl App {
             .map_err(|source| Error::Metrics { address: self.metrics_listen.unwrap_or(address), source })?;
         let upkeep = Upkeep::start(Arc::clone(&self.services.signup), Arc::clone(&self.services.keeper));
         let background = self.sweeps.then(|| Background::start(Arc::clone(&self.services.keeper)));
+        let readiness = Arc::clone(&self.services.readiness);
         let server = Server::start(listener, self.services).map_err(Error::Server)?;
         info!(%address, public_url = %self.public_url, "serving {} on {address}", self.public_url);
-        Ok(Running { server, upkeep, background, showing, store: self.store })
+        Ok(Running { server, upkeep, background, showing, readiness, store: self.store })
     }
 }
 
@@ -219,6 +221,7 @@ pub struct Running {
     upkeep: Upkeep,
     background: Option<Background>,
     showing: Showing,
+    readiness: Arc<Readiness>,
     store: Store,
 }
 
@@ -228,8 +231,9 @@ impl Running {
         Error::Server(self.server.failed().await)
     }
 
-    /// Ends what is under way, then everything.
+    /// Ends what is under way, then everything; says from the beginning that it is not ready.
     pub async fn stop(self) {
+        self.readiness.end();
         if let Some(background) = self.background {
             background.stop().await;
         }

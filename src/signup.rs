@@ -200,7 +200,7 @@ pub enum Error {
     #[error("a sealed set does not read back")]
     Unreadable,
     /// See the source.
-    #[error("the database did not do it")]
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// See the source.
     #[error("the audit record was not written")]

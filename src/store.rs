@@ -35,9 +35,8 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbBackend, DbErr, RuntimeErr, SqlErr, TransactionTrait,
 };
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::model::app::AppId;
 use crate::model::time::{Clock, to_micros};
@@ -49,7 +48,8 @@ pub use self::look::Glance;
 pub struct Settings {
     /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…`.
     pub url: String,
-    /// Upper bound of the pool.
+    /// Upper bound of the pool. SQLite has one that writes and, for reading, one for each processor of the machine, two
+    /// at least, if that is less.
     pub max_connections: u32,
     /// How long a caller waits for a connection before [`Error::Unavailable`].
     pub acquire_timeout: Duration,
@@ -61,8 +61,9 @@ const UNTESTED: Duration = Duration::from_secs(1);
 /// Why the database gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not reachable, read only, overloaded, or it refused the statement.
-    #[error("the database did not do it")]
+    /// Not reachable, read only, overloaded, or it refused the statement. The cause stands in the text, since a log line
+    /// tells no more than that; it holds no values.
+    #[error("the database did not do it: {0}")]
     Unavailable(#[source] DbErr),
     /// Its certificate is not trusted, or it speaks no TLS though that was asked for.
     #[error(
@@ -127,8 +128,8 @@ impl Error {
 pub struct Store {
     db: DatabaseConnection,
     clock: Arc<dyn Clock>,
-    /// SQLite has one writer: waiting here is fair, its own busy handler is not.
-    writer: Option<Arc<Mutex<()>>>,
+    /// SQLite's.
+    writer: Option<sqlite::Writer>,
     lock: Option<Arc<std::fs::File>>,
 }
 
@@ -148,22 +149,29 @@ impl Store {
         options.test_before_acquire_if_idle_for(UNTESTED);
         let sqlite = settings.url.starts_with("sqlite:");
         let memory = settings.url.contains(":memory:");
-        options.max_connections(if memory { 1 } else { settings.max_connections });
+        options.max_connections(match (sqlite, memory) {
+            (_, true) => 1,
+            (true, false) => settings.max_connections.min(sqlite::readers()),
+            (false, false) => settings.max_connections,
+        });
         if memory {
             options.idle_timeout(None).max_lifetime(None);
         }
         let lock = if sqlite && !memory { Some(Arc::new(sqlite::lock_file(&settings.url)?)) } else { None };
         if sqlite {
             options.map_sqlx_sqlite_opts(sqlite::options);
-            options.map_sqlx_sqlite_pool_opts(|pool| {
-                pool.after_connect(|connection, _| Box::pin(sqlite::demand_writes(connection)))
-            });
             options.map_sqlx_sqlite_before_acquire(|connection, _| {
                 Box::pin(sqlite::is_outside_transaction(connection))
             });
         }
-        let db = Database::connect(options).await.map_err(Error::connecting)?;
-        Ok(Self { db, clock, writer: sqlite.then(Arc::default), lock })
+        if !sqlite {
+            let db = Database::connect(options).await.map_err(Error::connecting)?;
+            return Ok(Self { db, clock, writer: None, lock });
+        }
+        // The writer first: it makes the file.
+        let writer = sqlite::Writer::open(options.clone()).await?;
+        let db = if memory { writer.db.clone() } else { Database::connect(options).await? };
+        Ok(Self { db, clock, writer: Some(writer), lock })
     }
 
     /// Brings the schema up to this release, under a lock that ends with the transaction.
@@ -180,6 +188,9 @@ impl Store {
     /// Closes all connections and lets the SQLite file go, whoever still holds a clone; it then has no journal.
     pub async fn close(&self) -> Result<(), Error> {
         self.db.close_by_ref().await?;
+        if let Some(writer) = &self.writer {
+            writer.db.close_by_ref().await?;
+        }
         if let Some(lock) = &self.lock {
             // Where it is not ours any more there is nothing to let go.
             lock.unlock().ok();
@@ -189,14 +200,14 @@ impl Store {
 
     /// Connections of the pool: all that are open, and those of them that nobody uses.
     pub fn pool(&self) -> Pool {
-        let (open, idle) = if self.writer.is_some() {
-            let pool = self.db.get_sqlite_connection_pool();
-            (pool.size(), pool.num_idle())
-        } else {
+        let of = |open, idle| Pool { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) };
+        let Some(writer) = &self.writer else {
             let pool = self.db.get_postgres_connection_pool();
-            (pool.size(), pool.num_idle())
+            return of(pool.size(), pool.num_idle());
         };
-        Pool { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
+        let (readers, writer) =
+            (self.db.get_sqlite_connection_pool(), writer.db.get_sqlite_connection_pool());
+        of(readers.size() + writer.size(), readers.num_idle() + writer.num_idle())
     }
 
     /// For reads.
@@ -207,34 +218,23 @@ impl Store {
     /// Begins a write transaction. On PostgreSQL its commit is synchronous whatever the server's default, a lock
     /// is waited for 2 s at most, and an idle transaction ends after 5 s.
     pub async fn begin(&self) -> Result<Tx<'_>, Error> {
-        let gate = self.gate().await;
-        let options = TransactionOptions {
-            sqlite_transaction_mode: gate.is_some().then_some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        let inner = self.db.begin_with_options(options).await?;
-        if gate.is_none() {
-            inner
-                .execute_unprepared(
-                    "SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '5s'",
-                )
-                .await?;
+        let clock = &*self.clock;
+        if let Some(writer) = &self.writer {
+            return Ok(Tx { inner: writer.begin().await?, clock });
         }
-        Ok(Tx { inner, clock: &*self.clock, _gate: gate })
+        let inner = self.db.begin().await?;
+        inner
+            .execute_unprepared(
+                "SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '5s'",
+            )
+            .await?;
+        Ok(Tx { inner, clock })
     }
 
     /// Whether writers wait for each other whatever they write.
     pub fn has_one_writer(&self) -> bool {
         self.writer.is_some()
-    }
-
-    /// The turn to write, on SQLite.
-    async fn gate(&self) -> Option<OwnedMutexGuard<()>> {
-        match &self.writer {
-            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
-            None => None,
-        }
     }
 }
 
@@ -251,7 +251,6 @@ pub struct Pool {
 pub struct Tx<'s> {
     inner: DatabaseTransaction,
     clock: &'s dyn Clock,
-    _gate: Option<OwnedMutexGuard<()>>,
 }
 
 impl Tx<'_> {

@@ -27,7 +27,12 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     let answer = ask(address).map_err(|source| Error::NotAsked { address, source })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1) {
-        Some("200") => Ok(writeln!(io::stderr(), "jeton: ready")?),
+        Some("200") => {
+            for warning in warnings(body) {
+                writeln!(io::stderr(), "jeton: warning: {warning}")?;
+            }
+            Ok(writeln!(io::stderr(), "jeton: ready")?)
+        }
         _ => Err(Error::NotReady(why(body))),
     }
 }
@@ -51,6 +56,11 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     let mut answer = Vec::new();
     stream.take(MOST_BYTES).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn warnings(body: &str) -> Vec<String> {
+    let told = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
+    told.get("warnings").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default()
 }
 
 fn why(body: &str) -> String {

@@ -14,6 +14,7 @@ mod link;
 mod may;
 pub(in crate::http) mod members;
 mod page;
+mod place;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -88,7 +88,7 @@ fn origin(request: &HttpRequest) -> Origin {
 }
 
 /// A service the composition root put into the application.
-fn service<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Problem> {
+pub(in crate::http) fn service<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Problem> {
     request.app_data::<web::Data<T>>().cloned().ok_or_else(|| {
         tracing::error!(service = std::any::type_name::<T>(), "a service is missing in the application");
         Problem::new(Code::Internal)

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::problem::{Answer, Chain, Code, Problem};
 use super::server::only;
-use crate::health::{NotReady, Readiness};
+use crate::health::{NotReady, Readiness, Warning};
 
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -16,24 +16,37 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// The process answers.
 #[utoipa::path(get, path = "/healthz", tag = "operation", security(()), responses((status = 200, body = Object)))]
 pub(super) async fn read_health() -> HttpResponse {
-    ok("alive")
+    ok(&json!({ "status": "alive" }))
 }
 
-/// The database answers, there are keys, and the spool can be written.
+/// The database answers, there are keys, the spool can be written, and the process has not been told to end.
 #[utoipa::path(get, path = "/readyz", tag = "operation", security(()), responses((status = 200, body = Object)))]
 pub(super) async fn read_readiness(readiness: web::Data<Readiness>) -> Answer {
-    readiness.check().await?;
-    Ok(ok("ready"))
+    let warnings: Vec<&str> = readiness.check().await?.into_iter().map(sentence).collect();
+    Ok(ok(&json!({ "status": "ready", "warnings": warnings })))
 }
 
-fn ok(status: &str) -> HttpResponse {
-    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({ "status": status }))
+fn ok(body: &serde_json::Value) -> HttpResponse {
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body)
+}
+
+fn sentence(warning: Warning) -> &'static str {
+    match warning {
+        Warning::AsynchronousStandby => {
+            "servers follow the database, and a commit waits for none of them: a fail-over would forget the last \
+             rotations; set synchronous_standby_names"
+        }
+    }
 }
 
 impl From<NotReady> for Problem {
     fn from(why: NotReady) -> Self {
         tracing::warn!(cause = %Chain(&why), "the process is not ready");
         match why {
+            NotReady::Ending => Self::of(
+                Code::Overloaded,
+                "the process was told to end and takes on nothing new; ask another replica",
+            ),
             NotReady::Store(_) => Self::of(Code::StorageUnavailable, "the database does not answer"),
             NotReady::Spool(_) => Self::of(
                 Code::StorageUnavailable,

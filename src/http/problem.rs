@@ -120,7 +120,7 @@ codes! {
     AuditUnavailable "audit_unavailable" SERVICE_UNAVAILABLE Retry "The audit trail cannot be written"
         "No token is handed out without its audit record, and it cannot be written now. Wait for `Retry-After`.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE Retry "Too much is waiting"
-        "A queue of the broker is full. Wait for `Retry-After`.";
+        "A queue of the broker is full, or this replica was told to end and takes on nothing new. Wait for `Retry-After`.";
     SecretUnreadable "secret_unreadable" INTERNAL_SERVER_ERROR FixConfiguration "A stored secret does not open"
         "A ciphertext does not open in its place, or a row that says where secrets go was not written by the broker: it was moved or changed, or its key is gone. The event is in the audit trail. Do what `detail` says, restore the row, or connect the account again.";
     Internal "internal" INTERNAL_SERVER_ERROR Retry "Something went wrong here"
@@ -272,10 +272,16 @@ pub struct Chain<'e>(pub &'e dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut told = self.0.to_string();
+        f.write_str(&told)?;
         let mut source = self.0.source();
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            // Where an error tells its cause itself, that is not said twice.
+            let text = error.to_string();
+            if !told.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            told = text;
             source = error.source();
         }
         Ok(())

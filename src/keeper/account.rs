@@ -1,4 +1,5 @@
-//! Is a token still of the account that was connected? Asked after a refresh was stored, and where a probe asks for it.
+//! Is a token still of the account that was connected? Asked after a refresh was stored, also from the spool, and
+//! where a probe asks for it.
 //!
 //! A token of another account parks its connection and is never handed out again. Whoever waited for the refresh waits
 //! up to [`PATIENCE`] for this, too; a provider that answers later has its answer acted on when it comes, and until
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::connectors::{Connector, Probe};
 use crate::model::connection::Connection;
@@ -17,7 +18,8 @@ use crate::model::secret::Secret;
 use crate::store::token_sets::{Marked, TABLE};
 
 use super::flight::{Trouble, Verdict};
-use super::{Parts, account_fingerprint, refresh};
+use super::spooled::Answer;
+use super::{Core, Error, Parts, account_fingerprint, refresh};
 
 /// How long a refresh is held back for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -121,7 +123,7 @@ impl Comparison {
         }
     }
 
-    async fn park(&self) -> Result<Marked, super::Error> {
+    async fn park(&self) -> Result<Marked, Error> {
         let Connection { id, app, connector, flow, .. } = &self.connection;
         let access = self.parts.vault.hash_secret(TABLE, "access_fingerprint", b"", &self.access);
         let tx = self.parts.store.begin().await?;
@@ -136,6 +138,36 @@ impl Comparison {
                 "the provider's token is of another account now; it is not handed out, a new consent is needed");
         }
         Ok(marked)
+    }
+}
+
+impl Core {
+    /// The comparison of an answer that came out of the spool: what asked when it came may have failed, or ended with
+    /// its process. Nothing is asked where another set is current by now.
+    pub(super) async fn compare_account(&self, answer: &Answer) {
+        match self.comparison(answer).await {
+            Ok(Some(comparison)) => {
+                comparison.after_refresh(Verdict::Done).await;
+            }
+            Ok(None) => {}
+            Err(cause) => {
+                info!(app.id = %answer.app, connector = %answer.connector, flow = %answer.flow, %cause,
+                "it was not asked whose account a token from the spool is of; the next refresh asks")
+            }
+        }
+    }
+
+    async fn comparison(&self, answer: &Answer) -> Result<Option<Comparison>, Error> {
+        let found = self.find(&answer.app, &answer.connector, Some(&answer.flow)).await?;
+        let connection = &found.held.connection;
+        if connection.token_set.as_ref().is_none_or(|set| set.id != answer.set.id) {
+            return Ok(None);
+        }
+        let definition = self.definition(&answer.connector).await?;
+        let opened = self.credentials_of(connection, &definition).await?;
+        let access = self.open_access(&found.held).await?.access;
+        let connector = self.parts.registry.connector(&definition);
+        Ok(Comparison::of(&self.parts, connection, &access, (&connector, &opened.credentials)))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -127,34 +128,41 @@ impl Core {
         self.shelf.lock().remove(&set.0);
     }
 
-    /// Brings what waits in the spool into the database. Ends at the first that the database does not take.
+    /// Brings what waits in the spool into the database, then compares whose tokens they are, as after every refresh.
+    /// Ends at the first that the database does not take.
     pub(super) async fn replay(&self) -> Result<usize, Error> {
+        let mut stored = Vec::new();
+        let outcome = self.store_spooled(&mut stored).await;
+        join_all(stored.iter().map(|answer| self.compare_account(answer))).await;
+        outcome.map(|()| stored.len())
+    }
+
+    async fn store_spooled(&self, stored: &mut Vec<Answer>) -> Result<(), Error> {
         let _alone = self.shelf.replay.lock().await;
         let spool = &self.parts.spool;
         let entries = match spool.work(|spool| spool.entries(Kind::Answer)).await {
             Ok(entries) => entries,
             Err(error) => {
                 error!(%error, "the spool cannot be read; answers in it wait");
-                return Ok(0);
+                return Ok(());
             }
         };
         // What is gone was stored by another process on this disk.
         self.shelf.lock().retain(|id, _| entries.iter().any(|entry| entry.id == *id));
-        let mut stored = 0;
         for entry in entries {
             match spool.work(move |spool| spool.read(entry)).await.map_err(Trouble::from) {
                 Ok(None) => {}
                 Ok(Some(content)) => match self.read(entry, content) {
                     Ok(answer) => {
                         self.replay_one(&answer).await?;
-                        stored += 1;
+                        stored.push(answer);
                     }
                     Err(cause) => self.set_aside(entry, &cause).await,
                 },
                 Err(cause) => error!(file = %entry, %cause, "a file of the spool cannot be read; it waits"),
             }
         }
-        Ok(stored)
+        Ok(())
     }
 
     async fn replay_one(&self, answer: &Answer) -> Result<(), Error> {

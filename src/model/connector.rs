@@ -1,57 +1,20 @@
 //! A connector: one kind of third-party API, described as data.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use url::Url;
 
-use super::app::{SlugError, check_slug};
-
+mod exchange;
+mod id;
 mod template;
 mod validate;
 mod variables;
 
+pub use self::exchange::{Account, Credentials, Grant};
+pub use self::id::ConnectorId;
 pub use self::validate::{Rules, Violation, is_token_field};
-
-/// A connector's id: a slug of at most 40 bytes, matched without regard to case.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ConnectorId(String);
-
-impl ConnectorId {
-    /// Reads an id; upper case is folded.
-    pub fn parse(text: &str) -> Result<Self, SlugError> {
-        let folded = text.to_ascii_lowercase();
-        check_slug(&folded, 40)?;
-        Ok(Self(folded))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for ConnectorId {
-    type Error = SlugError;
-    fn try_from(text: String) -> Result<Self, SlugError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<ConnectorId> for String {
-    fn from(id: ConnectorId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for ConnectorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Proof Key for Code Exchange (RFC 7636).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -299,47 +262,6 @@ pub struct Policy {
     pub probeable: bool,
 }
 
-/// Who we are at the provider, opened for one call.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// Our client id there.
-    pub client_id: String,
-    /// Our secret there; none for public clients.
-    pub client_secret: Option<super::secret::Secret>,
-    /// A second secret of the same client id, tried when the first is refused.
-    pub previous_secret: Option<super::secret::Secret>,
-    /// Scopes asked for instead of the definition's.
-    pub scopes: Option<Vec<String>>,
-    /// Values of the URL variables, fixed by the credentials or given at signup.
-    pub variables: BTreeMap<String, String>,
-}
-
-/// Whose account a grant belongs to, as the provider tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Stable id at the provider.
-    pub id: String,
-    /// What people call it.
-    pub label: String,
-}
-
-/// What a provider answered to a code exchange or a refresh, parsed.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// The access token.
-    pub access_token: super::secret::Secret,
-    /// A (new) refresh token, where one came.
-    pub refresh_token: Option<super::secret::Secret>,
-    /// Seconds the access token lives; never invented.
-    pub expires_in: Option<i64>,
-    /// Seconds the refresh token lives, where told.
-    pub refresh_expires_in: Option<i64>,
-    /// Granted scope as told, separators turned to spaces.
-    pub scope: Option<String>,
-    /// Fields kept for jobs (`instance_url`).
-    pub extra: BTreeMap<String, serde_json::Value>,
-}
-
 /// The address of an absolute `http(s)` URL template after filling in variables.
 ///
 /// # Errors
@@ -361,12 +283,6 @@ pub fn fill(template: &str, variables: &BTreeMap<String, String>) -> Result<Url,
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_fold_case() {
-        assert_eq!(ConnectorId::parse("GitHub").unwrap().as_str(), "github");
-        assert!(ConnectorId::parse(&"a".repeat(41)).is_err());
-    }
 
     #[test]
     fn the_origin_is_scheme_host_and_port() {

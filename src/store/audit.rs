@@ -4,7 +4,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::model::event::Event;
-use crate::store::{Conn, Error, Store};
+use crate::store::{Conn, Error, Source, Store};
 
 pub use crate::store::entity::audit_event::Model as Row;
 
@@ -71,8 +71,13 @@ fn insert_sql(postgres: bool) -> String {
 impl Store {
     /// Appends records, and they last when this returns; one that is there already is left as it is.
     pub async fn append_audit(&self, rows: &[Row]) -> Result<(), Error> {
-        let _gate = self.gate().await;
-        self.conn().insert_audit(rows).await
+        let Some(writer) = &self.writer else { return self.conn().insert_audit(rows).await };
+        let conn = Conn { executor: Source::Pool(&writer.db), clock: &*self.clock };
+        let appended = conn.insert_audit(rows).await;
+        if appended.is_err() {
+            writer.distrust();
+        }
+        appended
     }
 }
 

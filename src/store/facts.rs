@@ -32,6 +32,13 @@ pub struct Server {
     pub now: OffsetDateTime,
 }
 
+impl Server {
+    /// Whether a fail-over may bring back what was before the last commits.
+    pub fn may_forget(&self) -> bool {
+        self.standbys > 0 && !self.synchronous
+    }
+}
+
 /// A wrapped data key, and the app it belongs to.
 #[derive(Clone, Debug)]
 pub struct OwnedKey {

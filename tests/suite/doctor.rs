@@ -4,9 +4,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
+use std::sync::Arc;
+
+use jeton::app::Nature;
+use jeton::app::doctor::examine;
+use jeton::model::entropy::SystemEntropy;
+use jeton::model::time::ShiftedClock;
 use serde_json::Value;
 
 use crate::support::app::Home;
+use crate::support::cluster::Cluster;
 use crate::support::program::{exit_code, jeton, run, stderr};
 use crate::support::served::Served;
 use crate::support::sql::Sql;
@@ -158,6 +165,60 @@ async fn a_database_that_does_not_answer_may_pass() {
     assert!(text.contains("failure  database ") && text.contains("skipped  keys "), "{text}");
     assert!(!text.contains("canary") && !stderr(&output).contains("canary"), "{text}");
     assert_eq!(stderr(&output), "jeton: 1 check(s) failed: see the list\n");
+}
+
+/// Looks again until a check is so: sessions learn of a changed setting one by one.
+#[track_caller]
+fn becomes(home: &Home, name: &str, verdict: &str, part: &str) -> i32 {
+    let begun = std::time::Instant::now();
+    loop {
+        let (code, checks) = offline(home);
+        if the(&checks, name)["verdict"] == verdict || begun.elapsed() > std::time::Duration::from_secs(20) {
+            told(&checks, name, verdict, part);
+            return code;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_only_reads_or_would_forget_is_told() {
+    let Some(cluster) = Cluster::start_or_skip().await else { return };
+    let home = Home::at(Cluster::url_at(cluster.address()));
+    instance(&home).await;
+    let follower = cluster.follow();
+    let code = becomes(&home, "standby", "warning", "1 follow, and a commit waits for none");
+    assert_eq!(code, 0, "a warning is no failure");
+    cluster.set_synchronous("*").await;
+    assert_eq!(becomes(&home, "standby", "ok", "1 follow, and a commit waits for one"), 0);
+    cluster.set_synchronous("").await;
+    drop(follower);
+    becomes(&home, "standby", "ok", "none follows");
+    cluster.set_read_only(true).await;
+    let code = becomes(&home, "database writes", "failure", "Point `database_url` at the primary");
+    assert_eq!(code, 78, "somebody has to change something");
+}
+
+#[tokio::test]
+async fn clocks_that_are_apart_are_told() {
+    for home in Home::each().await {
+        instance(&home).await;
+        let clock = Arc::new(ShiftedClock::default());
+        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        // The database's clock is the machine's, which a test does not move: it moves the program's.
+        let mut shifted = 0;
+        for (seconds, verdict, says) in [(0, "ok", "0."), (10, "warning", "10."), (100, "failure", "100.")] {
+            clock.advance(time::Duration::seconds(seconds - shifted));
+            shifted = seconds;
+            let checks = examine(Ok(home.config("127.0.0.1:0", &[])), &nature, true).await;
+            let checks: Vec<Value> =
+                checks.iter().map(|check| serde_json::to_value(check).unwrap()).collect();
+            if home.database_url.is_some() {
+                told(&checks, "clock", verdict, &format!("are {says}"));
+            } else {
+                told(&checks, "clock", "ok", "this machine's clock");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ mod peers;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod readiness;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusals;

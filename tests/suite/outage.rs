@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use crate::support::app::Home;
 use crate::support::cluster::Cluster;
 use crate::support::house::House;
-use crate::support::peer::skipped;
 use crate::support::problem::read;
 use crate::support::sql::Sql;
 
@@ -79,16 +78,9 @@ fn waiting(data_dir: &Path, kind: &str) -> usize {
     files.filter(|file| file.file_name().to_string_lossy().starts_with(kind)).count()
 }
 
-async fn cluster() -> Option<Cluster> {
-    match Cluster::start().await {
-        Ok(cluster) => Some(cluster),
-        Err(why) => skipped(&format!("a PostgreSQL that fails: {why}")),
-    }
-}
-
 #[tokio::test]
 async fn a_postgresql_that_only_reads_serves_what_lives_and_burns_nothing() {
-    let Some(cluster) = cluster().await else { return };
+    let Some(cluster) = Cluster::start_or_skip().await else { return };
     let case = Case::on(Home::at(Cluster::url_at(cluster.address()))).await;
     let sql = Sql::open(&case.house.home).await;
     assert_eq!(case.status(LIVING).await, StatusCode::OK);
@@ -132,7 +124,7 @@ async fn a_sqlite_that_takes_no_writes_serves_what_lives_and_burns_nothing() {
 
 #[tokio::test]
 async fn a_database_that_stops_in_the_middle_of_a_refresh_loses_neither_answer_nor_broker() {
-    let Some(cluster) = cluster().await else { return };
+    let Some(cluster) = Cluster::start_or_skip().await else { return };
     let case = Case::on(Home::at(Cluster::url_at(cluster.address()))).await;
     case.house.faults(Faults { slow_head_ms: Some(2_000), ..Faults::default() });
     let url = case.house.broker.at(&format!("{EXPIRED}?wait=30"));

@@ -141,16 +141,16 @@ fn writable(server: &Server) -> Check {
 
 fn standby(server: &Server) -> Check {
     const NAME: &str = "standby";
-    match (server.standbys, server.synchronous) {
-        (0, _) => Check::ok(NAME, "none follows the database"),
-        (count, true) => Check::ok(NAME, format!("{count} follow, and a commit waits for one")),
-        (count, false) => Check::warning(
+    match server.standbys {
+        0 => Check::ok(NAME, "none follows the database"),
+        count if server.may_forget() => Check::warning(
             NAME,
             format!(
                 "{count} follow, and a commit waits for none: a fail-over would forget the last rotations"
             ),
             "Set synchronous_standby_names; a forgotten rotation ends as `lost_rotation`, and a person must consent again",
         ),
+        count => Check::ok(NAME, format!("{count} follow, and a commit waits for one")),
     }
 }
 

@@ -10,14 +10,13 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::page::page;
+use super::place::Place;
 use super::{Collection, CollectionParams, ConnectionsRead, ConnectionsWrite, May, times};
 use crate::admin::Page;
 use crate::admin::apps::Apps;
 use crate::admin::connections::{Expiry, Import, Imports};
-use crate::admin::connectors::Connectors;
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Problem};
-use crate::http::settings::WebSettings;
 use crate::identity::Superadmin;
 use crate::keeper::{ListFilter, SecretsKeeper, Status};
 use crate::model::app::AppId;
@@ -214,20 +213,8 @@ pub(in crate::http) async fn list_app_connections(
 #[utoipa::path(get, path = "/admin/v1/apps/{app_id}/connections/{connector}", tag = "connections",
     params(("app_id" = String, Path), ("connector" = String, Path), FlowParams),
     responses((status = 200, body = ConnectionResponse)))]
-pub(in crate::http) async fn read_connection(
-    may: May<ConnectionsRead, (), FlowParams>,
-    path: Segments,
-    apps: web::Data<Apps>,
-    connectors: web::Data<Connectors>,
-    keeper: web::Data<SecretsKeeper>,
-    web: web::Data<WebSettings>,
-) -> Answer {
-    let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let status = keeper
-        .connection(&may.by, &app, &connector, may.query.flow.as_ref())
-        .await
-        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
-    Ok(HttpResponse::Ok().json(ConnectionResponse::from(status)))
+pub(in crate::http) async fn read_connection(at: Place<ConnectionsRead>) -> Answer {
+    at.answer(at.keeper.connection(&at.may.by, &at.app, &at.connector, at.may.query.flow.as_ref()).await)
 }
 
 /// Shares a connection with the members of its app, or no longer.
@@ -235,42 +222,22 @@ pub(in crate::http) async fn read_connection(
     params(("app_id" = String, Path), ("connector" = String, Path), FlowParams),
     request_body = ChangeConnectionRequest, responses((status = 200, body = ConnectionResponse)))]
 pub(in crate::http) async fn change_connection(
-    may: May<ConnectionsWrite, Json<ChangeConnectionRequest>, FlowParams>,
-    path: Segments,
-    apps: web::Data<Apps>,
-    connectors: web::Data<Connectors>,
-    keeper: web::Data<SecretsKeeper>,
-    web: web::Data<WebSettings>,
+    at: Place<ConnectionsWrite, Json<ChangeConnectionRequest>>,
 ) -> Answer {
-    let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let Json(ChangeConnectionRequest { shared }) = may.body;
-    let status = keeper
-        .share(&may.by, &app, &connector, may.query.flow.as_ref(), shared)
-        .await
-        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
-    Ok(HttpResponse::Ok().json(ConnectionResponse::from(status)))
+    let (may, shared) = (&at.may, at.may.body.0.shared);
+    at.answer(at.keeper.share(&may.by, &at.app, &at.connector, may.query.flow.as_ref(), shared).await)
 }
 
 /// Deletes a connection and revokes its grant at the provider; says what became of that.
 #[utoipa::path(delete, path = "/admin/v1/apps/{app_id}/connections/{connector}", tag = "connections",
     params(("app_id" = String, Path), ("connector" = String, Path), FlowParams),
     responses((status = 200, body = DeleteConnectionResponse)))]
-pub(in crate::http) async fn delete_connection(
-    may: May<ConnectionsWrite, (), FlowParams>,
-    path: Segments,
-    apps: web::Data<Apps>,
-    connectors: web::Data<Connectors>,
-    keeper: web::Data<SecretsKeeper>,
-    web: web::Data<WebSettings>,
-) -> Answer {
-    let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let deletion = keeper
-        .delete(&may.by, &app, &connector, may.query.flow.as_ref())
-        .await
-        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
+pub(in crate::http) async fn delete_connection(at: Place<ConnectionsWrite>) -> Answer {
+    let flow = at.may.query.flow.as_ref();
+    let deletion = at.told(at.keeper.delete(&at.may.by, &at.app, &at.connector, flow).await)?;
     Ok(HttpResponse::Ok().json(DeleteConnectionResponse {
-        app_id: app.into(),
-        connector: connector.into(),
+        app_id: at.app.into(),
+        connector: at.connector.into(),
         flow: deletion.flow.into(),
         revocation: deletion.revocation.as_str(),
     }))
@@ -315,16 +282,4 @@ async fn list(by: &Superadmin, mut filter: ListFilter, page: &Page, keeper: &Sec
     filter.limit = page.rows();
     let part = page.cut(keeper.list(by, &filter).await?, |status| status.id.to_string());
     Ok(HttpResponse::Ok().json(Collection::<ConnectionResponse>::of(part)))
-}
-
-/// The path's app and connector, both known; the connector by its id where the path has an alias.
-pub(super) async fn place(
-    by: &Superadmin,
-    path: &Segments,
-    apps: &Apps,
-    connectors: &Connectors,
-) -> Result<(AppId, ConnectorId), Problem> {
-    let app = apps.require(by, &path.app()?).await?;
-    let definition = connectors.require(by, path.connector()?.as_str()).await?;
-    Ok((app.id, definition.id.clone()))
 }

@@ -1,19 +1,17 @@
 //! Routes of a connection's token sets: which are kept, undo, and a refresh now.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::connections::{ConnectionResponse, FlowParams, place};
+use super::connections::{ConnectionResponse, FlowParams};
 use super::page::page;
-use super::{Collection, ConnectionsRead, ConnectionsWrite, May, times};
-use crate::admin::apps::Apps;
-use crate::admin::connectors::Connectors;
+use super::place::Place;
+use super::{Collection, ConnectionsRead, ConnectionsWrite, times};
 use crate::http::extract::{Json, Segments};
 use crate::http::problem::{Answer, Code, Problem};
-use crate::http::settings::WebSettings;
-use crate::keeper::{KeptGeneration, SecretsKeeper};
+use crate::keeper::KeptGeneration;
 use crate::model::connection::Flow;
 use crate::model::token_set::Generation;
 
@@ -71,22 +69,14 @@ pub(in crate::http) struct ListGenerationsParams {
     params(("app_id" = String, Path), ("connector" = String, Path), ListGenerationsParams),
     responses((status = 200, body = Collection<GenerationResponse>)))]
 pub(in crate::http) async fn list_generations(
-    may: May<ConnectionsRead, (), ListGenerationsParams>,
-    path: Segments,
-    apps: web::Data<Apps>,
-    connectors: web::Data<Connectors>,
-    keeper: web::Data<SecretsKeeper>,
-    web: web::Data<WebSettings>,
+    at: Place<ConnectionsRead, (), ListGenerationsParams>,
 ) -> Answer {
-    let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let page = page(may.query.limit, may.query.cursor.as_deref())?;
+    let (by, query) = (&at.may.by, &at.may.query);
+    let page = page(query.limit, query.cursor.as_deref())?;
     let below = page.after.as_deref().map(str::parse).transpose();
     let below = below.map_err(|_| Problem::invalid("cursor", "is no cursor of ours"))?.map(Generation);
-    let flow = may.query.flow.as_ref();
-    let kept = keeper
-        .generations(&may.by, (&app, &connector), flow, below, page.rows())
-        .await
-        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
+    let (place, flow) = ((&at.app, &at.connector), query.flow.as_ref());
+    let kept = at.told(at.keeper.generations(by, place, flow, below, page.rows()).await)?;
     let part = page.cut(kept, |kept| kept.generation.to_string());
     Ok(HttpResponse::Ok().json(Collection::<GenerationResponse>::of(part)))
 }
@@ -101,21 +91,10 @@ pub(in crate::http) async fn list_generations(
     tag = "connections",
     params(("app_id" = String, Path), ("connector" = String, Path), ("generation" = i64, Path), FlowParams),
     responses((status = 200, body = ConnectionResponse)))]
-pub(in crate::http) async fn restore_generation(
-    may: May<ConnectionsWrite, (), FlowParams>,
-    path: Segments,
-    apps: web::Data<Apps>,
-    connectors: web::Data<Connectors>,
-    keeper: web::Data<SecretsKeeper>,
-    web: web::Data<WebSettings>,
-) -> Answer {
-    let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
+pub(in crate::http) async fn restore_generation(at: Place<ConnectionsWrite>, path: Segments) -> Answer {
     let generation = path.text("generation").parse().map_err(|_| Problem::new(Code::NotFound))?;
-    let status = keeper
-        .restore(&may.by, (&app, &connector), may.query.flow.as_ref(), Generation(generation))
-        .await
-        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
-    Ok(HttpResponse::Ok().json(ConnectionResponse::from(status)))
+    let (place, flow) = ((&at.app, &at.connector), at.may.query.flow.as_ref());
+    at.answer(at.keeper.restore(&at.may.by, place, flow, Generation(generation)).await)
 }
 
 /// Refreshes a connection now, where the generation that is named is still current.
@@ -130,21 +109,10 @@ pub(in crate::http) async fn restore_generation(
 #[utoipa::path(post, path = "/admin/v1/apps/{app_id}/connections/{connector}/refresh", tag = "connections",
     params(("app_id" = String, Path), ("connector" = String, Path), FlowParams),
     request_body = RefreshRequest, responses((status = 200, body = ConnectionResponse)))]
-pub(in crate::http) async fn refresh_connection(
-    may: May<ConnectionsWrite, Json<RefreshRequest>, FlowParams>,
-    path: Segments,
-    apps: web::Data<Apps>,
-    connectors: web::Data<Connectors>,
-    keeper: web::Data<SecretsKeeper>,
-    web: web::Data<WebSettings>,
-) -> Answer {
-    let (app, connector) = place(&may.by, &path, &apps, &connectors).await?;
-    let Json(RefreshRequest { generation }) = may.body;
-    let status = keeper
-        .renew(&may.by, (&app, &connector), may.query.flow.as_ref(), Generation(generation))
-        .await
-        .map_err(|error| Problem::of_connection(error, &app, &connector, &web))?;
-    Ok(HttpResponse::Ok().json(ConnectionResponse::from(status)))
+pub(in crate::http) async fn refresh_connection(at: Place<ConnectionsWrite, Json<RefreshRequest>>) -> Answer {
+    let (may, generation) = (&at.may, Generation(at.may.body.0.generation));
+    let (place, flow) = ((&at.app, &at.connector), may.query.flow.as_ref());
+    at.answer(at.keeper.renew(&may.by, place, flow, generation).await)
 }
 
 impl From<KeptGeneration> for GenerationResponse {

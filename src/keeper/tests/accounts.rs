@@ -154,20 +154,43 @@ async fn a_refresh_that_lands_on_a_parked_account_does_not_lift_it() {
     }
 }
 
+/// Mallory's token comes while the database is away; these faults are the provider's beside.
+async fn spooled_of_mallory(world: &World, faults: Faults) -> Result<HandedToken, Error> {
+    world.pass(4_000);
+    let faults = Faults { user: Some("mallory".into()), slow_head_ms: Some(400), ..faults };
+    world.faults(faults.on_refresh());
+    let (keeper, job) = (Arc::clone(&world.keeper), world.job());
+    let caller = tokio::spawn(async move { keeper.retrieve_token(&job, None, BEST_EFFORT).await });
+    while world.refreshes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.db.sql("ALTER TABLE token_set RENAME TO token_set_gone").await;
+    caller.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_the_next_process_stores_from_the_spool_is_compared() {
+    for db in databases().await {
+        let world = connected(db).await;
+        // The process that got the answer did not learn whose it is.
+        let silent = Faults { userinfo_status: Some(500), ..Faults::default() };
+        assert_eq!(spooled_of_mallory(&world, silent).await.unwrap().generation.0, 2, "{}", world.db.name);
+        world.db.sql("ALTER TABLE token_set_gone RENAME TO token_set").await;
+        world.faults(Faults::default());
+        let next = world.replica();
+        assert_eq!(next.replay_spool().await.unwrap(), 1);
+        assert_eq!(world.state().await, PARKED, "before anybody asks");
+        let refused = next.retrieve_token(&world.job(), None, BEST_EFFORT).await.unwrap_err();
+        assert!(matches!(refused, Error::ReauthorizationRequired { reason: Reason::AccountChanged, .. }));
+        assert_eq!(world.refreshes(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_token_of_another_account_does_not_leave_from_the_spool() {
     for db in databases().await {
         let world = connected(db).await;
-        world.pass(4_000);
-        let other = Faults { user: Some("mallory".into()), ..Faults::default() }.on_refresh();
-        world.faults(Faults { slow_head_ms: Some(400), ..other });
-        let (keeper, job) = (Arc::clone(&world.keeper), world.job());
-        let caller = tokio::spawn(async move { keeper.retrieve_token(&job, None, BEST_EFFORT).await });
-        while world.refreshes() == 0 {
-            tokio::task::yield_now().await;
-        }
-        world.db.sql("ALTER TABLE token_set RENAME TO token_set_gone").await;
-        let refused = caller.await.unwrap();
+        let refused = spooled_of_mallory(&world, Faults::default()).await;
         assert!(matches!(refused, Err(Error::Store(_))), "{}: {refused:?}", world.db.name);
         world.db.sql("ALTER TABLE token_set_gone RENAME TO token_set").await;
         assert_eq!(world.keeper.replay_spool().await.unwrap(), 1);

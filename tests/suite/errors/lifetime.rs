@@ -136,6 +136,45 @@ async fn more_life_than_there_is_costs_no_call() {
 }
 
 #[tokio::test]
+async fn a_lifetime_that_a_definition_names_is_known_without_a_call() {
+    for house in House::each().await {
+        house.app("acme", "Acme").await;
+        house.connector("named", &json!({"access_token_lifetime_s": 3_600})).await;
+        house.credentials("named", None).await;
+        house.import("acme", "named", &json!({"expires_in": 600})).await;
+        for _ in 0..2 {
+            let answer = house.ask(Method::GET, "/acme/named/binb-token?min_ttl=3241", None).await;
+            let problem = read(answer, "ttl_unsatisfiable").await;
+            assert_eq!(problem["max_ttl"], 3_240, "{}", house.home.name);
+        }
+        assert_eq!(house.refreshes(), 0, "decided without the provider");
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lifetime_that_nobody_knows_costs_one_refresh_and_no_other() {
+    for house in House::each().await {
+        house.app("acme", "Acme").await;
+        house.credentials("sandbox", Some("acme")).await;
+        // What is left of an imported token says nothing about the next one.
+        house.import("acme", "sandbox", &json!({"expires_in": 600})).await;
+        for _ in 0..3 {
+            let answer = house.ask(Method::GET, &format!("{ROUTE}?min_ttl=86400"), None).await;
+            let problem = read(answer, "ttl_unsatisfiable").await;
+            assert!(problem["max_ttl"].as_i64().unwrap() >= 3_240, "{problem}");
+            assert_eq!(house.refreshes(), 1, "{}", house.home.name);
+        }
+        // It stays known: a token set from elsewhere makes no provider forget it.
+        house.import("acme", "sandbox", &json!({"expires_in": 600, "replace": true})).await;
+        let answer = house.ask(Method::GET, &format!("{ROUTE}?min_ttl=86400"), None).await;
+        assert_eq!(read(answer, "ttl_unsatisfiable").await["max_ttl"], 3_240);
+        assert_eq!(house.refreshes(), 1, "{}", house.home.name);
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn without_a_client_id_at_the_provider_nothing_is_refreshed() {
     for house in House::each().await {
         house.app("acme", "Acme").await;

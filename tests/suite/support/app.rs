@@ -61,7 +61,7 @@ impl Home {
         flags
     }
 
-    fn config(&self, listen: &str, more: &[(&'static str, &str)]) -> Config {
+    pub(crate) fn config(&self, listen: &str, more: &[(&'static str, &str)]) -> Config {
         let data_dir = self.data_dir().display().to_string();
         let mut keys = vec![("data_dir", data_dir.as_str()), ("listen", listen)];
         keys.extend(self.database_url.as_deref().map(|url| ("database_url", url)));

@@ -3,10 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
+
+use super::peer::skipped;
 
 /// A server with the database `jeton`, owned by the role `jeton`, which is no superuser: limits bind it.
 pub(crate) struct Cluster {
@@ -45,6 +47,14 @@ impl Cluster {
         admin.execute_unprepared("CREATE ROLE jeton LOGIN").await.unwrap();
         admin.execute_unprepared("CREATE DATABASE jeton OWNER jeton").await.unwrap();
         Ok(cluster)
+    }
+
+    /// `None` where a test that wants one is to be skipped.
+    pub(crate) async fn start_or_skip() -> Option<Self> {
+        match Self::start().await {
+            Ok(cluster) => Some(cluster),
+            Err(why) => skipped(&format!("a PostgreSQL that a test may break: {why}")),
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -87,6 +97,24 @@ impl Cluster {
         admin.execute_unprepared("SELECT pg_reload_conf()").await.unwrap();
     }
 
+    /// Something that follows it as a standby does, and tells what it has on its disk; until it is dropped.
+    pub(crate) fn follow(&self) -> Follower {
+        let kept = tempfile::tempdir().unwrap();
+        let mut command = Command::new(self.bin.join("pg_receivewal"));
+        command.args(["--no-loop", "--synchronous", "-U", "postgres", "-D"]).arg(kept.path());
+        command.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Follower { child: child.unwrap(), _kept: kept }
+    }
+
+    /// Whether a commit waits for whoever follows.
+    pub(crate) async fn set_synchronous(&self, names: &str) {
+        let admin = self.admin().await;
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'");
+        admin.execute_unprepared(&set).await.unwrap();
+        admin.execute_unprepared("SELECT pg_reload_conf()").await.unwrap();
+    }
+
     /// Nobody but a superuser gets a connection, and those there were are gone.
     pub(crate) async fn take_all_connections(&self) {
         let admin = self.admin().await;
@@ -125,6 +153,19 @@ impl Cluster {
             .status()
             .unwrap();
         Output { status, stdout: Vec::new(), stderr: std::fs::read(self.dir.path().join("errors")).unwrap() }
+    }
+}
+
+/// A standby, as far as a primary can tell.
+pub(crate) struct Follower {
+    child: Child,
+    _kept: tempfile::TempDir,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

@@ -77,10 +77,15 @@ impl Serving {
         Ok(Self { url, direct, child, lines: Some(rest) })
     }
 
-    /// Asks it to end as a service manager does; its exit code and all it logged.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
+    /// Asks it to end as a service manager does.
+    pub(crate) fn tell_to_end(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// The same; its exit code and all it logged.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
+        self.tell_to_end();
         let code = self.child.wait().unwrap().code();
         (code, self.lines.take().unwrap().join().unwrap())
     }
