@@ -5,6 +5,8 @@
 mod background;
 pub mod doctor;
 mod first;
+#[cfg(test)]
+mod flooded_tests;
 mod keyring;
 mod recover;
 mod services;

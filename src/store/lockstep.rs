@@ -1,4 +1,9 @@
 //! Do the statements do what the model says? Random walks of `model::protocol` beside the database, step by step.
+//!
+//! Here: the walk. `steps`: a step, there and here. `compare`: is the row what the model says?
+
+mod compare;
+mod steps;
 
 use std::collections::BTreeMap;
 
@@ -11,18 +16,13 @@ use uuid::Uuid;
 use crate::model::app::AppId;
 use crate::model::connection::Flow;
 use crate::model::connector::ConnectorId;
-use crate::model::protocol::{Attempt, Known, Row, Set, Standing, Stored};
+use crate::model::protocol::{Attempt, Row, Set};
 use crate::model::secret::{KeyedHash, Sealed};
 use crate::model::token_set::TokenSetId;
-use crate::store::Conn;
 use crate::store::credentials::StoredCredentials;
-use crate::store::leases::{self, Spent};
+use crate::store::leases;
 use crate::store::testing::{TestDatabase, databases};
-use crate::store::token_sets::{self, Learnt, NewConnection, NewTokenSet};
-
-const LEASE_US: i64 = 30_000_000;
-/// Two readings of the clock within a step are never further apart.
-const DRIFT_US: i64 = 20_000_000;
+use crate::store::token_sets::{NewConnection, NewTokenSet};
 
 /// One step.
 #[derive(Clone, Copy, Debug)]
@@ -176,162 +176,6 @@ impl Walk<'_> {
         tx.commit().await.unwrap();
         self.compare(op).await;
     }
-
-    async fn claim(&mut self, strict: bool, conn: Conn<'_>) {
-        let attempt = Attempt { seen: self.row.current, lease: self.db.id() };
-        self.attempts.push(attempt);
-        let (_, stored) = self.attempt(0).unwrap();
-        let won = conn.app(&self.app).claim(stored, LEASE_US, strict).await.unwrap().is_some();
-        assert_eq!(won, self.row.claim(attempt, self.now, LEASE_US, strict));
-    }
-
-    async fn go_on(&mut self, trying: Trying, back: usize, conn: Conn<'_>) {
-        let Some((attempt, stored)) = self.attempt(back) else { return };
-        let rows = conn.app(&self.app);
-        let (done, told) = match trying {
-            Trying::GiveBack => (rows.release(stored).await, self.row.not_consumed(attempt)),
-            Trying::NotConsumed => {
-                let done = rows.record_failure(stored, Spent::No, "code", None).await;
-                (done, self.row.not_consumed(attempt))
-            }
-            Trying::Unknown => {
-                let done = rows.record_failure(stored, Spent::Unknown, "code", None).await;
-                (done, self.row.unknown(attempt))
-            }
-            Trying::Refused => {
-                (rows.record_refusal(stored, "revoked", "code").await, self.row.refused(attempt))
-            }
-            Trying::Misconfigured => {
-                let done = rows.record_misconfigured(stored, (self.credentials, 1), "code").await;
-                (done, self.row.misconfigured(attempt))
-            }
-        };
-        assert_eq!(done.unwrap(), told, "{trying:?}");
-    }
-
-    async fn change(&mut self, change: Change, conn: Conn<'_>) {
-        let rows = conn.app(&self.app);
-        match change {
-            Change::Refreshed(back) => {
-                let Some(seen) = self.earlier(back) else { return };
-                self.last = Some((seen.id, self.new_set()));
-                self.store_last(conn).await;
-            }
-            Change::RefreshedAgain => self.store_last(conn).await,
-            Change::Adopt => {
-                let new = self.new_set();
-                rows.adopt(&self.owner(), &self.stored(new)).await.unwrap();
-                self.row.adopt(new);
-            }
-            Change::Import(back, strict) => self.import(back, strict, conn).await,
-            Change::Restore(back, strict) => {
-                let Some(from) = self.earlier(back) else { return };
-                let copy = Set::new(self.db.id(), from.token);
-                let (from_id, owner) = (TokenSetId(from.id), self.owner());
-                let done = rows.restore(from_id, strict, &owner, &self.stored(copy)).await.unwrap();
-                assert_eq!(done.is_some(), self.row.restore(from.id, copy.id, strict), "{change:?}");
-            }
-            Change::OtherAccount(back) => {
-                let Some(set) = self.earlier(back) else { return };
-                let held = fingerprint(set.token);
-                let parked = rows.park_other_account(self.connection, held).await.unwrap();
-                let parks = self.row.account_changed(set.token);
-                assert_eq!(matches!(parked, token_sets::Marked::Current(_)), parks, "{change:?}");
-            }
-            Change::Delete => {
-                rows.revoke_connection(self.connection).await.unwrap();
-                self.row.delete();
-            }
-            Change::RevokedAtProvider(back) => {
-                let pending = self.row.sets.iter().rev().filter(|set| set.revoke_pending);
-                let Some(id) = pending.map(|set| set.id).nth(back) else { return };
-                rows.clear_revoke_pending(TokenSetId(id)).await.unwrap();
-                self.row.revoked_at_provider(id);
-            }
-        }
-    }
-
-    /// The keeper's way of deciding, over what the database says.
-    async fn import(&mut self, back: usize, strict: bool, conn: Conn<'_>) {
-        let Some(held) = self.earlier(back) else { return };
-        let new = Set::new(self.db.id(), held.token);
-        let holders = conn.find_refresh_holders(fingerprint(held.token)).await.unwrap();
-        let holders: Vec<(bool, bool)> = holders.iter().map(|one| (one.current, one.deleted)).collect();
-        let known = Known::of(&holders, self.row.standing == Standing::Active, strict);
-        if known == Known::No {
-            conn.app(&self.app).adopt(&self.owner(), &self.stored(new)).await.unwrap();
-        }
-        assert_eq!(known, self.row.import(new, strict));
-    }
-
-    async fn store_last(&mut self, conn: Conn<'_>) {
-        let Some((seen, new)) = self.last else { return };
-        let rows = conn.app(&self.app);
-        let done = rows.store_refreshed(TokenSetId(seen), &self.stored(new), Learnt::default()).await;
-        assert_eq!(told(done.unwrap()), self.row.refreshed(seen, new));
-    }
-
-    async fn compare(&self, op: Op) {
-        let store = self.db.store();
-        let conn = store.conn();
-        let (clock, shift) = conn.clock_sql(2);
-        let sql = format!(
-            "SELECT state, reason, token_set_id, lease_id, lease_until - {clock} AS lease, sends, \
-             resend_after - {clock} AS resend, after_resend FROM connection WHERE id = $1"
-        );
-        let row = conn.one(sql, vec![self.connection.into(), shift]).await.unwrap().unwrap();
-        let state: String = row.try_get("", "state").unwrap();
-        let reason: Option<String> = row.try_get("", "reason").unwrap();
-        let standing = match (state.as_str(), reason.as_deref()) {
-            ("active", None) => Standing::Active,
-            ("misconfigured", None) => Standing::Misconfigured,
-            ("revoked", None) => Standing::Deleted,
-            ("reauthorization_required", Some("account_changed")) => Standing::OtherAccount,
-            ("reauthorization_required", Some(reason)) => {
-                Standing::Refused { lost_rotation: reason == "lost_rotation" }
-            }
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(standing, self.row.standing, "{op:?}");
-        assert_eq!(row.try_get::<Uuid>("", "token_set_id").unwrap(), self.row.current, "{op:?}");
-        assert_eq!(row.try_get::<i32>("", "sends").unwrap(), i32::from(self.row.sends), "{op:?}");
-        assert_eq!(row.try_get::<bool>("", "after_resend").unwrap(), self.row.after_resend, "{op:?}");
-        let lease = self.row.lease;
-        assert_eq!(row.try_get::<Option<Uuid>>("", "lease_id").unwrap(), lease.map(|(id, _)| id), "{op:?}");
-        self.near(row.try_get("", "lease").unwrap(), lease.map(|(_, until)| until), op);
-        self.near(row.try_get("", "resend").unwrap(), self.row.resend_after, op);
-        self.compare_sets(op).await;
-    }
-
-    /// The same time ahead, but for what passed meanwhile.
-    fn near(&self, stored: Option<i64>, model: Option<i64>, op: Op) {
-        let model = model.map(|at| at - self.now);
-        assert_eq!(stored.is_some(), model.is_some(), "{op:?}");
-        let apart = stored.zip(model).map_or(0, |(stored, model)| (stored - model).abs());
-        assert!(apart < DRIFT_US, "{op:?}: {stored:?} is not {model:?}");
-    }
-
-    async fn compare_sets(&self, op: Op) {
-        let sql = "SELECT id, spent, revoke_pending, deleted, other_account, refresh_fingerprint FROM token_set \
-                   WHERE connection_id = $1 ORDER BY id";
-        let store = self.db.store();
-        let rows = store.conn().all(sql.to_owned(), vec![self.connection.into()]).await.unwrap();
-        let mut stored: Vec<Set<Uuid>> = Vec::new();
-        for row in rows {
-            let fingerprint: Vec<u8> = row.try_get("", "refresh_fingerprint").unwrap();
-            stored.push(Set {
-                id: row.try_get("", "id").unwrap(),
-                token: Uuid::from_slice(&fingerprint[..16]).unwrap(),
-                spent: row.try_get("", "spent").unwrap(),
-                revoke_pending: row.try_get("", "revoke_pending").unwrap(),
-                deleted: row.try_get("", "deleted").unwrap(),
-                other_account: row.try_get("", "other_account").unwrap(),
-            });
-        }
-        let mut sets = self.row.sets.clone();
-        sets.sort_by_key(|set| set.id);
-        assert_eq!(stored, sets, "{op:?}");
-    }
 }
 
 fn fingerprint(token: Uuid) -> KeyedHash {
@@ -339,14 +183,6 @@ fn fingerprint(token: Uuid) -> KeyedHash {
     let (head, _) = hash.split_at_mut(16);
     head.copy_from_slice(token.as_bytes());
     KeyedHash(hash)
-}
-
-fn told(stored: token_sets::Stored) -> Stored {
-    match stored {
-        token_sets::Stored::Current => Stored::Current,
-        token_sets::Stored::Already => Stored::Already,
-        token_sets::Stored::Superseded => Stored::Superseded,
-    }
 }
 
 async fn walk(db: &TestDatabase, app: &AppId, credentials: Uuid, ops: &[Op]) {

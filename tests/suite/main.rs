@@ -27,6 +27,8 @@ mod extraction;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod handout;

@@ -49,7 +49,7 @@ impl Instance {
         let shown: Value = serde_json::from_slice(&answer.stdout)?;
         let part = |name: &str| shown.get(name).and_then(Value::as_str).ok_or("no credentials");
         made.basic = STANDARD.encode(format!("{}:{}", part("client_id")?, part("client_secret")?));
-        fill::product(&made.database, &made.dir.join("data/keyring.toml"), plan).await?;
+        fill::product(&made.database, &made.dir.join("data"), plan).await?;
         Ok(made)
     }
 

@@ -1,26 +1,37 @@
-//! How does a database get many connections quickly? Rows are sealed by the product's own vault and inserted in
-//! bulk, so that the broker opens them like any other.
+//! How does a database get many connections quickly? One is made as an import makes it; the rest are copies of its
+//! rows, with keys of their own and tokens that the product's own vault sealed for them, so that the broker opens them
+//! like any other.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jeton::app::{App, Nature};
+use jeton::config::{Config, Flag, Sources};
 use jeton::connectors::catalog::Catalog;
+use jeton::keeper::{Adoption, AdoptionKind};
 use jeton::model::app::AppId;
-use jeton::model::connector::{ConnectorId, Definition};
+use jeton::model::connection::Flow;
+use jeton::model::connector::{ConnectorId, Definition, Grant};
 use jeton::model::entropy::{SystemEntropy, token, uuid};
+use jeton::model::event::Origin;
+use jeton::model::principal::Actor;
 use jeton::model::secret::{Secret, WrappedKey};
 use jeton::model::time::{Clock, SystemClock, to_micros};
 use jeton::model::token_set::TokenSetId;
 use jeton::registry;
 use jeton::store::credentials::StoredCredentials;
-use jeton::store::entity::{connection, token_set};
+use jeton::store::entity::{adoption, connection, token_set};
 use jeton::store::token_sets::TABLE;
 use jeton::store::{self, Store};
 use jeton::vault::{InstanceKeys, Place, Vault, keyring::Keyring};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, TransactionTrait};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel,
+    TransactionTrait,
+};
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -51,18 +62,28 @@ pub(crate) fn targets(connections: u32) -> Vec<String> {
         .collect()
 }
 
+/// The rows of one connection.
+struct Rows<C, A, T> {
+    connection: C,
+    adoption: A,
+    set: T,
+}
+
+/// The rows that were made as the product makes them.
+type Template = Rows<connection::Model, adoption::Model, token_set::Model>;
+/// Rows that are to be written.
+type Copied = Rows<connection::ActiveModel, adoption::ActiveModel, token_set::ActiveModel>;
+
 struct Filling<'a> {
     vault: Vault,
-    definition: Definition,
     connector: ConnectorId,
     plan: &'a Plan<'a>,
     keys: Vec<(AppId, WrappedKey)>,
-    credentials: Uuid,
-    now: i64,
+    template: Template,
 }
 
 /// Fills the database of an instance that no broker runs on.
-pub(crate) async fn product(database: &str, keyring: &Path, plan: &Plan<'_>) -> Fallible<()> {
+pub(crate) async fn product(database: &str, data_dir: &Path, plan: &Plan<'_>) -> Fallible<()> {
     let settings = store::Settings {
         url: database.to_owned(),
         max_connections: 2,
@@ -71,7 +92,8 @@ pub(crate) async fn product(database: &str, keyring: &Path, plan: &Plan<'_>) -> 
     let store = Store::connect(&settings, Arc::new(SystemClock)).await?;
     let instance = store.conn().find_instance().await?.ok_or("no instance")?;
     let keys = InstanceKeys { data_key: instance.data_key, sealed_hash_key: instance.sealed_hash_key };
-    let vault = Vault::unlock(Arc::new(Keyring::read(keyring)?), Arc::new(SystemEntropy), &keys)?;
+    let keyring = Arc::new(Keyring::read(&data_dir.join("keyring.toml"))?);
+    let vault = Vault::unlock(keyring, Arc::new(SystemEntropy), &keys)?;
     let catalog = Catalog::builtin().with_base(CONNECTOR, plan.provider);
     let definition = Definition::clone(catalog.find(CONNECTOR).ok_or("no such connector")?);
     let credentials = credentials(&vault, &definition)?;
@@ -86,13 +108,75 @@ pub(crate) async fn product(database: &str, keyring: &Path, plan: &Plan<'_>) -> 
     }
     tx.commit().await?;
     store.close().await?;
-    let connector = definition.id.clone();
-    let now = to_micros(SystemClock.now());
-    let filling =
-        Filling { vault, definition, connector, plan, keys: app_keys, credentials: credentials.id, now };
+    let connector = definition.id;
+    import_first(&config(database, data_dir, plan)?, first(&connector, &credentials)?).await?;
     let db = Database::connect(database).await?;
+    let template = template(&db).await?;
+    let filling = Filling { vault, connector, plan, keys: app_keys, template };
     filling.insert(&db).await?;
+    analyse(&db).await?;
     Ok(db.close().await?)
+}
+
+fn nature() -> Nature {
+    Nature { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+}
+
+/// What a broker on this database is configured with.
+fn config(database: &str, data_dir: &Path, plan: &Plan<'_>) -> Fallible<Config> {
+    let keys = [
+        ("database_url", database.to_owned()),
+        ("data_dir", data_dir.display().to_string()),
+        ("outbound.allow_loopback", "true".to_owned()),
+        ("connectors.sandbox.base_url", plan.provider.to_string()),
+    ];
+    let flag = |(key, value): (&'static str, String)| Flag { key, name: "the benchmark", value };
+    Ok(Config::load(Sources::flags(keys.into_iter().map(flag).collect()))?)
+}
+
+/// Once this has ended, nothing of the broker runs any more.
+async fn import_first(config: &Config, first: Adoption) -> Fallible<()> {
+    let app = App::open(config, nature()).await?;
+    app.services().keeper.adopt(first).await?;
+    // Served for a moment, since that is what can be stopped in order.
+    app.serve(TcpListener::bind("127.0.0.1:0")?)?.stop().await;
+    Ok(())
+}
+
+/// The connection of the first target, as an import brings it.
+fn first(connector: &ConnectorId, credentials: &StoredCredentials) -> Fallible<Adoption> {
+    Ok(Adoption {
+        app: AppId::parse("app-0")?,
+        connector: connector.clone(),
+        flow: Flow::parse("flow-0").ok_or("no flow")?,
+        grant: Grant {
+            access_token: random_token(),
+            refresh_token: Some(random_token()),
+            expires_in: Some(8 * 3_600),
+            refresh_expires_in: None,
+            scope: Some("read".to_owned()),
+            extra: BTreeMap::new(),
+        },
+        account: None,
+        by: Actor::System,
+        owner: Actor::System,
+        owner_label: None,
+        credentials: Some((credentials.id, credentials.version)),
+        variables: BTreeMap::new(),
+        sent_at: SystemClock.now(),
+        origin: Origin::default(),
+        signup: None,
+        kind: AdoptionKind::Import { replace: false, expires_at: None },
+    })
+}
+
+/// The only rows there are.
+async fn template(db: &DatabaseConnection) -> Fallible<Template> {
+    Ok(Rows {
+        connection: connection::Entity::find().one(db).await?.ok_or("no connection")?,
+        adoption: adoption::Entity::find().one(db).await?.ok_or("no adoption")?,
+        set: token_set::Entity::find().one(db).await?.ok_or("no token set")?,
+    })
 }
 
 fn id() -> Uuid {
@@ -128,124 +212,82 @@ fn credentials(vault: &Vault, definition: &Definition) -> Fallible<StoredCredent
 impl Filling<'_> {
     async fn insert(&self, db: &DatabaseConnection) -> Fallible<()> {
         let tx = db.begin().await?;
-        let (mut connections, mut sets) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
-        for n in 0..self.plan.connections {
-            let (connection, set) = self.rows(n)?;
-            connections.push(connection);
-            sets.push(set);
-            if connections.len() == CHUNK || n + 1 == self.plan.connections {
-                connection::Entity::insert_many(connections.drain(..)).exec_without_returning(&tx).await?;
-                token_set::Entity::insert_many(sets.drain(..)).exec_without_returning(&tx).await?;
+        let first = connection::ActiveModel {
+            refresh_due_at: Set(Some(self.plan.refresh_due_at)),
+            ..self.template.connection.clone().into_active_model()
+        };
+        first.update(&tx).await?;
+        let numbers: Vec<u32> = (1..self.plan.connections).collect();
+        for chunk in numbers.chunks(CHUNK) {
+            let (mut connections, mut adoptions, mut sets) = (Vec::new(), Vec::new(), Vec::new());
+            for n in chunk {
+                let Rows { connection, adoption, set } = self.copy(*n)?;
+                connections.push(connection);
+                adoptions.push(adoption);
+                sets.push(set);
             }
+            connection::Entity::insert_many(connections).exec_without_returning(&tx).await?;
+            adoption::Entity::insert_many(adoptions).exec_without_returning(&tx).await?;
+            token_set::Entity::insert_many(sets).exec_without_returning(&tx).await?;
         }
-        tx.commit().await?;
-        analyse(db).await
+        Ok(tx.commit().await?)
     }
 
-    fn rows(&self, n: u32) -> Fallible<(connection::ActiveModel, token_set::ActiveModel)> {
+    /// Whatever has to be another connection's own; the rest is the template's.
+    fn copy(&self, n: u32) -> Fallible<Copied> {
         let (app, key) = self.keys.get(usize::try_from(n % APPS)?).ok_or("no app")?;
         let (connection, set) = (id(), id());
-        let flow = format!("flow-{}", n / APPS);
-        let set = self.set(connection, set, (app, key))?;
-        Ok((self.connection(connection, app, &flow, &set), set))
+        let own_mac =
+            registry::own::sign_variables(&self.vault, connection, app, &self.connector, &BTreeMap::new());
+        let Rows { connection: row, adoption, set: sealed } = &self.template;
+        Ok(Rows {
+            connection: connection::ActiveModel {
+                id: Set(connection),
+                app: Set(app.to_string()),
+                flow: Set(format!("flow-{}", n / APPS)),
+                token_set_id: Set(Some(set)),
+                adopted_set_id: Set(Some(set)),
+                own_mac: Set(own_mac.to_vec()),
+                refresh_due_at: Set(Some(self.plan.refresh_due_at)),
+                ..row.clone().into_active_model().reset_all()
+            },
+            adoption: adoption::ActiveModel {
+                id: Set(set),
+                connection_id: Set(connection),
+                own_mac: Set(own_mac.to_vec()),
+                ..adoption.clone().into_active_model().reset_all()
+            },
+            set: token_set::ActiveModel {
+                id: Set(set),
+                connection_id: Set(connection),
+                adopted_set_id: Set(Some(set)),
+                ..self.sealed(sealed, (connection, set), (app, key))?
+            },
+        })
     }
 
-    fn set(
+    /// Tokens of its own, sealed for its own place.
+    fn sealed(
         &self,
-        connection: Uuid,
-        set: Uuid,
+        template: &token_set::Model,
+        (connection, set): (Uuid, Uuid),
         (app, key): (&AppId, &WrappedKey),
     ) -> Fallible<token_set::ActiveModel> {
         let place = |column| Place {
             token_set: Some(TokenSetId(set)),
             ..Place::of(TABLE, column, connection).in_app(app, &self.connector)
         };
-        let origin = self.definition.token_origin();
+        let refresh_place = Place { origin: Some(&template.origin), ..place("sealed_refresh") };
         let (access, refresh) = (random_token(), random_token());
-        let refresh_place = Place { origin: Some(&origin), ..place("sealed_refresh") };
-        let hour = 3_600_000_000;
+        let fingerprint = |column, token| Some(self.vault.hash_secret(TABLE, column, b"", token).to_vec());
         Ok(token_set::ActiveModel {
-            id: Set(set),
-            connection_id: Set(connection),
-            generation: Set(1),
             sealed_access: Set(Some(self.vault.seal(key, &place("sealed_access"), &access)?.bytes)),
             sealed_refresh: Set(Some(self.vault.seal(key, &refresh_place, &refresh)?.bytes)),
-            sealed_extra: Set(None),
             key_id: Set(key.id),
-            origin: Set(origin),
-            refresh_fingerprint: Set(Some(
-                self.vault.hash_secret(TABLE, "refresh_fingerprint", b"", &refresh).to_vec(),
-            )),
-            access_fingerprint: Set(Some(
-                self.vault.hash_secret(TABLE, "access_fingerprint", b"", &access).to_vec(),
-            )),
-            expires_at: Set(Some(self.now + 8 * hour)),
-            initial_life_us: Set(Some(8 * hour)),
-            refresh_expires_at: Set(None),
-            adopted_set_id: Set(Some(set)),
-            scope: Set(Some("read".into())),
-            created_at: Set(self.now),
-            current: Set(true),
-            spent: Set(false),
-            superseded_at: Set(None),
-            other_account: Set(false),
-            deleted: Set(false),
-            revoke_pending: Set(false),
+            access_fingerprint: Set(fingerprint("access_fingerprint", &access)),
+            refresh_fingerprint: Set(fingerprint("refresh_fingerprint", &refresh)),
+            ..template.clone().into_active_model().reset_all()
         })
-    }
-
-    fn connection(
-        &self,
-        id: Uuid,
-        app: &AppId,
-        flow: &str,
-        set: &token_set::ActiveModel,
-    ) -> connection::ActiveModel {
-        let variables = BTreeMap::new();
-        let own_mac = registry::own::sign_variables(&self.vault, id, app, &self.connector, &variables);
-        connection::ActiveModel {
-            id: Set(id),
-            app: Set(app.to_string()),
-            connector: Set(self.connector.to_string()),
-            flow: Set(flow.to_owned()),
-            state: Set("active".to_owned()),
-            reason: Set(None),
-            state_since: Set(self.now),
-            token_set_id: Set(set.id.try_as_ref().copied()),
-            adopted_set_id: Set(set.id.try_as_ref().copied()),
-            generation: Set(1),
-            last_generation: Set(1),
-            owner: Set(Some("system".into())),
-            owner_label: Set(None),
-            shared: Set(false),
-            account_fingerprint: Set(None),
-            account_label: Set(Some("alice".into())),
-            variables: Set(serde_json::json!(variables)),
-            own_mac: Set(own_mac.to_vec()),
-            granted_scope: Set(Some("read".into())),
-            scope_narrowed: Set(false),
-            access_expires_at: Set(set.expires_at.try_as_ref().copied().flatten()),
-            refresh_expires_at: Set(None),
-            refresh_due_at: Set(Some(self.plan.refresh_due_at)),
-            lifetime_us: Set(Some(8 * 3_600_000_000)),
-            rotates: Set(Some(true)),
-            last_refresh_at: Set(None),
-            last_error_code: Set(None),
-            last_error_at: Set(None),
-            failures: Set(0),
-            retry_at: Set(None),
-            lease_id: Set(None),
-            lease_until: Set(None),
-            sends: Set(0),
-            resend_after: Set(None),
-            after_resend: Set(false),
-            swept_until: Set(None),
-            rejected_count: Set(0),
-            rejected_since: Set(None),
-            credentials_id: Set(Some(self.credentials)),
-            credentials_version: Set(Some(1)),
-            created_at: Set(self.now),
-        }
     }
 }
 
@@ -293,3 +335,6 @@ pub(crate) async fn floor(database: &str, connections: u32) -> Fallible<()> {
     analyse(&db).await?;
     Ok(db.close().await?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,7 @@ fn clean() -> Evidence {
             reason: None,
             audited: 1,
             last_answer: "ok".to_owned(),
+            asked_at: at(100),
         }],
         hand_outs: vec![HandOut {
             connection: 0,
@@ -179,16 +180,75 @@ fn other_ends_than_active_and_lost_rotation_are_caught() {
     }
 }
 
+/// The one connection is active and gave nothing in the end.
+fn waiting(mut evidence: Evidence) -> Evidence {
+    evidence.ended[0].last_answer = "refresh_in_progress".to_owned();
+    evidence
+}
+
+/// Its second refresh token was sent so.
+fn sent(mut evidence: Evidence, sends: Vec<Presentation>) -> Evidence {
+    evidence.ledger.refresh_tokens[1].presentations = sends;
+    evidence
+}
+
+fn asked(mut evidence: Evidence, seconds: i64) -> Evidence {
+    evidence.ended[0].asked_at = at(seconds);
+    evidence
+}
+
+fn cut_off(seconds: i64) -> Presentation {
+    send(seconds, Outcome::Rotated, Some(Trouble::Truncated))
+}
+
 #[test]
 fn an_active_connection_that_gives_nothing_needs_a_send_without_an_answer() {
-    let mut evidence = clean();
-    evidence.ended[0].last_answer = "refresh_in_progress".to_owned();
-    caught(&evidence, "stuck");
-    let unknown = send(5, Outcome::Rotated, Some(Trouble::Truncated));
-    evidence.ledger.refresh_tokens[1].presentations.push(unknown);
-    assert_eq!(fine(&evidence).held_off, 1);
-    evidence.ended[0].last_answer = "internal".to_owned();
-    caught(&evidence, "stuck");
+    caught(&waiting(clean()), "stuck");
+    let unknown = sent(waiting(clean()), vec![cut_off(5)]);
+    assert_eq!(fine(&unknown).held_off, 1);
+    let mut other = unknown.clone();
+    other.ended[0].last_answer = "internal".to_owned();
+    caught(&other, "stuck");
+    // It was answered after all: what came with that was sent, and answered.
+    let mut known = unknown;
+    known.ledger.refresh_tokens.push(token("third", vec![send(20, Outcome::Rotated, None)]));
+    caught(&known, "stuck");
+}
+
+#[test]
+fn a_hold_off_excuses_nothing_once_it_is_over() {
+    let once = || sent(waiting(clean()), vec![cut_off(5)]);
+    fine(&asked(once(), 124));
+    caught(&asked(once(), 125), "stuck");
+    // It doubles.
+    let twice =
+        || sent(waiting(clean()), vec![send(5, Outcome::NotProcessed, Some(Trouble::Reset)), cut_off(130)]);
+    fine(&asked(twice(), 369));
+    caught(&asked(twice(), 370), "stuck");
+    // The harness shortened it, except where the lease had not lapsed.
+    let shortened = |until: i64| Evidence { hold_offs_until: Some(at(until)), ..once() };
+    fine(&shortened(15));
+    caught(&shortened(16), "stuck");
+}
+
+#[test]
+fn a_kill_excuses_only_a_connection_that_may_have_been_claimed_then() {
+    // The second refresh token is there since 10.
+    let since = |issued: i64, kill: i64| {
+        let mut evidence = killed(waiting(clean()), kill);
+        evidence.ledger.refresh_tokens[1].issued_at = at(issued);
+        evidence
+    };
+    assert_eq!(fine(&since(10, 20)).held_off, 1);
+    caught(&since(10, 9), "stuck");
+    // Its hold-off ends, too, or is shortened.
+    fine(&asked(since(10, 20), 139));
+    caught(&asked(since(10, 20), 140), "stuck");
+    caught(&Evidence { hold_offs_until: Some(at(31)), ..since(10, 20) }, "stuck");
+    // While a send without an answer bars the next there is nothing to claim.
+    let unknown = |kill: i64| asked(sent(since(10, kill), vec![cut_off(15)]), 200);
+    caught(&unknown(100), "stuck");
+    fine(&unknown(131));
 }
 
 #[test]

@@ -21,8 +21,10 @@ const IN_BUFFERS: Duration = Duration::from_secs(2);
 const UNSTORED: Duration = Duration::from_secs(4);
 /// What a replica may take after a fault.
 const RECOVERY: Duration = Duration::from_secs(10);
-/// The hold-off of a strict connector, less what may lie between a claim and its request.
-const HOLD_OFF: Duration = Duration::from_secs(120 - 5);
+/// The hold-off of a strict connector counts from a claim, which lies so little before its request.
+const CLAIMED_BEFORE: Duration = Duration::from_secs(5);
+/// A lease outlasts the call by so much.
+const LEASE_MORE: Duration = Duration::from_secs(5);
 
 /// Why a refresh token was rightly sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +121,7 @@ impl Verdict {
             };
             *self.resends.entry(cause).or_default() += 1;
             let own = evidence.hold_offs_until.is_none_or(|until| next.at < until);
-            if cause != Cause::NotConsumed && own && next.at - send.at < HOLD_OFF {
+            if cause != Cause::NotConsumed && own && next.at - send.at < hold_off(1) - CLAIMED_BEFORE {
                 self.complain(format!("hold-off: {} was sent again at {}", told(), next.at));
             }
         }
@@ -129,7 +131,9 @@ impl Verdict {
         let user = &ended.user;
         match (ended.state.as_str(), ended.reason.as_deref(), ended.last_answer.as_str()) {
             ("active", _, "ok") => self.active += 1,
-            ("active", _, "refresh_in_progress" | "provider_unavailable") if awaits(evidence, family) => {
+            ("active", _, "refresh_in_progress" | "provider_unavailable")
+                if awaits(evidence, ended, family) =>
+            {
                 self.held_off += 1;
             }
             ("active", _, answer) => {
@@ -183,14 +187,33 @@ fn is_reuse(send: &Presentation) -> bool {
     send.outcome == Outcome::Reused
 }
 
-/// Whether the refresh token in force was sent without an answer, or a process ended so that it may have been about
-/// to be.
-fn awaits(evidence: &Evidence, family: &[&RefreshEntry]) -> bool {
-    let unanswered = |entry: &&RefreshEntry| {
-        let last = entry.presentations.last();
-        last.is_some_and(|send| cause(evidence, send).is_some_and(|cause| cause != Cause::NotConsumed))
+/// Whether the refresh token in force may not be sent yet: its last send left no answer, or a process was killed that
+/// may have claimed it and sent nothing; and the hold-off of that claim was not over when the last call was answered.
+fn awaits(evidence: &Evidence, ended: &Ended, family: &[&RefreshEntry]) -> bool {
+    let in_doubt =
+        |send: &&Presentation| cause(evidence, send).is_some_and(|cause| cause != Cause::NotConsumed);
+    let sends =
+        family.iter().rfind(|entry| !entry.presentations.is_empty()).map(|entry| &entry.presentations);
+    let unanswered = sends.and_then(|sends| sends.last()).filter(in_doubt);
+    let sent = unanswered.and(sends).map_or(0, |sends| sends.iter().filter(in_doubt).count());
+    let barred = |since: OffsetDateTime, sent: usize| {
+        let lapsed = since + evidence.provider_timeout + LEASE_MORE;
+        evidence.hold_offs_until.is_none_or(|until| lapsed >= until)
+            && ended.asked_at < since + hold_off(sent)
     };
-    family.iter().any(unanswered) || !evidence.killed.is_empty()
+    // Nobody could claim it before it was there, or before its own hold-off was over.
+    let claimable = match unanswered {
+        Some(send) => Some(send.at + hold_off(sent) - CLAIMED_BEFORE),
+        None => family.last().map(|entry| entry.issued_at),
+    };
+    let kills = evidence.killed.iter().filter(|kill| claimable.is_some_and(|since| kill.to >= since));
+    unanswered.is_some_and(|send| barred(send.at, sent))
+        || kills.map(|kill| kill.to).any(|at| barred(at, sent + 1))
+}
+
+/// From the claim on, after so many sends whose outcome is not known.
+fn hold_off(sends: usize) -> Duration {
+    (1..sends).fold(Duration::from_secs(120), |time, _| time * 2).min(Duration::from_secs(3_600))
 }
 
 fn wrong_with(hand_out: &HandOut, ended: &[Ended]) -> Option<String> {

@@ -54,6 +54,8 @@ pub(super) struct Ended {
     pub(super) audited: usize,
     /// What a last call was answered: `ok`, or the code of the problem.
     pub(super) last_answer: String,
+    /// When it was answered.
+    pub(super) asked_at: OffsetDateTime,
 }
 
 /// Everything that is judged.

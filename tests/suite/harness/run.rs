@@ -111,25 +111,26 @@ async fn held_off(ground: &Ground) -> usize {
     Sql::open(&ground.home).await.count("connection WHERE state = 'active' AND sends > 0").await
 }
 
-/// Every connection once more.
-async fn last_calls(ground: &Ground) -> Vec<String> {
+/// Every connection once more: what it was answered, and when.
+async fn last_calls(ground: &Ground) -> Vec<(String, OffsetDateTime)> {
     let replicas = ground.plan.replicas;
     stream::iter(0..ground.connections.len())
         .map(|number| async move {
-            let mut last = String::new();
+            let (mut last, mut asked_at) = (String::new(), now());
             // A connection that backs off is asked again a little later.
             for _ in 0..5 {
                 last = match ask(ground, number % replicas, number, PATIENCE).await {
-                    Answer::Token => return "ok".to_owned(),
+                    Answer::Token => return ("ok".to_owned(), now()),
                     Answer::Problem(code) => code,
                     Answer::Nothing => "nothing".to_owned(),
                 };
+                asked_at = now();
                 if last == "reauthorization_required" {
                     break;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            last
+            (last, asked_at)
         })
         .buffered(LAST_CALLS)
         .collect()
@@ -137,7 +138,7 @@ async fn last_calls(ground: &Ground) -> Vec<String> {
 }
 
 /// What the rows and the audit trail say at the end.
-async fn ends(ground: &Ground, last_answers: Vec<String>) -> Vec<Ended> {
+async fn ends(ground: &Ground, last_answers: Vec<(String, OffsetDateTime)>) -> Vec<Ended> {
     let sql = Sql::open(&ground.home).await;
     let rows = sql
         .texts(
@@ -153,7 +154,7 @@ async fn ends(ground: &Ground, last_answers: Vec<String>) -> Vec<Ended> {
             ((words[0].clone(), words[1].clone()), words[2..].to_vec())
         })
         .collect();
-    let ended = |(connection, last_answer): (&super::ground::Connection, String)| {
+    let ended = |(connection, (last_answer, asked_at)): (&super::ground::Connection, _)| {
         let row = &rows[&(connection.app.clone(), connection.flow.clone())];
         Ended {
             user: connection.user.clone(),
@@ -161,6 +162,7 @@ async fn ends(ground: &Ground, last_answers: Vec<String>) -> Vec<Ended> {
             reason: Some(row[1].clone()).filter(|reason| reason != "-"),
             audited: row[2].parse().unwrap(),
             last_answer,
+            asked_at,
         }
     };
     ground.connections.iter().zip(last_answers).map(ended).collect()

@@ -39,6 +39,10 @@ pub(super) struct Service {
     #[serde(default)]
     pub(super) read_only: bool,
     #[serde(default)]
+    pub(super) cap_drop: Vec<String>,
+    #[serde(default)]
+    pub(super) security_opt: Vec<String>,
+    #[serde(default)]
     pub(super) ulimits: BTreeMap<String, u32>,
 }
 

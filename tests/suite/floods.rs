@@ -1,0 +1,75 @@
+//! What becomes of whoever connects or sends more than may be? He waits or is told, and the broker goes on as ever.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::app::{Broker, Home, http};
+use crate::support::peer::skipped;
+use crate::support::program::{Serving, exit_code, run, stderr};
+
+/// Connections of one worker, as docs/configuration.md tells them.
+const OF_A_WORKER: usize = 4_000;
+
+/// Sends a request on a connection of its own, which stays open; its first line.
+async fn ask(address: &str, headers: &str) -> std::io::Result<(TcpStream, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n").as_bytes()).await?;
+    let mut answer = vec![0; 4_096];
+    let length = stream.read(&mut answer).await?;
+    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+    Ok((stream, text.lines().next().unwrap_or_default().to_owned()))
+}
+
+#[tokio::test]
+async fn who_sends_too_many_headers_is_refused_and_nobody_else() {
+    let home = Home::sqlite();
+    let broker = Broker::start(&home, &[]).await;
+    let address = broker.direct.strip_prefix("http://").unwrap();
+    let refusals = ["HTTP/1.1 413 Payload Too Large", "HTTP/1.1 431 Request Header Fields Too Large"];
+    for (headers, length) in [(500, 1), (100_000, 1), (1, 20_000), (1, 300_000), (90, 4_000)] {
+        let sent: String = (0..headers).map(|n| format!("x-{n}: {}\r\n", "y".repeat(length))).collect();
+        // The broker may hang up while it is still being told.
+        if let Ok((_, line)) = ask(address, &sent).await {
+            assert!(refusals.contains(&line.as_str()), "{headers} of {length}: {line}");
+        }
+        let (_, line) = ask(address, "").await.unwrap();
+        assert_eq!(line, "HTTP/1.1 200 OK", "after {headers} of {length}");
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_connects_beyond_the_limit_waits_until_others_are_gone() {
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    let limit = OF_A_WORKER * workers;
+    if files() < limit + 500 {
+        return skipped("the limit of connections: this process may not open so many").unwrap_or_default();
+    }
+    let home = Home::sqlite();
+    let made = run(&home, "init", &[]);
+    assert_eq!(exit_code(&made), 0, "{}", stderr(&made));
+    let serving = Serving::start_with(&home, &[("JETON_LOG", "warn,jeton::app=info")]);
+    let address = serving.direct.strip_prefix("http://").unwrap();
+    let held: Vec<_> = stream::iter(0..limit).map(|_| ask(address, "")).buffer_unordered(200).collect().await;
+    for one in &held {
+        assert_eq!(one.as_ref().unwrap().1, "HTTP/1.1 200 OK");
+    }
+    let mut more = Box::pin(join_all((0..20).map(|_| ask(address, ""))));
+    assert!(tokio::time::timeout(Duration::from_secs(1), &mut more).await.is_err(), "nobody is let in");
+    drop(held);
+    for one in tokio::time::timeout(Duration::from_secs(30), more).await.expect("there is room again") {
+        assert_eq!(one.unwrap().1, "HTTP/1.1 200 OK");
+    }
+    assert_eq!(http().get(format!("{}/healthz", serving.direct)).send().await.unwrap().status(), 200);
+}
+
+/// How many files this process may open.
+fn files() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    line.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse().ok()).unwrap_or(0)
+}
