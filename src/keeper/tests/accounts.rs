@@ -19,7 +19,9 @@ const PARKED: (&str, Option<&str>) = ("reauthorization_required", Some("account_
 async fn a_refresh_that_brings_another_account_parks_and_nobody_gets_the_token() {
     for db in databases().await {
         let world = connected(db).await;
-        world.faults(Faults { user: Some("mallory".into()), ..Faults::default() }.on_refresh());
+        // All ten wait before the answer is stored: who comes between storing and parking is served.
+        let slow = Faults { user: Some("mallory".into()), delay_ms: Some(1_000), ..Faults::default() };
+        world.faults(slow.on_refresh());
         world.pass(4_000);
         let before = calls(&world);
         for refused in join_all((0..10).map(|_| world.token(BEST_EFFORT))).await {
