@@ -28,6 +28,7 @@ mod turns;
 mod undo;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -156,6 +157,8 @@ struct Core {
     turns: Turns,
     shelf: spooled::Shelf,
     breakers: Breakers,
+    /// The process ends: no flight begins, and none that has sent nothing yet claims.
+    closing: AtomicBool,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -187,7 +190,15 @@ impl SecretsKeeper {
         let shelf = spooled::Shelf::default();
         let breakers = Breakers::new(Arc::clone(&parts.clock));
         Self {
-            core: Arc::new(Core { parts, settings, settling, turns, shelf, breakers }),
+            core: Arc::new(Core {
+                parts,
+                settings,
+                settling,
+                turns,
+                shelf,
+                breakers,
+                closing: AtomicBool::new(false),
+            }),
             flights: Flights::new(settings.waiters, settings.waiters_per_connection),
         }
     }
@@ -247,8 +258,10 @@ impl SecretsKeeper {
         found.ok().flatten().map_or_else(|| name.clone(), |definition| definition.id.clone())
     }
 
-    /// Lets no new flight begin and waits until those under way have landed, at most `limit`.
+    /// Lets no new flight begin, ends those that have claimed nothing yet, and waits until the others have landed, at
+    /// most `limit`.
     pub async fn drain(&self, limit: Duration) {
+        self.core.closing.store(true, Ordering::SeqCst);
         self.flights.drain(limit).await;
     }
 
@@ -324,6 +337,10 @@ impl SecretsKeeper {
 }
 
 impl Core {
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
     async fn definition(&self, connector: &ConnectorId) -> Result<Arc<Definition>, Error> {
         let found = self.parts.registry.find(connector.as_str()).await;
         if let Err(registry::Error::Unreadable(_)) = &found {

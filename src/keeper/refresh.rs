@@ -114,6 +114,9 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         return Ok(Verdict::Done);
     }
     let turn = core.turns.take(&target.definition.token_origin()).await;
+    if core.is_closing() {
+        return Ok(Verdict::Failed(Trouble::Full));
+    }
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();
     let opened = core.credentials_of(connection, &target.definition).await?;
@@ -132,6 +135,10 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     let strict = connection.is_strict(&policy);
     if strict && connection.sending.sends > 0 && !core.settling.is_settled(&*core.parts.clock) {
         return Ok(Verdict::Failed(Trouble::Unsettled));
+    }
+    // What claims now may take longer than the process has: its answer would be lost.
+    if core.is_closing() {
+        return Ok(Verdict::Failed(Trouble::Full));
     }
     let pass = match admit(core, target, &opened) {
         Ok(pass) => pass,
