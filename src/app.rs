@@ -228,13 +228,13 @@ impl Running {
         Error::Server(self.server.failed().await)
     }
 
-    /// Ends what is under way, then everything.
+    /// Ends what is under way, then everything; within [`LONGEST_STOP`](crate::http::server::LONGEST_STOP).
     pub async fn stop(self) {
         if let Some(background) = self.background {
             background.stop().await;
         }
-        self.upkeep.stop().await;
-        self.server.stop().await;
+        // Beside each other: a provider that takes no revocation must not keep refreshes from landing.
+        tokio::join!(self.upkeep.stop(Upkeep::LONGEST_STOP), self.server.stop());
         self.showing.stop().await;
         if let Err(error) = self.store.close().await {
             warn!(%error, "the database was not closed in order");

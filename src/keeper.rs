@@ -265,6 +265,11 @@ impl SecretsKeeper {
         self.flights.drain(limit).await;
     }
 
+    /// Whether the process ends: what can wait is left to the next one.
+    pub fn is_closing(&self) -> bool {
+        self.core.is_closing()
+    }
+
     /// A set that came while the caller waited and still gives less than was asked (the provider answers with
     /// shorter lives than before): another refresh would bring no more.
     async fn as_it_came(
