@@ -26,6 +26,7 @@ mod sweep;
 mod tests;
 mod turns;
 mod undo;
+mod unknown_claims;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -157,6 +158,7 @@ struct Core {
     turns: Turns,
     shelf: spooled::Shelf,
     breakers: Breakers,
+    unknown_claims: unknown_claims::UnknownClaims,
     /// The process ends: no flight begins, and none that has sent nothing yet claims.
     closing: AtomicBool,
 }
@@ -185,20 +187,18 @@ struct Landed {
 impl SecretsKeeper {
     /// A keeper over its parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let settling = settling::Settling::begin(&*parts.clock);
-        let turns = Turns::new(settings.concurrency);
-        let shelf = spooled::Shelf::default();
-        let breakers = Breakers::new(Arc::clone(&parts.clock));
+        let core = Core {
+            settling: settling::Settling::begin(&*parts.clock),
+            turns: Turns::new(settings.concurrency),
+            shelf: spooled::Shelf::default(),
+            breakers: Breakers::new(Arc::clone(&parts.clock)),
+            unknown_claims: unknown_claims::UnknownClaims::default(),
+            closing: AtomicBool::new(false),
+            parts,
+            settings,
+        };
         Self {
-            core: Arc::new(Core {
-                parts,
-                settings,
-                settling,
-                turns,
-                shelf,
-                breakers,
-                closing: AtomicBool::new(false),
-            }),
+            core: Arc::new(core),
             flights: Flights::new(settings.waiters, settings.waiters_per_connection),
         }
     }

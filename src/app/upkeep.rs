@@ -13,7 +13,7 @@ use crate::signup::Signup;
 
 /// Between two rounds of tidying up.
 const TIDY: Duration = Duration::from_secs(60);
-/// Between two attempts to bring spooled answers into the database, and to tell what has changed.
+/// Between two attempts to bring spooled answers into the database, to give back claims, and to tell what has changed.
 const REPLAY: Duration = Duration::from_secs(5);
 
 /// Runs until it is stopped.
@@ -62,6 +62,9 @@ async fn replay(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) 
     while goes_on(&mut stopped, REPLAY).await {
         if let Err(error) = keeper.replay_spool().await {
             info!(%error, waiting = keeper.spooled(), "the database still takes no answers from the spool");
+        }
+        if let Err(error) = keeper.give_claims_back().await {
+            debug!(%error, waiting = keeper.unknown_claims(), "claims whose commit is unknown could not be given back yet");
         }
         if let Err(error) = keeper.tell_changes().await {
             debug!(%error, "what has changed could not be told yet");

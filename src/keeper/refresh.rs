@@ -214,21 +214,19 @@ impl Trip<'_> {
 
     /// The committed claim; a claim whose commit is unknown is none, and is given back when that works.
     async fn claim(&self, strict: bool) -> Result<Option<Claim>, Error> {
+        let app = &self.target.connection.app;
+        let lease = self.core.settings.lease;
         let claimed = async {
             let tx = self.core.parts.store.begin().await?;
-            let lease_us = i64::try_from(self.core.settings.lease.as_micros()).unwrap_or(i64::MAX);
-            let claim =
-                tx.conn().app(&self.target.connection.app).claim(self.attempt, lease_us, strict).await?;
-            tx.commit().await?;
+            let lease_us = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
+            let claim = tx.conn().app(app).claim(self.attempt, lease_us, strict).await?;
+            // Before this a transaction that fails has changed nothing.
+            tx.commit().await.inspect_err(|_| {
+                self.core.unknown_claims.add(app, self.attempt, lease);
+            })?;
             Ok::<_, crate::store::Error>(claim)
         };
-        match self.core.settling.noted(&*self.core.parts.clock, claimed.await) {
-            Ok(claim) => Ok(claim),
-            Err(error) => {
-                self.release_when_it_can();
-                Err(error.into())
-            }
-        }
+        Ok(self.core.settling.noted(&*self.core.parts.clock, claimed.await)?)
     }
 
     /// The one provider call of a claim, what came of it recorded, and whose token it is compared.
@@ -256,27 +254,6 @@ impl Trip<'_> {
         if let Err(error) = released.await {
             info!(%error, "a claim could not be given back; it lapses by itself");
         }
-    }
-
-    /// A claim whose commit is unknown: given back as soon as the database answers, or it lapses with the lease.
-    fn release_when_it_can(&self) {
-        let store = self.core.parts.store.clone();
-        let (app, attempt) = (self.target.connection.app.clone(), self.attempt);
-        let until = Instant::now() + self.core.settings.lease;
-        tokio::spawn(async move {
-            while Instant::now() < until {
-                let released = async {
-                    let tx = store.begin().await?;
-                    let released = tx.conn().app(&app).release(attempt).await?;
-                    tx.commit().await?;
-                    Ok::<_, crate::store::Error>(released)
-                };
-                if released.await.unwrap_or(false) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        });
     }
 
     /// The refresh token, where it opens in its place and for the origin it is about to be sent to, and the extra
