@@ -111,7 +111,11 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     if core.shelf.holds(connection.id) {
         // What is in the spool comes first: the refresh token of this row is spent.
         core.replay().await?;
-        return Ok(Verdict::Done);
+        // Where it did not come out, whoever asked would find the same row again.
+        return Ok(match core.shelf.holds(connection.id) {
+            true => Verdict::Failed(Trouble::Storage),
+            false => Verdict::Done,
+        });
     }
     let turn = core.turns.take(&target.definition.token_origin()).await;
     if core.is_closing() {

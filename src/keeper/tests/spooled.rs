@@ -176,3 +176,23 @@ async fn after_a_start_all_that_waits_is_known_and_one_that_cannot_be_stored_sto
     })
     .await;
 }
+
+#[tokio::test]
+async fn while_an_answer_does_not_come_out_of_the_spool_callers_are_told_at_once() {
+    on_each(async |world| {
+        lose_the_database(&world).await;
+        world.db.sql(BACK).await;
+        world.pass(200);
+        let [entry] = waiting(&world)[..] else { panic!("one answer waits") };
+        // As if another process still wrote it.
+        let file = std::fs::File::open(world.db.spool().dir().join(entry.to_string())).unwrap();
+        file.try_lock().unwrap();
+        let patient = Lifetime { wait: Duration::from_secs(2), ..BEST_EFFORT };
+        let refused = world.token(patient).await.unwrap_err();
+        assert!(matches!(refused, Error::Store(_)), "{refused:?}");
+        drop(file);
+        assert_eq!(world.token(patient).await.unwrap().generation.0, 2);
+        assert_eq!(world.refreshes(), 1);
+    })
+    .await;
+}
