@@ -172,6 +172,8 @@ async fn superseded_sets_are_forgotten_after_seven_days_and_no_other() {
         let empty = "token_set WHERE generation = 1 AND sealed_access IS NULL AND sealed_refresh IS NULL \
                      AND refresh_fingerprint IS NOT NULL";
         assert_eq!(world.db.count(empty).await, 1);
+        assert_eq!(world.db.count("adoption").await, 1, "what came with the first consent is gone too");
+        assert_eq!(world.db.count("adoption JOIN connection ON adopted_set_id = adoption.id").await, 1);
         world.pass(20 * 86_400);
         assert_eq!(world.keeper.forget_superseded().await.unwrap(), 1);
         assert_eq!(world.token(BEST_EFFORT).await.unwrap().generation.0, 4, "the current set still opens");
@@ -192,6 +194,7 @@ async fn what_is_still_to_be_revoked_is_not_forgotten_and_many_replicas_forget_a
             tokio::join!(world.keeper.forget_superseded(), one.forget_superseded(), two.forget_superseded());
         assert_eq!(done.0.unwrap() + done.1.unwrap() + done.2.unwrap(), 2, "{}", world.db.name);
         assert_eq!(world.db.count("token_set WHERE sealed_access IS NOT NULL").await, 2);
+        assert_eq!(world.db.count("adoption").await, 2, "of the current set, and of what is still kept");
     })
     .await;
 }

@@ -152,7 +152,8 @@ impl Kept {
             deleted: row.deleted,
             other_account: row.other_account,
         };
-        !row.current && set.is_restorable(strict)
+        // A set that came late may descend from what is no longer known.
+        !row.current && self.adoption.is_some() && set.is_restorable(strict)
     }
 
     /// What people call its account.
