@@ -198,3 +198,27 @@ async fn what_is_still_to_be_revoked_is_not_forgotten_and_many_replicas_forget_a
     })
     .await;
 }
+
+#[tokio::test]
+async fn token_sets_are_out_of_reach_of_another_apps_rows() {
+    on_each(async |world| {
+        world.add_app("globex").await;
+        let held = world.keeper.core.find(&world.app, &world.connector, None).await.unwrap().held;
+        let (id, set) = (held.connection.id, held.connection.token_set.unwrap().id);
+        world.db.sql("UPDATE token_set SET revoke_pending = TRUE").await;
+        let store = world.db.store();
+        let globex = AppId::parse("globex").unwrap();
+        let tx = store.begin().await.unwrap();
+        let theirs = tx.conn().app(&globex);
+        assert!(theirs.list_kept(id, None, 10).await.unwrap().is_empty());
+        assert!(theirs.find_kept(id, Generation(1)).await.unwrap().is_none());
+        assert!(theirs.list_revoke_pending(id).await.unwrap().is_empty());
+        theirs.clear_revoke_pending(set).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(world.db.count("token_set WHERE revoke_pending = TRUE").await, 1);
+        let ours = store.conn();
+        assert_eq!(ours.app(&world.app).list_kept(id, None, 10).await.unwrap().len(), 1);
+        assert_eq!(ours.app(&world.app).list_revoke_pending(id).await.unwrap().len(), 1);
+    })
+    .await;
+}
