@@ -15,6 +15,7 @@ mod events;
 mod flight;
 mod impact;
 mod outcome;
+mod rebound;
 mod refresh;
 mod renew;
 mod seal;

@@ -84,8 +84,14 @@ impl Target {
 }
 
 /// Runs a flight to its end.
-pub(super) async fn run(core: &Core, target: Target) -> Verdict {
-    match fly(core, &target).await {
+pub(super) async fn run(core: &Core, mut target: Target) -> Verdict {
+    let mut flown = fly(core, &target).await;
+    if let Err(Error::Unreadable(_)) = &flown
+        && core.takes_newer_definition(&mut target).await
+    {
+        flown = fly(core, &target).await;
+    }
+    match flown {
         Ok(verdict) => verdict,
         Err(error) => {
             let connection = &target.connection;
@@ -159,9 +165,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         drop(turn);
         return wait_for_other(core, target).await;
     };
-    let Some(kept) = trip.open_kept(&claim).await? else {
-        return Ok(Verdict::Failed(Trouble::Unreadable));
-    };
+    let kept = trip.open_kept(&claim).await?;
     if trip.stopwatch.elapsed(core) + core.settings.provider_timeout + Duration::from_secs(1)
         > core.settings.lease
     {
@@ -262,7 +266,7 @@ impl Trip<'_> {
 
     /// The refresh token, where it opens in its place and for the origin it is about to be sent to, and the extra
     /// fields.
-    async fn open_kept(&self, claim: &Claim) -> Result<Option<Kept>, Error> {
+    async fn open_kept(&self, claim: &Claim) -> Result<Kept, Error> {
         let connection = &self.target.connection;
         let origin = self.target.definition.token_origin();
         let place = seal::refresh_place(connection, self.attempt.seen, &origin);
@@ -272,20 +276,28 @@ impl Trip<'_> {
                 seal::open_extra(vault, connection, self.attempt.seen, &claim.key, claim.extra.as_ref())?;
             Ok(Kept { refresh_token: token, extra })
         });
-        match opened {
-            Ok(kept) => Ok(Some(kept)),
-            Err(error) => {
-                self.release().await;
-                self.core.unreadable(connection, self.attempt.seen).await;
-                warn!(app.id = %connection.app, connector = %connection.connector, %error,
-                    "a refresh token does not open in its place; nothing was sent");
-                Ok(None)
-            }
+        if opened.is_err() {
+            self.release().await;
         }
+        opened
     }
 }
 
 impl Core {
+    /// Whether what did not open was looked at through a definition that is no longer the stored one: another replica
+    /// has moved the connector within the last seconds.
+    async fn takes_newer_definition(&self, target: &mut Target) -> bool {
+        let registry = &self.parts.registry;
+        registry.forget();
+        match registry.find(target.definition.id.as_str()).await {
+            Ok(Some(newer)) if *newer != *target.definition => {
+                target.definition = newer;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// What a connection was made with, else what a new consent would use (imports).
     pub(super) async fn credentials_of(
         &self,

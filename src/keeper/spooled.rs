@@ -102,6 +102,7 @@ impl Answer {
             Stored::Superseded => "superseded",
         };
         if stored != Stored::Already {
+            self.follow_connector(parts, tx.conn()).await?;
             parts.audit.record_in(tx.conn(), self.event(result)).await?;
         }
         tx.commit().await?;
