@@ -228,7 +228,7 @@ impl Running {
         Error::Server(self.server.failed().await)
     }
 
-    /// Ends what is under way, then everything; within [`LONGEST_STOP`](crate::http::server::LONGEST_STOP).
+    /// Ends what is under way, then everything.
     pub async fn stop(self) {
         if let Some(background) = self.background {
             background.stop().await;

@@ -369,7 +369,8 @@ impl Core {
 
     /// The connection a caller means: the flow it names, else the one named `default`, else the only one.
     async fn find(&self, app: &AppId, connector: &ConnectorId, flow: Option<&Flow>) -> Result<Found, Error> {
-        let lookup = self.parts.store.conn().app(app).look_up(connector, flow).await;
+        let store = &self.parts.store;
+        let lookup = store.bounded(store.conn().app(app).look_up(connector, flow)).await;
         let lookup = self.settling.noted(&*self.parts.clock, lookup)?;
         match lookup.app_state {
             None => return Err(Error::AppNotFound),

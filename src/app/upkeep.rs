@@ -30,6 +30,7 @@ impl Upkeep {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(replay(Arc::clone(&keeper), stopped.clone()));
+        tasks.spawn(tell(Arc::clone(&keeper), stopped.clone()));
         tasks.spawn(tidy(signup, keeper, stopped));
         Self { stop, tasks }
     }
@@ -66,6 +67,12 @@ async fn replay(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) 
         if let Err(error) = keeper.give_claims_back().await {
             debug!(%error, waiting = keeper.unknown_claims(), "claims whose commit is unknown could not be given back yet");
         }
+    }
+}
+
+/// Apart from the spool: whatever holds one up must not hold up the other.
+async fn tell(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) {
+    while goes_on(&mut stopped, REPLAY).await {
         if let Err(error) = keeper.tell_changes().await {
             debug!(%error, "what has changed could not be told yet");
         }

@@ -3,6 +3,7 @@
 //! No transaction is open while the provider is called. The deadline forbids sending, never storing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -224,17 +225,22 @@ impl Trip<'_> {
     async fn claim(&self, strict: bool) -> Result<Option<Claim>, Error> {
         let app = &self.target.connection.app;
         let lease = self.core.settings.lease;
+        let store = &self.core.parts.store;
+        let is_sent = AtomicBool::new(false);
         let claimed = async {
-            let tx = self.core.parts.store.begin().await?;
+            let tx = store.begin().await?;
             let lease_us = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
             let claim = tx.conn().app(app).claim(self.attempt, lease_us, strict).await?;
             // Before this a transaction that fails has changed nothing.
-            tx.commit().await.inspect_err(|_| {
-                self.core.unknown_claims.add(app, self.attempt, lease);
-            })?;
+            is_sent.store(true, Ordering::SeqCst);
+            tx.commit().await?;
             Ok::<_, crate::store::Error>(claim)
         };
-        Ok(self.core.settling.noted(&*self.core.parts.clock, claimed.await)?)
+        let claimed = store.bounded(claimed).await;
+        if claimed.is_err() && is_sent.load(Ordering::SeqCst) {
+            self.core.unknown_claims.add(app, self.attempt, lease);
+        }
+        Ok(self.core.settling.noted(&*self.core.parts.clock, claimed)?)
     }
 
     /// The one provider call of a claim, what came of it recorded, and whose token it is compared.

@@ -67,7 +67,7 @@ impl SecretsKeeper {
         let claims: Vec<UnknownClaim> = self.core.unknown_claims.lock().iter().cloned().collect();
         let mut given_back = 0;
         for claim in claims {
-            let was_there = self.core.give_back(&claim).await?;
+            let was_there = self.core.parts.store.bounded(self.core.give_back(&claim)).await?;
             if was_there || claim.until <= Instant::now() {
                 self.core.unknown_claims.remove(&claim.attempt);
                 debug!(app.id = %claim.app, was_there, "a claim whose commit was unknown is settled");
