@@ -116,13 +116,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     }
     let connection = &target.connection;
     if core.shelf.holds(connection.id) {
-        // What is in the spool comes first: the refresh token of this row is spent.
-        core.replay().await?;
-        // Where it did not come out, whoever asked would find the same row again.
-        return Ok(match core.shelf.holds(connection.id) {
-            true => Verdict::Failed(Trouble::Storage),
-            false => Verdict::Done,
-        });
+        return core.bring_out(connection.id).await;
     }
     let turn = core.turns.take(&target.definition.token_origin()).await;
     if core.is_closing() {
@@ -290,6 +284,16 @@ impl Trip<'_> {
 }
 
 impl Core {
+    /// Storing what waits in the spool comes first: the refresh token of this row is spent.
+    async fn bring_out(&self, connection: Uuid) -> Result<Verdict, Error> {
+        self.replay().await?;
+        // Where it did not come out, whoever asked would find the same row again.
+        Ok(match self.shelf.holds(connection) {
+            true => Verdict::Failed(Trouble::Storage),
+            false => Verdict::Done,
+        })
+    }
+
     /// Whether what did not open was looked at through a definition that is no longer the stored one: another replica
     /// has moved the connector within the last seconds.
     async fn takes_newer_definition(&self, target: &mut Target) -> bool {
