@@ -239,8 +239,8 @@ impl Running {
         if let Some(background) = self.background {
             background.stop().await;
         }
-        self.upkeep.stop().await;
-        self.server.stop().await;
+        // Beside each other: a provider that takes no revocation must not keep refreshes from landing.
+        tokio::join!(self.upkeep.stop(Upkeep::LONGEST_STOP), self.server.stop());
         self.showing.stop().await;
         if let Err(error) = self.store.close().await {
             warn!(%error, "the database was not closed in order");

@@ -40,7 +40,7 @@ impl Gauges {
     /// Everything, as Prometheus reads it; also while the database is away.
     pub async fn text(&self) -> String {
         let _turn = self.turn.lock().await;
-        let counted = self.count().await;
+        let counted = self.store.bounded(self.count()).await;
         if let Err(error) = &counted {
             warn!(%error, "connections could not be counted for the figures");
         }

@@ -16,6 +16,7 @@ mod flight;
 mod hand_out;
 mod impact;
 mod outcome;
+mod rebound;
 mod refresh;
 mod renew;
 mod seal;
@@ -27,8 +28,10 @@ mod sweep;
 mod tests;
 mod turns;
 mod undo;
+mod unknown_claims;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -130,6 +133,9 @@ struct Core {
     turns: Turns,
     shelf: spooled::Shelf,
     breakers: Breakers,
+    unknown_claims: unknown_claims::UnknownClaims,
+    /// The process ends: no flight begins, and none that has sent nothing yet claims.
+    closing: AtomicBool,
 }
 
 /// Keeps third-party tokens alive and hands them out.
@@ -156,12 +162,18 @@ struct Landed {
 impl SecretsKeeper {
     /// A keeper over its parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let settling = settling::Settling::begin(&*parts.clock);
-        let turns = Turns::new(settings.concurrency);
-        let shelf = spooled::Shelf::default();
-        let breakers = Breakers::new(Arc::clone(&parts.clock));
+        let core = Core {
+            settling: settling::Settling::begin(&*parts.clock),
+            turns: Turns::new(settings.concurrency),
+            shelf: spooled::Shelf::default(),
+            breakers: Breakers::new(Arc::clone(&parts.clock)),
+            unknown_claims: unknown_claims::UnknownClaims::default(),
+            closing: AtomicBool::new(false),
+            parts,
+            settings,
+        };
         Self {
-            core: Arc::new(Core { parts, settings, settling, turns, shelf, breakers }),
+            core: Arc::new(core),
             flights: Flights::new(settings.waiters, settings.waiters_per_connection),
         }
     }
@@ -221,13 +233,24 @@ impl SecretsKeeper {
         found.ok().flatten().map_or_else(|| name.clone(), |definition| definition.id.clone())
     }
 
-    /// Lets no new flight begin and waits until those under way have landed, at most `limit`.
+    /// Lets no new flight begin, ends those that have claimed nothing yet, and waits until the others have landed, at
+    /// most `limit`.
     pub async fn drain(&self, limit: Duration) {
+        self.core.closing.store(true, Ordering::SeqCst);
         self.flights.drain(limit).await;
+    }
+
+    /// Whether the process ends: what can wait is left to the next one.
+    pub fn is_closing(&self) -> bool {
+        self.core.is_closing()
     }
 }
 
 impl Core {
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
     async fn definition(&self, connector: &ConnectorId) -> Result<Arc<Definition>, Error> {
         let found = self.parts.registry.find(connector.as_str()).await;
         if let Err(registry::Error::Unreadable(_)) = &found {
@@ -246,7 +269,8 @@ impl Core {
 
     /// The connection a caller means: the flow it names, else the one named `default`, else the only one.
     async fn find(&self, app: &AppId, connector: &ConnectorId, flow: Option<&Flow>) -> Result<Found, Error> {
-        let lookup = self.parts.store.conn().app(app).look_up(connector, flow).await;
+        let store = &self.parts.store;
+        let lookup = store.bounded(store.conn().app(app).look_up(connector, flow)).await;
         let lookup = self.settling.noted(&*self.parts.clock, lookup)?;
         match lookup.app_state {
             None => return Err(Error::AppNotFound),

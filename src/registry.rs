@@ -20,9 +20,9 @@ use crate::model::app::AppId;
 use crate::model::connector::{ConnectorId, Credentials, Definition};
 use crate::model::secret::{Sealed, Secret};
 use crate::outbound::{Outbound, Trust};
-use crate::store::Store;
 use crate::store::connectors::StoredConnector;
 use crate::store::credentials::{HOLD_MAX, StoredCredentials, TABLE};
+use crate::store::{Conn, Store};
 use crate::vault::{Place, Vault};
 
 use self::own::CustomConnector;
@@ -123,6 +123,19 @@ impl Registry {
     /// Forgets remembered custom definitions; for whoever just changed one.
     pub fn forget(&self) {
         self.custom.invalidate_all();
+    }
+
+    /// Where refresh tokens of a custom connector may go, as the database says now; `None` where an origin still waits to
+    /// be confirmed, and for what the catalog defines.
+    pub async fn confirmed_token_origin(
+        &self,
+        conn: Conn<'_>,
+        id: &ConnectorId,
+    ) -> Result<Option<String>, Error> {
+        let Some(row) = conn.find_connector(id).await? else { return Ok(None) };
+        let ours = CustomConnector::check(&self.vault, &row)?;
+        let confirmed = ours.definition.origins().is_subset(&ours.confirmed_origins);
+        Ok(confirmed.then(|| ours.definition.token_origin()))
     }
 
     /// The connector that runs a definition.

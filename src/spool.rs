@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use uuid::Uuid;
 
@@ -118,6 +118,8 @@ pub struct Spool {
     dir: PathBuf,
     limit: u64,
     used: AtomicU64,
+    /// The directory's own name is on the disk.
+    lasts: AtomicBool,
 }
 
 impl Spool {
@@ -129,7 +131,7 @@ impl Spool {
     /// The same, holding at most `limit` bytes.
     pub fn with_limit(dir: PathBuf, limit: u64) -> Self {
         let used = AtomicU64::new(bytes_in(&dir));
-        Self { dir, limit, used }
+        Self { dir, limit, used, lasts: AtomicBool::new(false) }
     }
 
     /// Does blocking work on the spool beside the callers' threads.
@@ -288,7 +290,15 @@ impl Spool {
 
     fn make_dir(&self) -> Result<(), Error> {
         let wrong = |source| Error::File { path: self.dir.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(wrong)
+        if self.lasts.load(Ordering::SeqCst) && self.dir.is_dir() {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(wrong)?;
+        // Files in it are lasting only when its own name is; another process may have made it and not come so far.
+        let parent = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all()).map_err(wrong)?;
+        self.lasts.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// A new name is lasting only when its directory is written too.

@@ -57,6 +57,8 @@ pub struct Settings {
 
 /// How long a connection of the pool may be idle and is still taken to live.
 const UNTESTED: Duration = Duration::from_secs(1);
+/// What a few short statements may take beyond the wait for a connection, where somebody waits for them.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the database gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +133,7 @@ pub struct Store {
     /// SQLite's.
     writer: Option<sqlite::Writer>,
     lock: Option<Arc<std::fs::File>>,
+    patience: Duration,
 }
 
 impl Store {
@@ -164,14 +167,15 @@ impl Store {
                 Box::pin(sqlite::is_outside_transaction(connection))
             });
         }
+        let patience = settings.acquire_timeout + ANSWERS_WITHIN;
         if !sqlite {
             let db = Database::connect(options).await.map_err(Error::connecting)?;
-            return Ok(Self { db, clock, writer: None, lock });
+            return Ok(Self { db, clock, writer: None, lock, patience });
         }
         // The writer first: it makes the file.
         let writer = sqlite::Writer::open(options.clone()).await?;
         let db = if memory { writer.db.clone() } else { Database::connect(options).await? };
-        Ok(Self { db, clock, writer: Some(writer), lock })
+        Ok(Self { db, clock, writer: Some(writer), lock, patience })
     }
 
     /// Brings the schema up to this release, under a lock that ends with the transaction.
@@ -208,6 +212,15 @@ impl Store {
         let (readers, writer) =
             (self.db.get_sqlite_connection_pool(), writer.db.get_sqlite_connection_pool());
         of(readers.size() + writer.size(), readers.num_idle() + writer.num_idle())
+    }
+
+    /// Reads or one short transaction, given up after a while: a server that went away without a word says nothing for
+    /// minutes, and nobody is to wait for that.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]: what was to be written may have been.
+    pub async fn bounded<T, E: From<Error>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| Err(Error::Interrupted.into()))
     }
 
     /// For reads.
@@ -341,6 +354,21 @@ impl AppRows<'_> {
 mod tests {
     use super::*;
     use crate::model::time::SystemClock;
+
+    #[tokio::test]
+    async fn what_says_nothing_is_given_up_and_its_outcome_is_unknown() {
+        let settings = Settings {
+            url: "sqlite::memory:".into(),
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(3),
+        };
+        let mut store = Store::connect(&settings, Arc::new(SystemClock)).await.unwrap();
+        assert_eq!(store.patience, Duration::from_secs(8));
+        store.patience = Duration::from_millis(20);
+        let given_up = store.bounded(std::future::pending::<Result<(), Error>>()).await;
+        assert!(matches!(given_up, Err(Error::Interrupted)), "{given_up:?}");
+        assert!(store.bounded(async { Ok::<_, Error>(1) }).await.is_ok());
+    }
 
     #[tokio::test]
     async fn a_database_that_cannot_be_verified_says_what_to_do() {

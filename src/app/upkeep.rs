@@ -13,7 +13,7 @@ use crate::signup::Signup;
 
 /// Between two rounds of tidying up.
 const TIDY: Duration = Duration::from_secs(60);
-/// Between two attempts to bring spooled answers into the database, and to tell what has changed.
+/// Between two attempts to bring spooled answers into the database, to give back claims, and to tell what has changed.
 const REPLAY: Duration = Duration::from_secs(5);
 
 /// Runs until it is stopped.
@@ -23,22 +23,33 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
+    /// What a revocation under way may still take when the process ends.
+    pub(super) const LONGEST_STOP: Duration = Duration::from_secs(30);
+
     pub(super) fn start(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(replay(Arc::clone(&keeper), stopped.clone()));
+        tasks.spawn(tell(Arc::clone(&keeper), stopped.clone()));
         tasks.spawn(tidy(signup, keeper, stopped));
         Self { stop, tasks }
     }
 
-    /// Waits for the rounds under way.
-    pub(super) async fn stop(mut self) {
+    /// Waits for what is under way, at most `limit`. What has not ended then is given up: it is done again by
+    /// whichever replica comes to it next.
+    pub(super) async fn stop(mut self, limit: Duration) {
         // Where nobody listens any more, the tasks have ended.
         let _ = self.stop.send(true);
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
-                warn!(%error, "a part of the upkeep had failed");
+        let ended = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(error) = ended {
+                    warn!(%error, "a part of the upkeep had failed");
+                }
             }
+        };
+        if tokio::time::timeout(limit, ended).await.is_err() {
+            warn!("a part of the upkeep does not end and is given up; it is done again later");
+            self.tasks.shutdown().await;
         }
     }
 }
@@ -53,6 +64,15 @@ async fn replay(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) 
         if let Err(error) = keeper.replay_spool().await {
             info!(%error, waiting = keeper.spooled(), "the database still takes no answers from the spool");
         }
+        if let Err(error) = keeper.give_claims_back().await {
+            debug!(%error, waiting = keeper.unknown_claims(), "claims whose commit is unknown could not be given back yet");
+        }
+    }
+}
+
+/// Apart from the spool: whatever holds one up must not hold up the other.
+async fn tell(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) {
+    while goes_on(&mut stopped, REPLAY).await {
         if let Err(error) = keeper.tell_changes().await {
             debug!(%error, "what has changed could not be told yet");
         }
@@ -73,6 +93,9 @@ async fn tidy(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, mut stopped: watc
                 warn!(%error, "consents that nobody finished could not be ended; tried again later")
             }
         }
+        if *stopped.borrow() {
+            return;
+        }
         match keeper.revoke_leftovers().await {
             Ok(0) => {}
             Ok(connections) => info!(connections, "revoked what deletions had left alive at providers"),
@@ -80,10 +103,31 @@ async fn tidy(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, mut stopped: watc
                 warn!(%error, "tokens of deleted connections could not be revoked; tried again later")
             }
         }
+        if *stopped.borrow() {
+            return;
+        }
         match keeper.forget_superseded().await {
             Ok(0) => {}
             Ok(token_sets) => info!(token_sets, "forgot tokens that were superseded a week ago"),
             Err(error) => warn!(%error, "superseded tokens could not be forgotten; tried again later"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_end_is_given_up_when_the_process_ends() {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        // A provider that never answers, and a task that listens.
+        tasks.spawn(std::future::pending());
+        let mut listens = stopped.clone();
+        tasks.spawn(async move { while goes_on(&mut listens, TIDY).await {} });
+        let upkeep = Upkeep { stop, tasks };
+        let stopped_in_time = tokio::time::timeout(TIDY / 2, upkeep.stop(Duration::from_millis(50))).await;
+        assert!(stopped_in_time.is_ok());
     }
 }

@@ -8,11 +8,9 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use time::OffsetDateTime;
 
 use super::binb_token::{min_ttl, receiver};
 use super::extract::{Caller, RequestOrigin};
-use super::layer::trace::Nature;
 use super::oauth::form::{Parameters, presented};
 use super::oauth_error::OAuthError;
 use super::problem::{Answer, Outcome, Problem};
@@ -62,7 +60,6 @@ pub(super) async fn provider_token(
     issuer: web::Data<Issuer>,
     keeper: web::Data<SecretsKeeper>,
     web: web::Data<WebSettings>,
-    nature: web::Data<Nature>,
 ) -> Result<HttpResponse, OAuthError> {
     let answered = async {
         let mut form = Parameters::read(&request, payload).await?;
@@ -72,7 +69,7 @@ pub(super) async fn provider_token(
         let caller = issuer.authenticate_caller(&client, origin.0).await;
         let caller = Caller(caller.map_err(|error| OAuthError::from(error).challenging(in_header))?);
         let token = hand_out(&caller, &request, &keeper, &web, flow.as_deref(), life.as_deref());
-        Ok(answer(&token.await.map_err(OAuthError::of_hand_out)?, nature.clock.now()))
+        Ok(answer(&token.await.map_err(OAuthError::of_hand_out)?))
     };
     answered.await.map_err(OAuthError::coded)
 }
@@ -101,15 +98,14 @@ async fn hand_out(
 }
 
 #[expect(clippy::disallowed_methods, reason = "door: the hand-out itself")]
-fn answer(token: &HandedToken, now: OffsetDateTime) -> HttpResponse {
-    let guaranteed = token.guaranteed_until.map(|until| (until - now).whole_seconds().max(0));
+fn answer(token: &HandedToken) -> HttpResponse {
     let mut response = HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::PRAGMA, "no-cache"))
         .json(ProviderTokenResponse {
             access_token: token.access_token.expose_secret(),
             token_type: "Bearer",
-            expires_in: guaranteed.or(token.expires_in),
+            expires_in: token.guaranteed_in.or(token.expires_in),
             scope: token.scope.as_deref(),
         });
     if token.degraded.is_some() {

@@ -134,7 +134,8 @@ impl SecretsKeeper {
     }
 
     /// Revokes what deletions left marked: a provider that was down then, or a refresh that landed afterwards.
-    /// Says how many connections have nothing marked any more.
+    /// Says how many connections have nothing marked any more. Once the process ends it goes no further than the
+    /// one it is at.
     pub async fn revoke_leftovers(&self) -> Result<usize, Error> {
         let mut done = 0;
         for connection in self.core.parts.store.conn().list_connections_to_revoke(100).await? {
@@ -143,6 +144,9 @@ impl SecretsKeeper {
                 revoked => revoked?,
             };
             done += usize::from(result != RevocationResult::Failed);
+            if self.is_closing() {
+                break;
+            }
         }
         Ok(done)
     }

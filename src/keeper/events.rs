@@ -5,6 +5,7 @@
 use tracing::{info, warn};
 
 use crate::model::connection::State;
+use crate::store;
 use crate::store::outbox::Change;
 
 use super::{Error, SecretsKeeper};
@@ -46,17 +47,21 @@ impl SecretsKeeper {
     pub async fn tell_changes(&self) -> Result<usize, Error> {
         let mut told = 0;
         loop {
-            let tx = self.core.parts.store.begin().await?;
-            let changes = tx.conn().take_changes(BATCH).await?;
-            for change in &changes {
-                self.tell(change);
-            }
-            tx.commit().await?;
-            told += changes.len();
-            if changes.is_empty() {
-                return Ok(told);
+            match self.core.parts.store.bounded(self.tell_some()).await? {
+                0 => return Ok(told),
+                some => told += some,
             }
         }
+    }
+
+    async fn tell_some(&self) -> Result<usize, store::Error> {
+        let tx = self.core.parts.store.begin().await?;
+        let changes = tx.conn().take_changes(BATCH).await?;
+        for change in &changes {
+            self.tell(change);
+        }
+        tx.commit().await?;
+        Ok(changes.len())
     }
 
     fn tell(&self, change: &Change) {

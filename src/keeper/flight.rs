@@ -1,12 +1,11 @@
 //! Single flight: one refresh per connection and process, owned by the keeper and not by whoever waits.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
-use tracing::Instrument;
+use tracing::{Instrument, warn};
 use uuid::Uuid;
 
 use crate::model::token_set::TokenSetId;
@@ -76,7 +75,6 @@ pub(super) struct Flights {
 #[derive(Default)]
 struct Board {
     flights: Mutex<UnderWay>,
-    closed: AtomicBool,
     landed: Notify,
 }
 
@@ -108,7 +106,7 @@ impl Flights {
         if let Some((sender, landing)) = flights.get(&id) {
             return (sender.receiver_count() <= self.per_connection).then(|| landing.clone());
         }
-        if self.board.closed.load(Ordering::SeqCst) {
+        if core.is_closing() {
             return None;
         }
         let (sender, landing) = watch::channel(None);
@@ -126,19 +124,30 @@ impl Flights {
         Some(landing)
     }
 
+    /// Those that have not landed.
+    pub(super) fn under_way(&self) -> usize {
+        self.board.lock().len()
+    }
+
+    /// Waits until all have landed, at most `limit`.
     pub(super) async fn drain(&self, limit: Duration) {
-        self.board.closed.store(true, Ordering::SeqCst);
         let empty = async {
             loop {
                 let landed = self.board.landed.notified();
-                if self.board.lock().is_empty() {
+                if self.under_way() == 0 {
                     return;
                 }
                 landed.await;
             }
         };
         // Past the limit the claims lapse by themselves.
-        let _ = tokio::time::timeout(limit, empty).await;
+        if tokio::time::timeout(limit, empty).await.is_err() {
+            let refreshes = self.under_way();
+            warn!(
+                refreshes,
+                "refreshes are still under way as the process ends; their outcome will be unknown"
+            );
+        }
     }
 }
 

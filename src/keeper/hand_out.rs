@@ -24,6 +24,8 @@ pub struct HandedToken {
     pub expires_in: Option<i64>,
     /// Until when it surely works.
     pub guaranteed_until: Option<OffsetDateTime>,
+    /// Whole seconds until then, by the clock that tells it: the database's.
+    pub guaranteed_in: Option<i64>,
     /// As granted.
     pub scope: Option<String>,
     /// Which connection.
@@ -95,11 +97,13 @@ impl SecretsKeeper {
             return Err(Error::RefreshInProgress { retry_after: 1, current_expires_in: None });
         }
         let parked = connection.state != State::Active;
+        let guaranteed_until = connection.guaranteed_until(case.policy).filter(|at| !parked && *at > now);
         Ok(HandedToken {
             access_token: opened.access,
             expires_at: connection.expires_at(),
             expires_in: case.expires_in(),
-            guaranteed_until: connection.guaranteed_until(case.policy).filter(|at| !parked && *at > now),
+            guaranteed_until,
+            guaranteed_in: guaranteed_until.map(|at| (at - now_recorded).whole_seconds().max(0)),
             scope: connection.granted_scope.clone(),
             flow: connection.flow.clone(),
             generation: connection.generation,

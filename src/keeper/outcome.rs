@@ -22,6 +22,9 @@ use super::{Error, Found, Landed, seal};
 /// Longest wait a provider's `Retry-After` is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// How long a provider limits our client that does not say so.
+const LIMITED_UNSAID: Duration = Duration::from_secs(1);
+
 /// Codes that say the grant is gone.
 fn is_refusal(code: &str) -> bool {
     matches!(code, "invalid_grant" | "bad_refresh_token")
@@ -60,7 +63,7 @@ impl Trip<'_> {
                     error!(%error, "the outcome of a refresh could not be recorded; it counts as unknown");
                 }
                 if let ProviderError::RateLimited { retry_after } = &failure {
-                    self.hold_credentials(self.retry_at(claim, *retry_after)).await;
+                    self.hold_credentials(claim, *retry_after).await;
                 }
                 match self.target.want_proof {
                     true => Verdict::Confirmed(self.attempt.seen),
@@ -70,9 +73,11 @@ impl Trip<'_> {
         }
     }
 
-    /// The provider limits our client, not the connection. In a transaction of its own: it must not cost the record
-    /// of the outcome.
-    async fn hold_credentials(&self, until: OffsetDateTime) {
+    /// The provider limits our client, not the connection: all wait as long as it asked, and this one's own back-off
+    /// holds back no other. In a transaction of its own: it must not cost the record of the outcome.
+    async fn hold_credentials(&self, claim: &Claim, retry_after: Option<Duration>) {
+        let asked = retry_after.unwrap_or(LIMITED_UNSAID).min(RETRY_AFTER_MAX);
+        let until = claim.at + self.stopwatch.elapsed(self.core) + asked;
         let held = async {
             let tx = self.core.parts.store.begin().await?;
             tx.conn().hold_credentials(self.opened.id, until).await?;

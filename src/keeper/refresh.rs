@@ -3,6 +3,7 @@
 //! No transaction is open while the provider is called. The deadline forbids sending, never storing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -84,8 +85,14 @@ impl Target {
 }
 
 /// Runs a flight to its end.
-pub(super) async fn run(core: &Core, target: Target) -> Verdict {
-    match fly(core, &target).await {
+pub(super) async fn run(core: &Core, mut target: Target) -> Verdict {
+    let mut flown = fly(core, &target).await;
+    if let Err(Error::Unreadable(_)) = &flown
+        && core.takes_newer_definition(&mut target).await
+    {
+        flown = fly(core, &target).await;
+    }
+    match flown {
         Ok(verdict) => verdict,
         Err(error) => {
             let connection = &target.connection;
@@ -109,11 +116,12 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     }
     let connection = &target.connection;
     if core.shelf.holds(connection.id) {
-        // What is in the spool comes first: the refresh token of this row is spent.
-        core.replay().await?;
-        return Ok(Verdict::Done);
+        return core.bring_out(connection.id).await;
     }
     let turn = core.turns.take(&target.definition.token_origin()).await;
+    if core.is_closing() {
+        return Ok(Verdict::Failed(Trouble::Full));
+    }
     let Some(set) = &connection.token_set else { return Ok(Verdict::Done) };
     let policy = target.definition.policy();
     let opened = core.credentials_of(connection, &target.definition).await?;
@@ -133,6 +141,10 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
     if strict && connection.sending.sends > 0 && !core.settling.is_settled(&*core.parts.clock) {
         return Ok(Verdict::Failed(Trouble::Unsettled));
     }
+    // What claims now may take longer than the process has: its answer would be lost.
+    if core.is_closing() {
+        return Ok(Verdict::Failed(Trouble::Full));
+    }
     let pass = match admit(core, target, &opened) {
         Ok(pass) => pass,
         Err(wait) => {
@@ -148,9 +160,7 @@ async fn fly(core: &Core, target: &Target) -> Result<Verdict, Error> {
         drop(turn);
         return wait_for_other(core, target).await;
     };
-    let Some(kept) = trip.open_kept(&claim).await? else {
-        return Ok(Verdict::Failed(Trouble::Unreadable));
-    };
+    let kept = trip.open_kept(&claim).await?;
     if trip.stopwatch.elapsed(core) + core.settings.provider_timeout + Duration::from_secs(1)
         > core.settings.lease
     {
@@ -207,21 +217,24 @@ impl Trip<'_> {
 
     /// The committed claim; a claim whose commit is unknown is none, and is given back when that works.
     async fn claim(&self, strict: bool) -> Result<Option<Claim>, Error> {
+        let app = &self.target.connection.app;
+        let lease = self.core.settings.lease;
+        let store = &self.core.parts.store;
+        let is_sent = AtomicBool::new(false);
         let claimed = async {
-            let tx = self.core.parts.store.begin().await?;
-            let lease_us = i64::try_from(self.core.settings.lease.as_micros()).unwrap_or(i64::MAX);
-            let claim =
-                tx.conn().app(&self.target.connection.app).claim(self.attempt, lease_us, strict).await?;
+            let tx = store.begin().await?;
+            let lease_us = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
+            let claim = tx.conn().app(app).claim(self.attempt, lease_us, strict).await?;
+            // Before this a transaction that fails has changed nothing.
+            is_sent.store(true, Ordering::SeqCst);
             tx.commit().await?;
             Ok::<_, crate::store::Error>(claim)
         };
-        match self.core.settling.noted(&*self.core.parts.clock, claimed.await) {
-            Ok(claim) => Ok(claim),
-            Err(error) => {
-                self.release_when_it_can();
-                Err(error.into())
-            }
+        let claimed = store.bounded(claimed).await;
+        if claimed.is_err() && is_sent.load(Ordering::SeqCst) {
+            self.core.unknown_claims.add(app, self.attempt, lease);
         }
+        Ok(self.core.settling.noted(&*self.core.parts.clock, claimed)?)
     }
 
     /// The one provider call of a claim, what came of it recorded, and whose token it is compared.
@@ -251,30 +264,9 @@ impl Trip<'_> {
         }
     }
 
-    /// A claim whose commit is unknown: given back as soon as the database answers, or it lapses with the lease.
-    fn release_when_it_can(&self) {
-        let store = self.core.parts.store.clone();
-        let (app, attempt) = (self.target.connection.app.clone(), self.attempt);
-        let until = Instant::now() + self.core.settings.lease;
-        tokio::spawn(async move {
-            while Instant::now() < until {
-                let released = async {
-                    let tx = store.begin().await?;
-                    let released = tx.conn().app(&app).release(attempt).await?;
-                    tx.commit().await?;
-                    Ok::<_, crate::store::Error>(released)
-                };
-                if released.await.unwrap_or(false) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        });
-    }
-
     /// The refresh token, where it opens in its place and for the origin it is about to be sent to, and the extra
     /// fields.
-    async fn open_kept(&self, claim: &Claim) -> Result<Option<Kept>, Error> {
+    async fn open_kept(&self, claim: &Claim) -> Result<Kept, Error> {
         let connection = &self.target.connection;
         let origin = self.target.definition.token_origin();
         let place = seal::refresh_place(connection, self.attempt.seen, &origin);
@@ -284,20 +276,38 @@ impl Trip<'_> {
                 seal::open_extra(vault, connection, self.attempt.seen, &claim.key, claim.extra.as_ref())?;
             Ok(Kept { refresh_token: token, extra })
         });
-        match opened {
-            Ok(kept) => Ok(Some(kept)),
-            Err(error) => {
-                self.release().await;
-                self.core.unreadable(connection, self.attempt.seen).await;
-                warn!(app.id = %connection.app, connector = %connection.connector, %error,
-                    "a refresh token does not open in its place; nothing was sent");
-                Ok(None)
-            }
+        if opened.is_err() {
+            self.release().await;
         }
+        opened
     }
 }
 
 impl Core {
+    /// Storing what waits in the spool comes first: the refresh token of this row is spent.
+    async fn bring_out(&self, connection: Uuid) -> Result<Verdict, Error> {
+        self.replay().await?;
+        // Where it did not come out, whoever asked would find the same row again.
+        Ok(match self.shelf.holds(connection) {
+            true => Verdict::Failed(Trouble::Storage),
+            false => Verdict::Done,
+        })
+    }
+
+    /// Whether what did not open was looked at through a definition that is no longer the stored one: another replica
+    /// has moved the connector within the last seconds.
+    async fn takes_newer_definition(&self, target: &mut Target) -> bool {
+        let registry = &self.parts.registry;
+        registry.forget();
+        match registry.find(target.definition.id.as_str()).await {
+            Ok(Some(newer)) if *newer != *target.definition => {
+                target.definition = newer;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// What a connection was made with, else what a new consent would use (imports).
     pub(super) async fn credentials_of(
         &self,

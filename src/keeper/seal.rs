@@ -49,7 +49,7 @@ pub(super) struct Fresh<'a> {
 }
 
 /// Where a set's column is sealed: in its connection, since another one may have other URL variables.
-fn place<'a>(
+pub(super) fn place<'a>(
     connection: Uuid,
     (app, connector): (&'a AppId, &'a ConnectorId),
     column: &'static str,

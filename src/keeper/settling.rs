@@ -27,7 +27,7 @@ impl Settling {
         result: Result<T, crate::store::Error>,
     ) -> Result<T, crate::store::Error> {
         match &result {
-            Err(crate::store::Error::Unavailable(_)) => self.away(),
+            Err(crate::store::Error::Unavailable(_) | crate::store::Error::Interrupted) => self.away(),
             _ if self.settled_at_us.load(Ordering::SeqCst) == AWAY => {
                 self.settled_at_us.store(to_micros(clock.now()) + SETTLE_US, Ordering::SeqCst);
             }

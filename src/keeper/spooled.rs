@@ -1,7 +1,7 @@
 //! Provider answers that the database could not take: in the spool, and from there into the database before anything
 //! else is claimed for their connection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub(super) enum Trouble {
 pub(super) struct Shelf {
     /// Connections by token set.
     held: Mutex<HashMap<Uuid, Uuid>>,
+    /// Answers of which was said already that they cannot be stored.
+    told: Mutex<HashSet<Uuid>>,
     /// One replay at a time.
     replay: tokio::sync::Mutex<()>,
 }
@@ -70,12 +72,24 @@ impl Shelf {
     }
 }
 
+/// Whether the database is away, for this answer and every other.
+fn is_away(error: &Error) -> bool {
+    use crate::audit::Error as Audit;
+    match error {
+        Error::Store(cause) | Error::Audit(Audit::Store(cause)) => {
+            matches!(cause, store::Error::Unavailable(_) | store::Error::Interrupted)
+        }
+        Error::Audit(_) => true,
+        _ => false,
+    }
+}
+
 impl Answer {
     /// Stores the set by compare-and-set, with its audit record; safe to repeat.
     pub(super) async fn store(&self, core: &Core) -> Result<Stored, Error> {
         let attempt = tokio::time::timeout(ATTEMPT, self.store_once(&core.parts)).await;
         let stored = attempt.unwrap_or(Err(Error::Store(store::Error::Interrupted)));
-        if let Err(Error::Store(_) | Error::Audit(_)) = &stored {
+        if stored.as_ref().is_err_and(is_away) {
             core.settling.away();
         }
         stored
@@ -89,6 +103,7 @@ impl Answer {
             Stored::Superseded => "superseded",
         };
         if stored != Stored::Already {
+            self.follow_connector(parts, tx.conn()).await?;
             parts.audit.record_in(tx.conn(), self.event(result)).await?;
         }
         tx.commit().await?;
@@ -129,7 +144,7 @@ impl Core {
     }
 
     /// Brings what waits in the spool into the database, then compares whose tokens they are, as after every refresh.
-    /// Ends at the first that the database does not take.
+    /// Ends when the database is away; an answer that cannot be stored for another reason waits, and stops no other.
     pub(super) async fn replay(&self) -> Result<usize, Error> {
         let mut stored = Vec::new();
         let outcome = self.store_spooled(&mut stored).await;
@@ -137,36 +152,69 @@ impl Core {
         outcome.map(|()| stored.len())
     }
 
+    /// First it takes note of all: nothing is claimed for any of their connections.
     async fn store_spooled(&self, stored: &mut Vec<Answer>) -> Result<(), Error> {
         let _alone = self.shelf.replay.lock().await;
-        let spool = &self.parts.spool;
-        let entries = match spool.work(|spool| spool.entries(Kind::Answer)).await {
-            Ok(entries) => entries,
-            Err(error) => {
-                error!(%error, "the spool cannot be read; answers in it wait");
-                return Ok(());
-            }
-        };
-        // What is gone was stored by another process on this disk.
-        self.shelf.lock().retain(|id, _| entries.iter().any(|entry| entry.id == *id));
+        let entries = self.take_note().await;
         for entry in entries {
-            match spool.work(move |spool| spool.read(entry)).await.map_err(Trouble::from) {
-                Ok(None) => {}
-                Ok(Some(content)) => match self.read(entry, content) {
-                    Ok(answer) => {
-                        self.replay_one(&answer).await?;
-                        stored.push(answer);
-                    }
-                    Err(cause) => self.set_aside(entry, &cause).await,
-                },
-                Err(cause) => error!(file = %entry, %cause, "a file of the spool cannot be read; it waits"),
+            let Some(answer) = self.read_answer(entry).await else { continue };
+            match self.replay_one(&answer).await {
+                Ok(()) => stored.push(answer),
+                Err(error) if is_away(&error) => return Err(error),
+                Err(error) => self.tell_once(entry, &answer, &error),
             }
         }
         Ok(())
     }
 
+    /// The files that wait, each with its connection on the shelf.
+    async fn take_note(&self) -> Vec<Entry> {
+        let spool = &self.parts.spool;
+        let held: HashSet<Uuid> = self.shelf.lock().keys().copied().collect();
+        let entries = match spool.work(|spool| spool.entries(Kind::Answer)).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                error!(%error, "the spool cannot be read; answers in it wait");
+                return Vec::new();
+            }
+        };
+        let listed: HashSet<Uuid> = entries.iter().map(|entry| entry.id).collect();
+        // What is gone was stored by another process on this disk; what came since the listing began is not in it.
+        self.shelf.lock().retain(|id, _| listed.contains(id) || !held.contains(id));
+        for entry in entries.iter().filter(|entry| !held.contains(&entry.id)) {
+            if let Some(answer) = self.read_answer(*entry).await {
+                self.shelf.lock().insert(entry.id, answer.set.connection);
+            }
+        }
+        entries
+    }
+
+    /// The answer in a file; `None` where it is gone, still written, or cannot be read.
+    async fn read_answer(&self, entry: Entry) -> Option<Answer> {
+        match self.parts.spool.work(move |spool| spool.read(entry)).await {
+            Ok(content) => match self.read(entry, content?) {
+                Ok(answer) => Some(answer),
+                Err(cause) => {
+                    self.set_aside(entry, &cause).await;
+                    None
+                }
+            },
+            Err(cause) => {
+                error!(file = %entry, %cause, "a file of the spool cannot be read; it waits");
+                None
+            }
+        }
+    }
+
+    fn tell_once(&self, entry: Entry, answer: &Answer, error: &Error) {
+        let mut told = self.shelf.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(entry.id) {
+            error!(file = %entry, app.id = %answer.app, connector = %answer.connector, flow = %answer.flow, %error,
+                "an answer in the spool cannot be stored; it waits there, the others go on");
+        }
+    }
+
     async fn replay_one(&self, answer: &Answer) -> Result<(), Error> {
-        self.shelf.lock().insert(answer.set.id.0, answer.set.connection);
         let stored = answer.store(self).await?;
         self.forget(answer.set.id).await;
         info!(app.id = %answer.app, connector = %answer.connector, flow = %answer.flow, ?stored,

@@ -110,7 +110,7 @@ impl Sweep {
             tx.commit().await?;
             Ok(taken)
         };
-        Ok(self.keeper.core.settling.noted(&*parts.clock, taken.await)?)
+        Ok(self.keeper.core.settling.noted(&*parts.clock, parts.store.bounded(taken).await)?)
     }
 
     /// Says whether a refresh was begun. What is not stays marked for a while.

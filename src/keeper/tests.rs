@@ -13,6 +13,7 @@ mod spooled;
 mod sweeping;
 mod trouble;
 mod undoing;
+mod unknown_claims;
 mod world;
 
 use std::sync::Arc;

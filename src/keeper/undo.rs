@@ -197,7 +197,7 @@ impl SecretsKeeper {
             let batch = tx.conn().forget_superseded(KEPT, BATCH).await?;
             tx.commit().await?;
             forgotten += batch;
-            if batch < BATCH.unsigned_abs() {
+            if batch < BATCH.unsigned_abs() || self.is_closing() {
                 break;
             }
         }

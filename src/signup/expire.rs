@@ -40,7 +40,7 @@ enum End {
 
 impl Signup {
     /// Revokes the sets that nobody confirmed in time, and deletes rows that ended a day ago. Call it every
-    /// minute or so; replicas share the work row by row.
+    /// minute or so; replicas share the work row by row. Once the process ends it goes no further than the row it is at.
     pub async fn expire_abandoned(&self) -> Result<Expired, Error> {
         let mut done = Expired::default();
         let now = self.store.conn().signup_clock().await?;
@@ -50,6 +50,9 @@ impl Signup {
                 End::Revoked => done.revoked += 1,
                 End::Forgotten(_) => done.forgotten += 1,
                 End::Deferred => done.deferred += 1,
+            }
+            if self.keeper.is_closing() {
+                break;
             }
         }
         let tx = self.store.begin().await?;

@@ -113,6 +113,16 @@ impl Conn<'_> {
         self.write_connector(id, seen, row).await
     }
 
+    /// Locks every connection of the connector: a refresh that lands has then either landed, or waits. SQLite has one
+    /// writer.
+    pub async fn lock_connections_of(&self, id: &ConnectorId) -> Result<(), Error> {
+        if self.is_postgres() {
+            let sql = "SELECT id FROM connection WHERE connector = $1 ORDER BY id FOR UPDATE";
+            self.all(sql.to_owned(), vec![id.as_str().into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Refresh tokens of the connector that are bound to another origin than `origin`.
     pub async fn list_tokens_bound_elsewhere(
         &self,

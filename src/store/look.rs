@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sea_orm::{ConnectOptions, Database};
 
 use super::instance::Instance;
-use super::{Error, Settings, Store};
+use super::{ANSWERS_WITHIN, Error, Settings, Store};
 use crate::model::time::Clock;
 
 impl Store {
@@ -104,7 +104,13 @@ async fn open(path: &Path, how: How, clock: Arc<dyn Clock>) -> Result<Store, Err
     options.map_sqlx_sqlite_opts(move |sqlite| {
         sqlite.read_only(how != How::Copy).immutable(how == How::AsItLies)
     });
-    Ok(Store { db: Database::connect(options).await?, clock, writer: None, lock: None })
+    Ok(Store {
+        db: Database::connect(options).await?,
+        clock,
+        writer: None,
+        lock: None,
+        patience: ANSWERS_WITHIN,
+    })
 }
 
 fn copied(path: &Path) -> Result<(tempfile::TempDir, PathBuf), Error> {

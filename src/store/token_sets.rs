@@ -7,6 +7,7 @@ mod late;
 mod other_account;
 mod purge;
 mod revocation;
+mod tenant;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub use self::holders::Holder;
 pub use self::kept::Kept;
 pub use self::other_account::Marked;
 pub use self::revocation::PendingRevocation;
+
+use self::tenant::of_tenant;
 
 /// The table's name, for the places of its ciphertexts.
 pub const TABLE: &str = "token_set";
@@ -188,10 +191,15 @@ impl AppRows<'_> {
     /// Makes a set current whatever was there: a consent, an import or an undo. Marks the superseded set spent where its
     /// refresh token was sent, and starts lease, counters and back-off afresh.
     pub async fn adopt(&self, new: &NewConnection, set: &NewTokenSet) -> Result<Generation, Error> {
-        let sql = "UPDATE token_set SET spent = (spent OR (SELECT sends > 0 FROM connection WHERE id = $1)) \
-                   WHERE connection_id = $1 AND current = TRUE";
-        self.conn.run(sql.to_owned(), vec![new.id.into()]).await?;
-        let previous = connection::Entity::find_by_id(new.id).one(&self.conn.db()).await?;
+        let sql = format!(
+            "UPDATE token_set SET spent = (spent OR (SELECT sends > 0 FROM connection WHERE id = $1)) \
+             WHERE connection_id = $1 AND current = TRUE AND {}",
+            of_tenant(2)
+        );
+        self.conn.run(sql, vec![new.id.into(), self.app.as_str().into()]).await?;
+        let ours =
+            connection::Entity::find_by_id(new.id).filter(connection::Column::App.eq(self.app.as_str()));
+        let previous = ours.one(&self.conn.db()).await?;
         let generation =
             previous.as_ref().map_or(Generation(1), |row| Generation(row.last_generation).next());
         if let Some(seen) = previous.as_ref().and_then(|row| row.token_set_id) {
@@ -220,10 +228,11 @@ impl AppRows<'_> {
         let (clock, clock_value) = self.conn.clock_sql(2);
         let mark = if spent { ", spent = TRUE" } else { "" };
         let sql = format!(
-            "UPDATE token_set SET current = FALSE, superseded_at = {clock}{mark} WHERE id = $1 \
-             RETURNING other_account"
+            "UPDATE token_set SET current = FALSE, superseded_at = {clock}{mark} WHERE id = $1 AND {} \
+             RETURNING other_account",
+            of_tenant(3)
         );
-        let row = self.conn.one(sql, vec![set.0.into(), clock_value]).await?;
+        let row = self.conn.one(sql, vec![set.0.into(), clock_value, self.app.as_str().into()]).await?;
         Ok(row.map(|row| row.try_get("", "other_account")).transpose()?.unwrap_or_default())
     }
 

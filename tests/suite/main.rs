@@ -47,6 +47,8 @@ mod manuals;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod moved;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod peers;

@@ -13,6 +13,8 @@ impl Connectors {
     /// Seals every refresh token of the connector that is bound to another origin for `origin`. What does not
     /// open stays as it is: it was not made here, and the keeper reports it when it is used.
     pub(super) async fn rebind(&self, conn: Conn<'_>, id: &ConnectorId, origin: &str) -> Result<(), Error> {
+        // What lands afterwards is bound to the new origin by whoever stores it.
+        conn.lock_connections_of(id).await?;
         for token in conn.list_tokens_bound_elsewhere(id, origin).await? {
             match self.reseal(conn, id, &token, origin).await? {
                 Some(sealed) => conn.rebind_token(token.id, &sealed, origin).await?,

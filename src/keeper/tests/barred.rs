@@ -120,3 +120,20 @@ async fn a_limit_holds_back_others_for_a_minute_at_most_whoever_wrote_it() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn how_often_one_connection_has_failed_holds_back_no_other_of_the_same_credentials() {
+    on_each(async |world| {
+        let flows = world.more(1).await;
+        world.pass(4_000);
+        world.db.sql("UPDATE connection SET failures = 9 WHERE flow = 'default'").await;
+        world.faults(Faults::before(Trouble::RateLimited { retry_after_s: 2 }).times(1));
+        let refused = world.token(BEST_EFFORT).await.unwrap_err();
+        let Error::ProviderUnavailable { retry_after, .. } = refused else { panic!("{refused:?}") };
+        assert!(retry_after > 60, "its own back-off: {retry_after}");
+        assert!(world.token_of(&flows[0]).await.is_err(), "limited");
+        world.pass(3);
+        assert_eq!(world.token_of(&flows[0]).await.unwrap().generation.0, 2);
+    })
+    .await;
+}

@@ -70,3 +70,18 @@ async fn a_refresh_that_lands_after_the_deletion_is_revoked_too() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn once_the_process_ends_no_further_leftover_is_revoked() {
+    on_each(async |world| {
+        world.more(2).await;
+        world.faults(Faults { revocation_status: Some(503), ..Faults::default() });
+        let limit = Duration::from_secs(10);
+        assert_eq!(world.keeper.delete_all(&world.root(), &world.app, limit).await.unwrap().len(), 3);
+        world.faults(Faults::default());
+        world.keeper.drain(Duration::ZERO).await;
+        assert_eq!(world.keeper.revoke_leftovers().await.unwrap(), 1, "the one it is at");
+        assert_eq!(world.replica().revoke_leftovers().await.unwrap(), 2, "the next process does the others");
+    })
+    .await;
+}

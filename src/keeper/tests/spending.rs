@@ -128,6 +128,7 @@ async fn who_waits_for_nothing_still_lets_a_refresh_begin() {
         world.faults(Faults { delay_ms: Some(300), ..Faults::default() });
         let hurried = Lifetime { wait: Duration::ZERO, ..BEST_EFFORT };
         assert!(matches!(world.token(hurried).await.unwrap_err(), Error::RefreshInProgress { .. }));
+        world.is_asked().await;
         world.keeper.drain(Duration::from_secs(5)).await;
         assert_eq!(world.token(hurried).await.unwrap().generation.0, 2);
     })
@@ -142,6 +143,7 @@ async fn an_ended_flight_leaves_no_lease_and_draining_lets_it_land() {
         let world = Arc::new(world);
         let impatient = Lifetime { wait: Duration::from_millis(20), ..BEST_EFFORT };
         assert!(world.token(impatient).await.is_err());
+        world.is_asked().await;
         world.keeper.drain(Duration::from_secs(5)).await;
         assert_eq!(world.db.count("connection WHERE lease_id IS NULL AND generation = 2").await, 1);
         let outcomes: Vec<Outcome> = world
@@ -152,6 +154,36 @@ async fn an_ended_flight_leaves_no_lease_and_draining_lets_it_land() {
             .flat_map(|entry| entry.presentations.iter().map(|seen| seen.outcome))
             .collect();
         assert_eq!(outcomes, [Outcome::Rotated]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_waits_for_its_turn_sends_nothing_once_the_process_ends() {
+    on_each(async |world| {
+        let queued = world.more(1).await.remove(0);
+        world.pass(4_000);
+        world.faults(Faults { slow_head_ms: Some(500), ..Faults::default() });
+        // One turn for the provider.
+        let keeper = world.replica_with(|settings| settings.concurrency = 4);
+        let (job, first) = (world.job(), Flow::default());
+        let (sent, waits, ()) = tokio::join!(
+            keeper.retrieve_token(&job, Some(&first), BEST_EFFORT),
+            async {
+                world.is_asked().await;
+                keeper.retrieve_token(&job, Some(&queued), BEST_EFFORT).await
+            },
+            async {
+                while keeper.flights.under_way() < 2 {
+                    tokio::task::yield_now().await;
+                }
+                keeper.drain(Duration::from_secs(5)).await;
+            }
+        );
+        assert_eq!(sent.unwrap().generation.0, 2, "what was sent has landed");
+        assert!(matches!(waits, Err(Error::Overloaded)), "{waits:?}");
+        assert_eq!(world.refreshes(), 1);
+        assert_eq!(world.db.count("connection WHERE sends > 0 OR lease_id IS NOT NULL").await, 0);
     })
     .await;
 }

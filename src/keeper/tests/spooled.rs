@@ -10,11 +10,16 @@ const BACK: &str = "ALTER TABLE token_set_gone RENAME TO token_set";
 
 /// An expired token is asked for, and the database goes while the provider's answer is on its way.
 async fn lose_the_database(world: &World) -> HandedToken {
+    lose_the_database_under(world, &Flow::default()).await
+}
+
+async fn lose_the_database_under(world: &World, flow: &Flow) -> HandedToken {
     world.pass(4_000);
+    let before = world.refreshes();
     world.faults(Faults { slow_head_ms: Some(400), ..Faults::default() });
-    let (keeper, job) = (Arc::clone(&world.keeper), world.job());
-    let caller = tokio::spawn(async move { keeper.retrieve_token(&job, None, BEST_EFFORT).await });
-    while world.refreshes() == 0 {
+    let (keeper, job, flow) = (Arc::clone(&world.keeper), world.job(), flow.clone());
+    let caller = tokio::spawn(async move { keeper.retrieve_token(&job, Some(&flow), BEST_EFFORT).await });
+    while world.refreshes() == before {
         tokio::task::yield_now().await;
     }
     world.db.sql(GONE).await;
@@ -142,6 +147,52 @@ async fn where_neither_takes_an_answer_it_is_kept_in_memory_until_one_does() {
         world.db.sql(BACK).await;
         let token = caller.await.unwrap().unwrap();
         assert_eq!((token.generation.0, world.refreshes()), (2, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_start_all_that_waits_is_known_and_one_that_cannot_be_stored_stops_no_other() {
+    on_each(async |world| {
+        let second = world.more(1).await.remove(0);
+        lose_the_database(&world).await;
+        world.db.sql(BACK).await;
+        let given = lose_the_database_under(&world, &second).await;
+        let next = world.replica();
+        assert!(next.replay_spool().await.is_err(), "away");
+        assert_eq!(next.spooled(), 2, "nothing is claimed for either");
+        world.db.sql(BACK).await;
+        // The database is an older one: it does not know the first connection.
+        world.db.sql("UPDATE connection SET token_set_id = NULL WHERE flow = 'default'").await;
+        let first = "(SELECT id FROM connection WHERE flow = 'default')";
+        for table in ["token_set", "adoption"] {
+            world.db.sql(&format!("DELETE FROM {table} WHERE connection_id = {first}")).await;
+        }
+        world.db.sql("DELETE FROM connection WHERE flow = 'default'").await;
+        assert_eq!(next.replay_spool().await.unwrap(), 1);
+        assert_eq!((next.spooled(), waiting(&world).len()), (1, 1), "the other one waits");
+        let stored = next.retrieve_token(&world.job(), Some(&second), BEST_EFFORT).await.unwrap();
+        assert_eq!((text(&stored.access_token), world.refreshes()), (text(&given.access_token), 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_an_answer_does_not_come_out_of_the_spool_callers_are_told_at_once() {
+    on_each(async |world| {
+        lose_the_database(&world).await;
+        world.db.sql(BACK).await;
+        world.pass(200);
+        let [entry] = waiting(&world)[..] else { panic!("one answer waits") };
+        // As if another process still wrote it.
+        let file = std::fs::File::open(world.db.spool().dir().join(entry.to_string())).unwrap();
+        file.try_lock().unwrap();
+        let patient = Lifetime { wait: Duration::from_secs(2), ..BEST_EFFORT };
+        let refused = world.token(patient).await.unwrap_err();
+        assert!(matches!(refused, Error::Store(_)), "{refused:?}");
+        drop(file);
+        assert_eq!(world.token(patient).await.unwrap().generation.0, 2);
+        assert_eq!(world.refreshes(), 1);
     })
     .await;
 }

@@ -172,6 +172,8 @@ async fn superseded_sets_are_forgotten_after_seven_days_and_no_other() {
         let empty = "token_set WHERE generation = 1 AND sealed_access IS NULL AND sealed_refresh IS NULL \
                      AND refresh_fingerprint IS NOT NULL";
         assert_eq!(world.db.count(empty).await, 1);
+        assert_eq!(world.db.count("adoption").await, 1, "what came with the first consent is gone too");
+        assert_eq!(world.db.count("adoption JOIN connection ON adopted_set_id = adoption.id").await, 1);
         world.pass(20 * 86_400);
         assert_eq!(world.keeper.forget_superseded().await.unwrap(), 1);
         assert_eq!(world.token(BEST_EFFORT).await.unwrap().generation.0, 4, "the current set still opens");
@@ -192,6 +194,31 @@ async fn what_is_still_to_be_revoked_is_not_forgotten_and_many_replicas_forget_a
             tokio::join!(world.keeper.forget_superseded(), one.forget_superseded(), two.forget_superseded());
         assert_eq!(done.0.unwrap() + done.1.unwrap() + done.2.unwrap(), 2, "{}", world.db.name);
         assert_eq!(world.db.count("token_set WHERE sealed_access IS NOT NULL").await, 2);
+        assert_eq!(world.db.count("adoption").await, 2, "of the current set, and of what is still kept");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn token_sets_are_out_of_reach_of_another_apps_rows() {
+    on_each(async |world| {
+        world.add_app("globex").await;
+        let held = world.keeper.core.find(&world.app, &world.connector, None).await.unwrap().held;
+        let (id, set) = (held.connection.id, held.connection.token_set.unwrap().id);
+        world.db.sql("UPDATE token_set SET revoke_pending = TRUE").await;
+        let store = world.db.store();
+        let globex = AppId::parse("globex").unwrap();
+        let tx = store.begin().await.unwrap();
+        let theirs = tx.conn().app(&globex);
+        assert!(theirs.list_kept(id, None, 10).await.unwrap().is_empty());
+        assert!(theirs.find_kept(id, Generation(1)).await.unwrap().is_none());
+        assert!(theirs.list_revoke_pending(id).await.unwrap().is_empty());
+        theirs.clear_revoke_pending(set).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(world.db.count("token_set WHERE revoke_pending = TRUE").await, 1);
+        let ours = store.conn();
+        assert_eq!(ours.app(&world.app).list_kept(id, None, 10).await.unwrap().len(), 1);
+        assert_eq!(ours.app(&world.app).list_revoke_pending(id).await.unwrap().len(), 1);
     })
     .await;
 }

@@ -183,6 +183,13 @@ impl World {
         self.provider().set_faults("client", faults).unwrap();
     }
 
+    /// Waits until a refresh request has reached the provider.
+    pub(super) async fn is_asked(&self) {
+        while self.refreshes() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Refresh requests that reached the provider.
     pub(super) fn refreshes(&self) -> u64 {
         let ledger = self.provider().ledger();

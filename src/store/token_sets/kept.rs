@@ -33,7 +33,8 @@ impl AppRows<'_> {
         limit: u64,
     ) -> Result<Vec<Kept>, Error> {
         let below = below.map_or(i64::MAX, |generation| generation.0);
-        let rows = kept(connection)
+        let rows = self
+            .kept(connection)
             .filter(token_set::Column::Generation.lt(below))
             .order_by_desc(token_set::Column::Generation)
             .limit(limit)
@@ -49,7 +50,8 @@ impl AppRows<'_> {
 
     /// The kept set of that generation.
     pub async fn find_kept(&self, connection: Uuid, generation: Generation) -> Result<Option<Kept>, Error> {
-        let found = kept(connection)
+        let found = self
+            .kept(connection)
             .filter(token_set::Column::Generation.eq(generation.0))
             .one(&self.conn.db())
             .await?;
@@ -82,12 +84,12 @@ impl AppRows<'_> {
             _ => self.adopt(back, copy).await.map(Some),
         }
     }
-}
 
-fn kept(connection: Uuid) -> Select<token_set::Entity> {
-    token_set::Entity::find()
-        .filter(token_set::Column::ConnectionId.eq(connection))
-        .filter(token_set::Column::SealedAccess.is_not_null())
+    fn kept(&self, connection: Uuid) -> Select<token_set::Entity> {
+        self.token_sets()
+            .filter(token_set::Column::ConnectionId.eq(connection))
+            .filter(token_set::Column::SealedAccess.is_not_null())
+    }
 }
 
 impl Kept {
@@ -152,7 +154,8 @@ impl Kept {
             deleted: row.deleted,
             other_account: row.other_account,
         };
-        !row.current && set.is_restorable(strict)
+        // A set that came late may descend from what is no longer known.
+        !row.current && self.adoption.is_some() && set.is_restorable(strict)
     }
 
     /// What people call its account.

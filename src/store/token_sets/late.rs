@@ -11,10 +11,10 @@ use super::{NewTokenSet, Place, Stored, TABLE};
 impl AppRows<'_> {
     /// Somebody superseded the set that was seen; what its refresh brought is kept beside theirs.
     pub(super) async fn store_late(&self, seen: TokenSetId, set: &NewTokenSet) -> Result<Stored, Error> {
-        if token_set::Entity::find_by_id(set.id.0).one(&self.conn.db()).await?.is_some() {
+        if self.find_set(set.id).await?.is_some() {
             return Ok(Stored::Already);
         }
-        let seen_row = token_set::Entity::find_by_id(seen.0).one(&self.conn.db()).await?;
+        let seen_row = self.find_set(seen).await?;
         let place = Place {
             generation: self.next_generation(set.connection).await?,
             adopted_set: seen_row.as_ref().and_then(|row| row.adopted_set_id),
@@ -24,6 +24,10 @@ impl AppRows<'_> {
         };
         self.insert(set, place).await?;
         Ok(Stored::Superseded)
+    }
+
+    async fn find_set(&self, id: TokenSetId) -> Result<Option<token_set::Model>, Error> {
+        Ok(self.token_sets().filter(token_set::Column::Id.eq(id.0)).one(&self.conn.db()).await?)
     }
 
     /// The number of a set that came too late to be current: the next that is current gets the one after.

@@ -6,6 +6,8 @@ use crate::model::secret::KeyedHash;
 use crate::model::token_set::TokenSetId;
 use crate::store::{AppRows, Error};
 
+use super::tenant::of_tenant;
+
 /// What was marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marked {
@@ -23,9 +25,12 @@ impl AppRows<'_> {
     pub async fn park_other_account(&self, connection: Uuid, access: KeyedHash) -> Result<Marked, Error> {
         // The row before its sets, as everybody takes them.
         self.lock_connection(connection).await?;
-        let sql =
-            "UPDATE token_set SET other_account = TRUE WHERE connection_id = $1 AND access_fingerprint = $2";
-        if self.conn.run(sql.to_owned(), vec![connection.into(), access.to_vec().into()]).await? == 0 {
+        let sql = format!(
+            "UPDATE token_set SET other_account = TRUE WHERE connection_id = $1 AND access_fingerprint = $2 AND {}",
+            of_tenant(3)
+        );
+        let values = vec![connection.into(), access.to_vec().into(), self.app.as_str().into()];
+        if self.conn.run(sql, values).await? == 0 {
             return Ok(Marked::Nothing);
         }
         let (clock, clock_value) = self.conn.clock_sql(3);

@@ -9,6 +9,8 @@ use crate::model::token_set::TokenSetId;
 use crate::store::entity::token_set;
 use crate::store::{AppRows, Error};
 
+use super::tenant::of_tenant;
+
 /// A set that has to be revoked at the provider.
 #[derive(Clone, Debug)]
 pub struct PendingRevocation {
@@ -27,7 +29,8 @@ pub struct PendingRevocation {
 impl AppRows<'_> {
     /// Sets of a connection that must be revoked at the provider, newest first.
     pub async fn list_revoke_pending(&self, connection: Uuid) -> Result<Vec<PendingRevocation>, Error> {
-        let rows = token_set::Entity::find()
+        let rows = self
+            .token_sets()
             .filter(token_set::Column::ConnectionId.eq(connection))
             .filter(token_set::Column::RevokePending.eq(true))
             .order_by_desc(token_set::Column::Id)
@@ -49,9 +52,12 @@ impl AppRows<'_> {
 
     /// Clears the mark after the provider call, and forgets the tokens: they are dead.
     pub async fn clear_revoke_pending(&self, set: TokenSetId) -> Result<(), Error> {
-        let sql = "UPDATE token_set SET revoke_pending = FALSE, spent = TRUE, sealed_access = NULL, \
-                   sealed_refresh = NULL, sealed_extra = NULL WHERE id = $1";
-        self.conn.run(sql.to_owned(), vec![set.0.into()]).await?;
+        let sql = format!(
+            "UPDATE token_set SET revoke_pending = FALSE, spent = TRUE, sealed_access = NULL, \
+             sealed_refresh = NULL, sealed_extra = NULL WHERE id = $1 AND {}",
+            of_tenant(2)
+        );
+        self.conn.run(sql, vec![set.0.into(), self.app.as_str().into()]).await?;
         Ok(())
     }
 }
