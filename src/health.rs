@@ -58,7 +58,8 @@ impl Readiness {
         if self.ending.load(Ordering::SeqCst) {
             return Err(NotReady::Ending);
         }
-        let keys = self.store.conn().list_signing_keys().await?;
+        let keys = async { self.store.conn().list_signing_keys().await };
+        let keys = self.store.bounded(keys).await?;
         let active = keys.iter().find(|key| key.state == SigningKeyState::Active).ok_or(NotReady::Keys)?;
         let place = Place::of("signing_key", "sealed_private", active.kid);
         let opened = self.vault.open(self.vault.instance_key(), &place, &active.sealed_private);

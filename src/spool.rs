@@ -8,13 +8,18 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 /// What all files together may hold.
 const LIMIT: u64 = 1 << 30;
+/// One part in so many of it is kept for answers: records of hand-outs come by the thousand, and an answer lost is a grant lost.
+const FOR_ANSWERS: u64 = 16;
+/// How long a write that went well stands for the next check.
+const CHECKED_FOR: Duration = Duration::from_secs(1);
 /// Of a file that is there for the reader.
 const READY: &str = "spool";
 /// Of a file that is being made.
@@ -77,7 +82,7 @@ impl std::fmt::Display for Entry {
 
 impl Entry {
     fn parse(name: &str) -> Option<Self> {
-        let (kind, id) = name.strip_suffix(".spool")?.split_once('-')?;
+        let (kind, id) = name.strip_suffix(READY)?.strip_suffix('.')?.split_once('-')?;
         let kind = [Kind::Answer, Kind::Audit].into_iter().find(|known| known.as_str() == kind)?;
         Some(Self { kind, id: Uuid::parse_str(id).ok()? })
     }
@@ -120,6 +125,8 @@ pub struct Spool {
     used: AtomicU64,
     /// The directory's own name is on the disk.
     lasts: AtomicBool,
+    /// When the disk last took a write of [`Spool::check`].
+    checked: Mutex<Option<Instant>>,
 }
 
 impl Spool {
@@ -131,7 +138,7 @@ impl Spool {
     /// The same, holding at most `limit` bytes.
     pub fn with_limit(dir: PathBuf, limit: u64) -> Self {
         let used = AtomicU64::new(bytes_in(&dir));
-        Self { dir, limit, used, lasts: AtomicBool::new(false) }
+        Self { dir, limit, used, lasts: AtomicBool::new(false), checked: Mutex::default() }
     }
 
     /// Does blocking work on the spool beside the callers' threads.
@@ -166,7 +173,7 @@ impl Spool {
         let length = u32::try_from(frame.len()).map_err(|_| Error::Full)?;
         let bytes = [&length.to_be_bytes()[..], frame].concat();
         let size = u64::from(length) + 4;
-        if self.used.fetch_add(size, Ordering::SeqCst) + size > self.limit {
+        if self.used.fetch_add(size, Ordering::SeqCst) + size > self.limit_of(segment.entry.kind) {
             self.used.fetch_sub(size, Ordering::SeqCst);
             return Err(Error::Full);
         }
@@ -238,8 +245,22 @@ impl Spool {
         Ok(self.names()?.iter().filter(|name| name.ends_with(&suffix)).count())
     }
 
-    /// Whether a frame could be written now.
+    /// Whether records and answers could be written now. Anybody may ask, so the disk is tried once a second at most.
     pub fn check(&self) -> Result<(), Error> {
+        const FRAME: u64 = 4096;
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.used.load(Ordering::SeqCst) + FRAME > self.limit_of(Kind::Audit) {
+            return Err(Error::Full);
+        }
+        if checked.is_some_and(|at| at.elapsed() < CHECKED_FOR) {
+            return Ok(());
+        }
+        self.try_disk()?;
+        *checked = Some(Instant::now());
+        Ok(())
+    }
+
+    fn try_disk(&self) -> Result<(), Error> {
         self.make_dir()?;
         let path = self.dir.join(format!("check.{NEW}"));
         let write = || {
@@ -255,6 +276,13 @@ impl Spool {
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    fn limit_of(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Answer => self.limit,
+            Kind::Audit => self.limit - self.limit / FOR_ANSWERS,
+        }
     }
 
     fn make(&self, entry: Entry) -> Result<Segment, Error> {

@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     if let Some(error) = failed {
         return Err(error.into());
     }
-    info!("ending: no new connections; what is under way is finished first");
+    info!("ending: refreshes under way are finished first, and what is asked meanwhile is answered");
     running.stop().await;
     info!("ended");
     Ok(())

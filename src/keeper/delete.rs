@@ -10,7 +10,7 @@ use crate::identity::Superadmin;
 use crate::model::app::AppId;
 use crate::model::connection::{Connection, Flow, State};
 use crate::model::connector::{ConnectorId, Definition};
-use crate::model::event::{Action, Event};
+use crate::model::event::Action;
 use crate::model::secret::Secret;
 use crate::store::token_sets::PendingRevocation;
 use crate::vault::Place;
@@ -121,13 +121,7 @@ impl SecretsKeeper {
         let connection = self.find_any(app, connector, flow).await?.held.connection;
         let tx = self.core.parts.store.begin().await?;
         tx.conn().app(app).revoke_connection(connection.id).await?;
-        let event = Event {
-            app: Some(app.clone()),
-            connector: Some(connector.clone()),
-            flow: Some(connection.flow.to_string()),
-            token_set: connection.token_set.as_ref().map(|set| set.id),
-            ..by.principal().event(Action::ConnectionDelete)
-        };
+        let event = by.principal().event(Action::ConnectionDelete).about(&connection);
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
         Ok(connection)

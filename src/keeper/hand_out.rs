@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::identity::MayReceive;
 use crate::model::connection::{Degraded, Flow, Freshness, State};
 use crate::model::connector::Policy;
-use crate::model::event::{Action, Event};
+use crate::model::event::Action;
 use crate::model::secret::Secret;
 use crate::model::token_set::Generation;
 
@@ -82,13 +82,7 @@ impl SecretsKeeper {
         let connection = &case.found.held.connection;
         let now = case.found.now;
         let opened = self.core.open_access(&case.found.held).await?;
-        let event = Event {
-            app: Some(connection.app.clone()),
-            connector: Some(connection.connector.clone()),
-            flow: Some(connection.flow.to_string()),
-            token_set: connection.token_set.as_ref().map(|set| set.id),
-            ..by.principal().event(Action::TokenHandOut)
-        };
+        let event = by.principal().event(Action::TokenHandOut).about(connection);
         let asked = self.core.parts.clock.now();
         self.core.parts.audit.record(event).await?;
         // The record may have waited for a database that stalled: what died meanwhile is given to nobody.

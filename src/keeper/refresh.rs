@@ -199,14 +199,8 @@ async fn wait_for_other(core: &Core, target: &Target) -> Result<Verdict, Error> 
 
 /// The audit record of a refresh that ended.
 pub(super) fn event(connection: &Connection, set: TokenSetId, result: &'static str) -> Event {
-    Event {
-        result,
-        app: Some(connection.app.clone()),
-        connector: Some(connection.connector.clone()),
-        flow: Some(connection.flow.to_string()),
-        token_set: Some(set),
-        ..Event::new(Actor::System, Action::TokenRefresh, Origin { address: None, trace_id: Uuid::nil() })
-    }
+    let event = Event::new(Actor::System, Action::TokenRefresh, Origin::default()).about(connection);
+    Event { result, token_set: Some(set), ..event }
 }
 
 impl Trip<'_> {

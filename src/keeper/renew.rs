@@ -51,14 +51,8 @@ impl SecretsKeeper {
                         return Err(case.out_of_luck(trouble));
                     }
                     if verdict.is_none() {
-                        let event = Event {
-                            app: Some(app.clone()),
-                            connector: Some(connector.clone()),
-                            flow: Some(connection.flow.to_string()),
-                            token_set: connection.token_set.as_ref().map(|set| set.id),
-                            subject: Some(format!("generation {generation}")),
-                            ..by.principal().event(Action::ConnectionRefresh)
-                        };
+                        let event = by.principal().event(Action::ConnectionRefresh).about(connection);
+                        let event = Event { subject: Some(format!("generation {generation}")), ..event };
                         self.core.parts.audit.record(event).await?;
                     }
                     let target = refresh::Target::new(&definition, connection.clone(), false, found.now);

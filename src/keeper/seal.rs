@@ -180,12 +180,7 @@ impl Core {
     /// Notes in the audit trail that a secret of a connection does not open, or that what says where it goes is
     /// not ours.
     pub(super) async fn unreadable(&self, connection: &Connection, set: TokenSetId) {
-        let event = Event {
-            app: Some(connection.app.clone()),
-            flow: Some(connection.flow.to_string()),
-            token_set: Some(set),
-            ..unreadable(&connection.connector)
-        };
+        let event = Event { token_set: Some(set), ..unreadable(&connection.connector).about(connection) };
         self.note(event).await;
     }
 

@@ -128,11 +128,8 @@ impl SecretsKeeper {
         let tx = self.core.parts.store.begin().await?;
         tx.conn().app(app).set_shared(found.held.connection.id, shared).await?;
         let event = Event {
-            app: Some(app.clone()),
-            connector: Some(connector.clone()),
-            flow: Some(found.held.connection.flow.to_string()),
             subject: Some(if shared { "shared" } else { "not shared" }.to_owned()),
-            ..by.principal().event(Action::ConnectionChange)
+            ..by.principal().event(Action::ConnectionChange).about(&found.held.connection)
         };
         self.core.parts.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
@@ -160,7 +157,7 @@ impl SecretsKeeper {
 
     async fn all_told(&self, Listed { now, rows }: Listed) -> Result<Vec<Status>, Error> {
         let mut told_all = Vec::with_capacity(rows.len());
-        for Held { connection, .. } in rows {
+        for connection in rows {
             let policy = self.core.policy(&connection.connector).await?;
             told_all.push(told(&connection, &policy, now));
         }

@@ -76,8 +76,8 @@ impl Sweep {
             if !dry && self.has_room() {
                 let Listed { now, rows } = self.take().await?;
                 dry = rows.len() < self.share();
-                for held in rows {
-                    begun += usize::from(self.begin(held.connection, now).await?);
+                for connection in rows {
+                    begun += usize::from(self.begin(connection, now).await?);
                 }
                 continue;
             }

@@ -92,12 +92,9 @@ impl SecretsKeeper {
                 done => done?,
             };
             let event = Event {
-                app: Some(app.clone()),
-                connector: Some(connector.clone()),
-                flow: Some(flow.to_string()),
                 token_set: Some(set),
                 subject: Some(format!("generation {generation}")),
-                ..by.principal().event(Action::ConnectionRestore)
+                ..by.principal().event(Action::ConnectionRestore).about(&connection)
             };
             self.core.parts.audit.record_in(tx.conn(), event).await?;
             tx.commit().await?;

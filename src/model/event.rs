@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::app::AppId;
+use super::connection::Connection;
 use super::connector::ConnectorId;
 use super::principal::Actor;
 use super::token_set::TokenSetId;
@@ -124,6 +125,17 @@ impl Event {
             token_set: None,
             subject: None,
             origin,
+        }
+    }
+
+    /// The same, of a connection and its current token set.
+    pub fn about(self, connection: &Connection) -> Self {
+        Self {
+            app: Some(connection.app.clone()),
+            connector: Some(connection.connector.clone()),
+            flow: Some(connection.flow.to_string()),
+            token_set: connection.token_set.as_ref().map(|set| set.id),
+            ..self
         }
     }
 }

@@ -80,6 +80,18 @@ fn the_limit_counts_what_is_there_and_what_was_removed_makes_room() {
 }
 
 #[test]
+fn records_leave_room_for_answers_and_the_check_tells_when_they_have_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::with_limit(dir.path().to_owned(), 160_000);
+    spool.check().unwrap();
+    assert!(matches!(spool.put(entry(Kind::Audit, 1), &[0; 150_001]), Err(Error::Full)));
+    spool.put(entry(Kind::Audit, 1), &[0; 149_000]).unwrap();
+    assert!(matches!(spool.check(), Err(Error::Full)), "whatever was found a moment ago");
+    assert!(matches!(spool.put(entry(Kind::Audit, 2), &[0; 5_000]), Err(Error::Full)));
+    spool.put(entry(Kind::Answer, 3), &[0; 5_000]).unwrap();
+}
+
+#[test]
 fn a_directory_that_cannot_be_written_is_told_by_the_check() {
     let (dir, spool) = spool();
     spool.check().unwrap();

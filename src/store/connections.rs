@@ -63,10 +63,12 @@ const COLUMNS: &str = "c.id, c.app, c.connector, c.flow, c.state, c.reason, c.st
     c.own_mac, c.granted_scope, c.scope_narrowed, c.refresh_expires_at, c.refresh_due_at, c.lifetime_us, c.rotates, \
     c.last_refresh_at, c.last_error_code, c.last_error_at, c.failures, c.retry_at, c.lease_until, c.sends, \
     c.resend_after, c.rejected_count, c.rejected_since, c.credentials_id, c.credentials_version, \
-    t.expires_at, t.initial_life_us, t.sealed_access, t.sealed_extra, t.key_id, \
-    (t.sealed_refresh IS NOT NULL) AS refreshable, k.kek_id, k.wrapped";
+    t.expires_at, t.initial_life_us, (t.sealed_refresh IS NOT NULL) AS refreshable";
+const JOIN: &str = "LEFT JOIN token_set t ON t.id = c.token_set_id";
 
-const JOINS: &str = "LEFT JOIN token_set t ON t.id = c.token_set_id LEFT JOIN data_key k ON k.id = t.key_id";
+/// What a hand-out reads besides.
+const SEALED_COLUMNS: &str = "t.sealed_access, t.sealed_extra, t.key_id, k.kek_id, k.wrapped";
+const KEY_JOIN: &str = "LEFT JOIN data_key k ON k.id = t.key_id";
 
 impl AppRows<'_> {
     /// One indexed SELECT: the app's state, the clock, and the connections of this connector (of this flow).
@@ -78,8 +80,8 @@ impl AppRows<'_> {
             " AND c.flow = $4"
         });
         let sql = format!(
-            "SELECT a.state AS app_state, {clock} AS now, {COLUMNS} FROM app a \
-             LEFT JOIN connection c ON c.app = a.id AND c.connector = $2{by_flow} {JOINS} \
+            "SELECT a.state AS app_state, {clock} AS now, {COLUMNS}, {SEALED_COLUMNS} FROM app a \
+             LEFT JOIN connection c ON c.app = a.id AND c.connector = $2{by_flow} {JOIN} {KEY_JOIN} \
              WHERE a.id = $1 AND a.deleted_at IS NULL LIMIT 101"
         );
         let found = self.conn.all(sql, values).await?;

@@ -10,7 +10,7 @@ use crate::model::connector::ConnectorId;
 use crate::model::time::{from_micros, to_micros};
 use crate::store::{Conn, Error};
 
-use super::{COLUMNS, Held, JOINS, read_held};
+use super::{COLUMNS, JOIN, read_connection};
 
 /// Which connections a list shows; `None` everywhere: all.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ pub struct Listed {
     /// The database's clock.
     pub now: OffsetDateTime,
     /// The connections.
-    pub rows: Vec<Held>,
+    pub rows: Vec<Connection>,
 }
 
 /// How many connections of a connector are in a state, as people are told it.
@@ -87,11 +87,11 @@ pub(super) async fn list_to_revoke(
         "c.app = $2 AND"
     });
     let sql = format!(
-        "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOINS} WHERE \
+        "SELECT {COLUMNS} FROM connection c JOIN app a ON a.id = c.app AND a.deleted_at IS NULL {JOIN} WHERE \
          {of_app} EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
          ORDER BY c.id LIMIT $1"
     );
-    conn.all(sql, values).await?.iter().map(|row| Ok(read_held(row)?.connection)).collect()
+    conn.all(sql, values).await?.iter().map(read_connection).collect()
 }
 
 pub(super) async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Listed, Error> {
@@ -118,12 +118,12 @@ pub(super) async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -
         wheres.push_str(&filter.sql(&mut values));
     }
     let sql = format!(
-        "SELECT {COLUMNS}, m.now FROM (SELECT {clock} AS now) m CROSS JOIN connection c {JOINS} \
+        "SELECT {COLUMNS}, m.now FROM (SELECT {clock} AS now) m CROSS JOIN connection c {JOIN} \
          WHERE {wheres} ORDER BY c.id LIMIT $1"
     );
     let found = conn.all(sql, values).await?;
     let now = found.first().map_or(Ok(conn.now_us()), |first| first.try_get("", "now"))?;
-    Ok(Listed { now: from_micros(now), rows: found.iter().map(read_held).collect::<Result<_, _>>()? })
+    Ok(Listed { now: from_micros(now), rows: found.iter().map(read_connection).collect::<Result<_, _>>()? })
 }
 
 impl StateFilter {
