@@ -13,6 +13,8 @@ use tokio::task::JoinHandle;
 
 /// `Query("COMMIT")` of the protocol, as the driver sends it.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+/// In the one statement that writes a group of audit records and is a transaction by itself.
+const RECORDS: &[u8] = b"\"trace_id\":";
 
 /// The proxy; it ends when dropped.
 pub(super) struct Wire {
@@ -47,7 +49,7 @@ impl Wire {
         Self { address, holding, task }
     }
 
-    /// Every COMMIT from now on is held up for so long.
+    /// Every COMMIT from now on is held up for so long, and every group of audit records.
     pub(super) fn hold_commits(&self, time: Duration) {
         self.holding.ms.store(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
@@ -86,7 +88,7 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, holding: Arc<
         }
         let chunk = &buffer[..length];
         let ms = holding.ms.load(Ordering::SeqCst);
-        if ms > 0 && chunk.windows(COMMIT.len()).any(|part| part == COMMIT) {
+        if ms > 0 && [COMMIT, RECORDS].iter().any(|mark| chunk.windows(mark.len()).any(|part| part == *mark)) {
             holding.held.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
