@@ -63,7 +63,10 @@ async fn tokens_can_be_moved_as_the_manual_says() {
 
     for (block, said) in [
         (credentials, ""),
-        (dry_run, "jeton: 2 connection(s) would be imported\n"),
+        (
+            dry_run,
+            "jeton: 2 connection(s) well formed; nothing was sent, and whether the apps and connectors exist was not asked\n",
+        ),
         (import, "jeton: 2 connection(s) imported\n"),
         (look, ""),
     ] {
