@@ -111,16 +111,9 @@ impl From<DbErr> for Error {
 }
 
 impl Error {
-    /// Whether SQLite says that the file is damaged or none of its own (`SQLITE_CORRUPT`, `SQLITE_NOTADB` and
-    /// their extended codes; PostgreSQL's have five characters): that does not pass.
+    /// Whether SQLite's file is damaged: that does not pass.
     pub fn is_damaged(&self) -> bool {
-        let Self::Unavailable(DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error)) = self else {
-            return false;
-        };
-        let RuntimeErr::SqlxError(cause) = error else { return false };
-        let code = cause.as_database_error().and_then(|error| error.code());
-        let code = code.filter(|code| code.len() < 5).and_then(|code| code.parse::<u32>().ok());
-        code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+        matches!(self, Self::Unavailable(error) if sqlite::is_damage(error))
     }
 
     /// A handshake that failed reaches us as a TLS error or as invalid data.
