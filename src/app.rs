@@ -120,11 +120,23 @@ pub enum Error {
 impl Error {
     /// Whether it may pass by itself.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Store(store::Error::Unavailable(_) | store::Error::Locked(_)))
+        match self {
+            Self::Store(error @ store::Error::Unavailable(_)) => !error.is_damaged(),
+            Self::Store(store::Error::Locked(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the database's file is damaged.
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_damaged())
     }
 
     /// Whether an operator has to change something.
     pub fn is_configuration(&self) -> bool {
+        if self.is_damaged() {
+            return true;
+        }
         match self {
             Self::NotInitialised
             | Self::AlreadyInitialised

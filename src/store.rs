@@ -111,6 +111,11 @@ impl From<DbErr> for Error {
 }
 
 impl Error {
+    /// Whether SQLite's file is damaged: that does not pass.
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if sqlite::is_damage(error))
+    }
+
     /// A handshake that failed reaches us as a TLS error or as invalid data.
     fn connecting(error: DbErr) -> Self {
         let handshake = match &error {

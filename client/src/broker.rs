@@ -103,7 +103,10 @@ impl<'a> Call<'a> {
 
     fn may_repeat(&self, error: &Error) -> bool {
         match error {
-            Error::Transport(error) => error.is_connect() || self.method == Method::GET,
+            // A broker that has kept silent through a whole timeout is not waited for again.
+            Error::Transport(error) => {
+                error.is_connect() || (self.method == Method::GET && !error.is_timeout())
+            }
             _ => false,
         }
     }

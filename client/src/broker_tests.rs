@@ -160,6 +160,22 @@ async fn repetitions_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_broker_that_keeps_silent_is_waited_for_once() {
+    let server = ScriptedServer::start(|seen, n| match is_sign_in(seen) {
+        true => signed_in(n),
+        false => (1, "", String::new()),
+    })
+    .await;
+    let mut settings = BrokerSettings::new(&server.url, "job", Secret::new("s")).unwrap();
+    settings.timeout = Duration::from_secs(1);
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let asked =
+        Broker::new(settings).unwrap().retrieve_token("acme", "github", &TokenRequest::default()).await;
+    assert!(matches!(&asked, Err(Error::Transport(error)) if error.is_timeout()), "{asked:?}");
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_write_is_not_sent_twice() {
     let server = ScriptedServer::start(|seen, n| match is_sign_in(seen) {
         true => signed_in(n),

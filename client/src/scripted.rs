@@ -18,7 +18,7 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-/// Status, further header lines (`HOST` becomes the server's URL), body. Status 0 hangs up.
+/// Status, further header lines (`HOST` becomes the server's URL), body. Status 0 hangs up, 1 keeps silent.
 pub(crate) type Scripted = (u16, &'static str, String);
 
 type Script = dyn Fn(&Seen, usize) -> Scripted + Send + Sync;
@@ -70,6 +70,9 @@ async fn answer(mut stream: TcpStream, seen: Arc<Mutex<Vec<Seen>>>, script: Arc<
     };
     if status == 0 {
         return;
+    }
+    if status == 1 {
+        std::future::pending::<()>().await;
     }
     let local = format!("http://{}", stream.local_addr().unwrap());
     let headers = headers.replace("HOST", &local);

@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::remote::{Call, Remote, RemoteArgs, failing};
 use super::{Error, span};
+use crate::model::connection::{RATE_LIMITED, UNAVAILABLE};
 use crate::model::time::{Clock, SystemClock};
 
 /// Connections: an account's grant to an app
@@ -198,20 +199,17 @@ impl Which {
 }
 
 async fn list(remote: &Remote, filter: Filter) -> Result<(), Error> {
-    let states = match (filter.needs_attention, &filter.state) {
-        (true, _) => vec![Some("reauthorization_required".to_owned()), Some("misconfigured".to_owned())],
-        (false, state) => vec![state.clone()],
-    };
     let mut items: Vec<Value> = Vec::new();
-    for state in states {
-        let pairs = [
-            ("state", state),
-            ("connector", filter.connector.clone()),
-            ("app_id", filter.app.clone()),
-            ("expires_before", filter.expires_before.clone()),
-        ];
-        let query: Vec<_> = pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        items.extend(remote.items("cannot list the connections", &["connections"], &query).await?);
+    if filter.needs_attention {
+        for state in ["reauthorization_required", "misconfigured"] {
+            items.extend(some(remote, &filter, Some(state), filter.expires_before.clone()).await?);
+        }
+        // A time of today has an RFC 3339 form.
+        let now = at_seconds(SystemClock.now()).ok();
+        let dead = some(remote, &filter, Some("active"), now).await?;
+        items.extend(dead.into_iter().filter(is_stuck));
+    } else {
+        items = some(remote, &filter, filter.state.as_deref(), filter.expires_before.clone()).await?;
     }
     let count = items.len();
     if filter.needs_attention {
@@ -223,6 +221,29 @@ async fn list(remote: &Remote, filter: Filter) -> Result<(), Error> {
     if filter.needs_attention && count > 0 { Err(Error::NeedAttention(count)) } else { Ok(()) }
 }
 
+async fn some(
+    remote: &Remote,
+    filter: &Filter,
+    state: Option<&str>,
+    expires_before: Option<String>,
+) -> Result<Vec<Value>, Error> {
+    let pairs = [
+        ("state", state.map(str::to_owned)),
+        ("connector", filter.connector.clone()),
+        ("app_id", filter.app.clone()),
+        ("expires_before", expires_before),
+    ];
+    let query: Vec<_> = pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    remote.items("cannot list the connections", &["connections"], &query).await
+}
+
+/// Whether a connection whose token is dead waits for somebody, though it is not parked: its last error is none
+/// of those that pass by themselves.
+fn is_stuck(item: &Value) -> bool {
+    let code = item.pointer("/last_error/code").and_then(Value::as_str);
+    code.is_some_and(|code| code != UNAVAILABLE && code != RATE_LIMITED)
+}
+
 /// Says of a connection that waits for a person what that person does.
 fn advise(remote: &Remote, item: &mut Value) {
     let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -232,8 +253,11 @@ fn advise(remote: &Remote, item: &mut Value) {
         ("misconfigured", "origin_changed") => {
             format!("confirm where {connector} moved: store its definition again with `confirm_origin`")
         }
-        ("misconfigured", _) => {
-            format!("correct our client there: jeton credentials set {connector} [--app {app}]")
+        ("active", "credentials_missing") => {
+            format!("store our client there: {}", set_credentials(connector, app))
+        }
+        ("misconfigured" | "active", _) => {
+            format!("correct our client there: {}", set_credentials(connector, app))
         }
         _ => {
             let flow = if flow == "default" { String::new() } else { format!("?flow={flow}") };
@@ -245,6 +269,13 @@ fn advise(remote: &Remote, item: &mut Value) {
     }
 }
 
+fn set_credentials(connector: &str, app: &str) -> String {
+    format!(
+        "jeton credentials set {connector} --client-id ID --client-secret-file FILE (and --app {app}, where it has a \
+         client of its own)"
+    )
+}
+
 /// A time as it is sent: as given, or a span from now.
 fn moment(text: &str) -> Result<String, String> {
     if OffsetDateTime::parse(text, &Rfc3339).is_ok() {
@@ -252,7 +283,10 @@ fn moment(text: &str) -> Result<String, String> {
     }
     let span =
         span::seconds(text).map_err(|_| "write a time like 2026-11-24T10:00:00Z or a span like 12h")?;
-    let at = SystemClock.now() + Duration::seconds(span.into());
+    at_seconds(SystemClock.now() + Duration::seconds(span.into()))
+}
+
+fn at_seconds(at: OffsetDateTime) -> Result<String, String> {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).map_err(|error| error.to_string())
 }
 

@@ -40,7 +40,8 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
 /// One line: how it is, what, what was seen, what to do.
 fn line(check: &Check) -> String {
     let advice = check.advice.iter().fold(String::new(), |all, advice| format!("{all}. {advice}"));
-    format!("{:<8} {:<17} {}{advice}.", check.verdict.as_str(), check.check, check.says)
+    let line = format!("{:<8} {:<17} {}{advice}", check.verdict.as_str(), check.check, check.says);
+    if line.ends_with(['?', '.', '!']) { line } else { format!("{line}.") }
 }
 
 fn conclude(checks: &[Check]) -> Result<(), Error> {

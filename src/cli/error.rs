@@ -176,6 +176,9 @@ impl Error {
                 Some("check JETON_URL, or try again later".to_owned())
             }
             Self::Settings(_) => Some("set it in the environment of this command".to_owned()),
+            Self::Server(error) if error.is_damaged() => {
+                Some("restore the database's file from a backup; keep the damaged one".to_owned())
+            }
             _ => self.problem().and_then(advice_on),
         }
     }
@@ -190,21 +193,40 @@ fn advice_on(problem: &Problem) -> Option<String> {
             (Some(pause), None) => format!("try again in {} s", pause.as_secs()),
             (None, None) => "try again later".to_owned(),
         }),
-        Action::Reauthorize => Some(match &problem.signup_url {
-            Some(url) => format!("a member of the app must connect the account again: {url}"),
-            None => "a member of the app must connect the account again".to_owned(),
-        }),
+        Action::Reauthorize => {
+            let again = problem.code != "connection_not_found";
+            let what = if again { "connect the account again" } else { "connect an account" };
+            let place = problem.signup_url.as_ref().map_or_else(String::new, |url| format!(": {url}"));
+            Some(format!("a member of the app must {what}{place}"))
+        }
+        // Its detail says where to look; whether it was a misspelt name or a number is not known here.
+        Action::FixConfiguration if problem.code == "not_found" => None,
         Action::FixConfiguration => Some(match problem.code.as_str() {
             "app_not_found" => "see `jeton app list`".to_owned(),
             "connector_not_found" => "see `jeton connector list`".to_owned(),
-            "credentials_missing" => "store them with `jeton credentials set`".to_owned(),
+            "credentials_missing" => {
+                "store them: jeton credentials set CONNECTOR --client-id ID --client-secret-file FILE"
+                    .to_owned()
+            }
             _ => "an operator must mend the configuration".to_owned(),
         }),
-        Action::RequestAccess => Some("ask a superadmin of the broker for the right".to_owned()),
+        Action::RequestAccess => Some(match problem.code.as_str() {
+            "invalid_client" => "check JETON_CLIENT_ID and JETON_CLIENT_SECRET".to_owned(),
+            "forbidden" => {
+                "ask a superadmin of the broker for the right (role superadmin, scope, and --allow are \
+                            what counts)"
+                    .to_owned()
+            }
+            _ => "ask a superadmin of the broker for the right".to_owned(),
+        }),
         Action::ChangeRequest if !problem.flows.is_empty() => {
             Some(format!("choose one with --flow: {}", problem.flows.join(", ")))
         }
-        Action::ChangeRequest => problem.max_ttl.map(|most| format!("at most {most} s can be promised")),
+        Action::ChangeRequest => {
+            // The broker's own sentence has the number.
+            let most = problem.max_ttl.filter(|most| !problem.detail.contains(&most.to_string()));
+            most.map(|most| format!("at most {most} s can be promised"))
+        }
     }
 }
 

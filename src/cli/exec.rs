@@ -1,8 +1,8 @@
 //! `jeton exec`: how does a program that knows nothing of brokers get a token?
 //!
 //! The program takes this process's place, so standard streams, signals and exit code are its own. The
-//! token stands in its environment only, never on a command line. The broker's variables stay, so that one
-//! `jeton exec` can run another.
+//! token stands in its environment only, never on a command line. The job's own secret at the broker is taken
+//! away: a program that was given one token has no business with all the others.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -10,6 +10,10 @@ use std::process::Command;
 
 use super::Error;
 use super::token::Wanted;
+
+/// What the job signs in with at the broker.
+const OF_THE_JOB: [&str; 4] =
+    ["JETON_CLIENT_ID", "JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE", "JETON_CREDENTIAL"];
 
 /// Run a program with a live token in its environment
 #[derive(Debug, clap::Args)]
@@ -34,7 +38,12 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     if secret.contains('\0') {
         return Err(Error::Unprintable("a variable"));
     }
-    let source = Command::new(program).args(arguments).env(&args.env, secret).exec();
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for name in OF_THE_JOB {
+        command.env_remove(name);
+    }
+    let source = command.env(&args.env, secret).exec();
     Err(Error::NotStarted { program: program.to_string_lossy().into_owned(), source })
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Error> {
     let address = reachable(args.server.load(listen_flag(&args.listen))?.listen);
-    let answer = ask(address).map_err(|source| Error::NotAsked { address, source })?;
+    let answer = ask(address).map_err(|source| Error::NotAsked { address, source: said(source) })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1) {
         Some("200") => {
@@ -56,6 +56,16 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     let mut answer = Vec::new();
     stream.take(MOST_BYTES).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A socket's timeout reads as "Resource temporarily unavailable".
+fn said(source: io::Error) -> io::Error {
+    match source.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("it kept silent for {} s", PATIENCE.as_secs()))
+        }
+        _ => source,
+    }
 }
 
 fn warnings(body: &str) -> Vec<String> {

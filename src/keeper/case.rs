@@ -90,6 +90,7 @@ impl Case<'_> {
                 Error::TtlUnsatisfiable { max_ttl: max_ttl.whole_seconds() }
             }
             Refusal::HoldOff { until } => Error::RefreshInProgress {
+                unknown_until: Some(until),
                 retry_after: self.seconds_until(until),
                 current_expires_in: self.current_expires_in(),
             },
@@ -116,8 +117,12 @@ impl Case<'_> {
     pub(super) fn out_of_luck(&self, trouble: Option<Trouble>) -> Error {
         let current_expires_in = self.current_expires_in();
         match trouble {
-            None => Error::RefreshInProgress { retry_after: 1, current_expires_in },
-            Some(Trouble::Unsettled) => Error::RefreshInProgress { retry_after: 15, current_expires_in },
+            None => Error::RefreshInProgress { unknown_until: None, retry_after: 1, current_expires_in },
+            Some(Trouble::Unsettled) => Error::RefreshInProgress {
+                unknown_until: Some(self.found.now + Duration::from_secs(15)),
+                retry_after: 15,
+                current_expires_in,
+            },
             Some(Trouble::Barred { retry_after }) => {
                 Error::ProviderUnavailable { retry_after, current_expires_in }
             }

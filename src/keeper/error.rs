@@ -68,6 +68,8 @@ pub enum Error {
     /// A refresh is under way, or its outcome is not known.
     #[error("a refresh is under way or its outcome is not known")]
     RefreshInProgress {
+        /// Nothing is under way, but an earlier send's outcome is not known: the refresh token is not sent before.
+        unknown_until: Option<OffsetDateTime>,
         /// Seconds.
         retry_after: u64,
         /// Seconds the token in hand lives, for whoever asks for less.

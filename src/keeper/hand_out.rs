@@ -88,7 +88,11 @@ impl SecretsKeeper {
         // The record may have waited for a database that stalled: what died meanwhile is given to nobody.
         let now_recorded = now + (self.core.parts.clock.now() - asked);
         if connection.expires_at().is_some_and(|at| at <= now_recorded) {
-            return Err(Error::RefreshInProgress { retry_after: 1, current_expires_in: None });
+            return Err(Error::RefreshInProgress {
+                unknown_until: None,
+                retry_after: 1,
+                current_expires_in: None,
+            });
         }
         let parked = connection.state != State::Active;
         let guaranteed_until = connection.guaranteed_until(case.policy).filter(|at| !parked && *at > now);

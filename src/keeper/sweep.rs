@@ -29,6 +29,8 @@ const TAKEN: time::Duration = time::Duration::minutes(1);
 const BROKEN: time::Duration = time::Duration::hours(1);
 /// How long what was passed over is left alone while its provider is: taken on is more than one trial needs.
 const BARRED: time::Duration = time::Duration::seconds(10);
+/// Told as the last error where the connector has no client id here.
+const CREDENTIALS_MISSING: &str = "credentials_missing";
 /// A round ends when nothing has landed for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -129,7 +131,7 @@ impl Sweep {
         let origin = definition.token_origin();
         let called = definition.called_origin(&connection.variables);
         if called.as_ref().is_some_and(|called| self.keeper.core.breakers.bars(called)) {
-            self.put_off(connection.id, &connection.app, BARRED).await;
+            self.put_off(connection.id, &connection.app, BARRED, None).await;
             // Where each connection has a host of its own, the others may go on.
             if !origin.contains('{') {
                 self.resting.insert(connection.connector);
@@ -147,10 +149,11 @@ impl Sweep {
     async fn landed(&mut self, landed: Landed) -> bool {
         let Landed { origin, id, app, trouble } = landed;
         match trouble {
-            Some(Trouble::CredentialsMissing | Trouble::Unreadable | Trouble::NotOurs { .. }) => {
-                self.put_off(id, &app, BROKEN).await;
+            Some(Trouble::CredentialsMissing) => {
+                self.put_off(id, &app, BROKEN, Some(CREDENTIALS_MISSING)).await;
             }
-            Some(Trouble::Barred { .. }) => self.put_off(id, &app, BARRED).await,
+            Some(Trouble::Unreadable | Trouble::NotOurs { .. }) => self.put_off(id, &app, BROKEN, None).await,
+            Some(Trouble::Barred { .. }) => self.put_off(id, &app, BARRED, None).await,
             Some(Trouble::Storage | Trouble::Unsettled | Trouble::Full) | None => {}
         }
         let share = self.share();
@@ -163,10 +166,10 @@ impl Sweep {
         left == share
     }
 
-    async fn put_off(&mut self, id: Uuid, app: &AppId, by: time::Duration) {
+    async fn put_off(&mut self, id: Uuid, app: &AppId, by: time::Duration, code: Option<&str>) {
         let put_off = async {
             let tx = self.keeper.core.parts.store.begin().await?;
-            tx.conn().app(app).put_off(id, by).await?;
+            tx.conn().app(app).put_off(id, by, code).await?;
             tx.commit().await
         };
         if let Err(error) = put_off.await {

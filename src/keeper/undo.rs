@@ -64,7 +64,8 @@ impl SecretsKeeper {
         let connection = self.undeleted(app, connector, flow).await?;
         let strict = connection.is_strict(&policy);
         let kept = self.core.parts.store.conn().app(app).list_kept(connection.id, below, limit).await?;
-        Ok(kept.iter().map(|set| told(set, strict)).collect())
+        let sent = connection.sending.sends > 0;
+        Ok(kept.iter().map(|set| told(set, strict, sent)).collect())
     }
 
     /// Makes the set of an earlier generation current again, as the next generation; the current one stays as it is.
@@ -234,14 +235,15 @@ async fn locked(tx: &Tx<'_>, app: &AppId, connector: &ConnectorId, flow: &Flow) 
     Ok(connection)
 }
 
-fn told(set: &Kept, strict: bool) -> KeptGeneration {
+/// The row says `spent` once a send has ended; what was sent of the current one is counted at the connection.
+fn told(set: &Kept, strict: bool, sent: bool) -> KeptGeneration {
     KeptGeneration {
         generation: set.generation(),
         created_at: set.created_at(),
         superseded_at: set.superseded_at(),
         expires_at: set.expires_at(),
         current: set.is_current(),
-        spent: set.is_spent(),
+        spent: set.is_spent() || (set.is_current() && sent),
         restorable: set.is_restorable(strict),
         account: set.account_label().map(str::to_owned),
         connected_by: set.connected_by().map(str::to_owned),

@@ -6,12 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Error;
+
+/// Whether the file is damaged or none of SQLite's: `SQLITE_CORRUPT`, `SQLITE_NOTADB` and their extended codes.
+/// PostgreSQL's codes have five characters.
+pub(super) fn is_damage(error: &DbErr) -> bool {
+    let (DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error)) = error else { return false };
+    let RuntimeErr::SqlxError(cause) = error else { return false };
+    let code = cause.as_database_error().and_then(|error| error.code());
+    let code = code.filter(|code| code.len() < 5).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
 
 pub(super) fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};

@@ -120,7 +120,13 @@ async fn a_failure_is_one_line_and_an_exit_code() {
             "connect the account again: https://b.example/acme/github/signup",
         ),
         (422, problem("credentials_missing", "fix_configuration", json!({})), 78, "jeton credentials set"),
-        (403, problem("forbidden", "request_access", json!({})), 77, "ask a superadmin"),
+        (
+            404,
+            problem("connection_not_found", "reauthorize", json!({})),
+            78,
+            "must connect an account [trace",
+        ),
+        (403, problem("forbidden", "request_access", json!({})), 77, "--allow are what counts"),
         (422, problem("ttl_unsatisfiable", "change_request", json!({"max_ttl": 600})), 1, "at most 600 s"),
         (
             409,

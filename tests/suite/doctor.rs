@@ -167,6 +167,21 @@ async fn a_database_that_does_not_answer_may_pass() {
     assert_eq!(stderr(&output), "jeton: 1 check(s) failed: see the list\n");
 }
 
+#[tokio::test]
+async fn a_damaged_database_does_not_pass() {
+    let home = Home::sqlite();
+    instance(&home).await;
+    let file = home.data_dir().join("jeton.db");
+    assert!(file.exists(), "{:?}", files(&home).iter().map(|(name, ..)| name).collect::<Vec<_>>());
+    std::fs::write(&file, "this is no database, ".repeat(1_000)).unwrap();
+    let (code, checks) = offline(&home);
+    assert_eq!(code, 78, "{checks:#?}");
+    told(&checks, "database", "failure", "from a backup");
+    let refused = run(&home, "serve", &[]);
+    assert_eq!(exit_code(&refused), 78, "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("from a backup"), "{}", stderr(&refused));
+}
+
 /// Looks again until a check is so: sessions learn of a changed setting one by one.
 #[track_caller]
 fn becomes(home: &Home, name: &str, verdict: &str, part: &str) -> i32 {
@@ -242,7 +257,7 @@ async fn keys_that_do_not_fit_are_told() {
 
         let keyring = home.data_dir().join("keyring.toml");
         std::fs::set_permissions(&keyring, std::fs::Permissions::from_mode(0o644)).unwrap();
-        told(&offline(&home).1, "keyring", "failure", "chmod 600");
+        told(&offline(&home).1, "keyring", "failure", "may be read by others Run: chmod 600");
         let other = Home::sqlite();
         instance(&other).await;
         std::fs::copy(other.data_dir().join("keyring.toml"), &keyring).unwrap();

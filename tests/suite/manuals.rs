@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use jeton::model::scope::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use crate::support::provider::consent;
 use crate::support::served::Served;
 
 const MIGRATE: &str = include_str!("../../docs/migrate.md");
+const CLIENTS: &str = include_str!("../../docs/clients.md");
+const CONNECTORS: &str = include_str!("../../docs/connectors.md");
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// The blocks in a language, as they stand or indented in a list.
@@ -63,7 +66,10 @@ async fn tokens_can_be_moved_as_the_manual_says() {
 
     for (block, said) in [
         (credentials, ""),
-        (dry_run, "jeton: 2 connection(s) would be imported\n"),
+        (
+            dry_run,
+            "jeton: 2 connection(s) well formed; nothing was sent, and whether the apps and connectors exist was not asked\n",
+        ),
         (import, "jeton: 2 connection(s) imported\n"),
         (look, ""),
     ] {
@@ -87,6 +93,35 @@ async fn tokens_can_be_moved_as_the_manual_says() {
     }
     assert_eq!(served.serving.terminate().0, Some(0));
     served.sandbox.stop().await;
+}
+
+/// What stands as code in the first cells of the tables.
+fn words(manual: &str) -> Vec<String> {
+    let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut words: Vec<String> = cells(manual).into_iter().flat_map(code).collect();
+    words.sort_unstable();
+    words
+}
+
+#[test]
+fn every_key_of_a_definition_is_in_the_manual_and_every_one_of_the_manual_is_a_key() {
+    let api: Value = serde_json::from_str(include_str!("../../api-spec/openapi.json")).unwrap();
+    let keys = |schema: &str| {
+        let fields = api["components"]["schemas"][schema]["properties"].as_object().unwrap();
+        fields.keys().cloned().collect::<Vec<_>>()
+    };
+    let mut keys = [keys("Definition"), keys("Refresh"), keys("Identity")].concat();
+    // These have a table each.
+    keys.retain(|key| key != "refresh" && key != "identity");
+    keys.sort_unstable();
+    assert_eq!(words(CONNECTORS), keys);
+}
+
+#[test]
+fn every_scope_is_in_the_manual_and_every_one_of_the_manual_is_a_scope() {
+    let mut scopes: Vec<String> = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
+    scopes.sort_unstable();
+    assert_eq!(words(CLIENTS), scopes);
 }
 
 #[tokio::test]

@@ -35,6 +35,10 @@ pub(super) async fn open(config: &Config, nature: &Nature, found: &mut Vec<Check
             let (remedy, advice) = match &error {
                 Error::Untrusted(_) => (Remedy::Configure, "See docs/configuration.md on TLS"),
                 Error::File { .. } => (Remedy::Configure, "Give the file to the user of the service"),
+                error if error.is_damaged() => (
+                    Remedy::Configure,
+                    "Stop the server and restore the file from a backup; keep the damaged one",
+                ),
                 _ => (
                     Remedy::Wait,
                     "Start it, or correct `database_url`; tokens are handed out again as soon as it answers",

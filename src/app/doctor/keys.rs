@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::store::Glance;
 use crate::store::instance::Instance;
 use crate::store::signing_keys::{SigningKey, SigningKeyState};
-use crate::vault::keyring::{KeySource, Keyring};
+use crate::vault::keyring::{Error, KeySource, Keyring};
 use crate::vault::{Place, Vault};
 
 pub(super) fn keyring(config: &Config, found: &mut Vec<Check>) -> Option<Arc<Keyring>> {
@@ -16,6 +16,12 @@ pub(super) fn keyring(config: &Config, found: &mut Vec<Check>) -> Option<Arc<Key
         Ok(keyring) => {
             found.push(Check::ok("keyring", "it can be read, and by nobody else"));
             Some(Arc::new(keyring))
+        }
+        Err(Error::Mode(path)) => {
+            let path = path.display();
+            let says = format!("{path} may be read by others");
+            found.push(Check::failure("keyring", Remedy::Configure, says, format!("Run: chmod 600 {path}")));
+            None
         }
         Err(error) => {
             let advice =

@@ -19,7 +19,7 @@ use self::record::{Fault, Record};
 pub(super) struct Args {
     /// JSON or JSON lines, each with `app_id`, `connector` and the import body; - is standard input
     file: PathBuf,
-    /// Check the file and show what would be imported; nothing is sent
+    /// Check the form of each line; nothing is sent, and no app or connector looked up
     #[arg(long)]
     dry_run: bool,
     /// Replace connections that exist
@@ -56,12 +56,16 @@ pub(super) async fn run(remote: &Remote, args: Args) -> Result<(), Error> {
     for record in &records {
         match record {
             Err(fault) => tally.note_fault(fault),
-            Ok(record) if args.dry_run => tally.rows.push(record.row("would be imported")),
+            Ok(record) if args.dry_run => tally.rows.push(record.row("well formed")),
             Ok(record) => tally.note(record, record.send(remote).await),
         }
         progress(tally.rows.len(), all);
     }
-    tally.conclude(remote, all, if args.dry_run { "would be imported" } else { "imported" })
+    let done = match args.dry_run {
+        true => "well formed; nothing was sent, and whether the apps and connectors exist was not asked",
+        false => "imported",
+    };
+    tally.conclude(remote, all, done)
 }
 
 impl Tally {
@@ -78,8 +82,11 @@ impl Tally {
 
     fn note_fault(&mut self, fault: &Fault) {
         self.bad += 1;
-        let Fault { line, reason } = fault;
-        self.rows.push(json!({"line": line, "app_id": null, "connector": null, "flow": null, "result": "bad line", "error": reason}));
+        let Fault { line, place, reason } = fault;
+        self.rows.push(
+            json!({"line": line, "app_id": place.app, "connector": place.connector, "flow": place.flow,
+            "result": "bad line", "error": reason}),
+        );
     }
 
     fn conclude(self, remote: &Remote, all: usize, done: &str) -> Result<(), Error> {

@@ -40,9 +40,7 @@ impl From<Error> for Problem {
                     .with("flows", flows)
             }
             Error::ReauthorizationRequired { reason, since, account, connected_by, .. } => {
-                let detail =
-                    "the provider no longer accepts this grant; a person must connect the account again";
-                Self::of(Code::ReauthorizationRequired, detail)
+                Self::of(Code::ReauthorizationRequired, "the provider no longer accepts this grant")
                     .with("reason", reason.as_str())
                     .with("since", rfc3339(since))
                     .with("account", account)
@@ -57,10 +55,17 @@ impl From<Error> for Problem {
             }
             Error::CredentialsMissing => Self::new(Code::CredentialsMissing),
             Error::ProviderUnavailable { retry_after, current_expires_in } => {
-                later(Code::ProviderUnavailable, retry_after, current_expires_in)
+                later(Self::new(Code::ProviderUnavailable), retry_after, current_expires_in)
             }
-            Error::RefreshInProgress { retry_after, current_expires_in } => {
-                later(Code::RefreshInProgress, retry_after, current_expires_in)
+            Error::RefreshInProgress { unknown_until: None, retry_after, current_expires_in } => {
+                later(Self::new(Code::RefreshInProgress), retry_after, current_expires_in)
+            }
+            Error::RefreshInProgress { unknown_until: Some(at), retry_after, current_expires_in } => {
+                let detail = format!(
+                    "what became of the last refresh is not known: the refresh token is not sent again before {}",
+                    rfc3339(at)
+                );
+                later(Self::of(Code::RefreshInProgress, detail), retry_after, current_expires_in)
             }
             Error::Overloaded => Self::new(Code::Overloaded),
             Error::AlreadyExists => {
@@ -87,6 +92,6 @@ impl From<Error> for Problem {
     }
 }
 
-fn later(code: Code, retry_after: u64, current_expires_in: Option<i64>) -> Problem {
-    Problem::new(code).retry_after(retry_after).with("current_expires_in", current_expires_in)
+fn later(problem: Problem, retry_after: u64, current_expires_in: Option<i64>) -> Problem {
+    problem.retry_after(retry_after).with("current_expires_in", current_expires_in)
 }

@@ -184,11 +184,15 @@ async fn what_somebody_has_to_mend_is_looked_at_once_an_hour() {
         world.pass(SWEPT);
         world.db.sql("UPDATE connector_credentials SET removed_at = 1").await;
         assert_eq!(sweep(&world).await, 1);
+        let told = "connection WHERE state = 'active' AND last_error_code = 'credentials_missing' \
+                    AND last_error_at IS NOT NULL";
+        assert_eq!(world.db.count(told).await, 1, "{}", world.db.name);
         world.pass(600);
         assert_eq!(sweep(&world).await, 0);
         world.db.sql("UPDATE connector_credentials SET removed_at = NULL").await;
         world.pass(3_600);
         assert_eq!((sweep(&world).await, world.refreshes()), (1, 1));
+        assert_eq!(world.db.count("connection WHERE last_error_code IS NULL").await, 1, "{}", world.db.name);
     })
     .await;
 }

@@ -69,11 +69,20 @@ impl Conn<'_> {
 }
 
 impl AppRows<'_> {
-    /// Leaves a connection alone for a while that is due but cannot be refreshed.
-    pub async fn put_off(&self, id: Uuid, by: Duration) -> Result<(), Error> {
+    /// Leaves a connection alone for a while that is due but cannot be refreshed; with a code, tells why.
+    pub async fn put_off(&self, id: Uuid, by: Duration, code: Option<&str>) -> Result<(), Error> {
         let (clock, clock_value) = self.conn.clock_sql(3);
-        let sql = format!("UPDATE connection SET swept_until = {clock} + $4 WHERE id = $1 AND app = $2");
-        let values = vec![id.into(), self.app.as_str().into(), clock_value, micros(by).into()];
+        let mut sql = format!("UPDATE connection SET swept_until = {clock} + $4");
+        let mut values = vec![id.into(), self.app.as_str().into(), clock_value, micros(by).into()];
+        if let Some(code) = code {
+            // What parked it meanwhile says more.
+            let active =
+                |new: &str, old: &str| format!("CASE WHEN state = 'active' THEN {new} ELSE {old} END");
+            let (code_told, at) = (active("$5", "last_error_code"), active(&clock, "last_error_at"));
+            sql.push_str(&format!(", last_error_code = {code_told}, last_error_at = {at}"));
+            values.push(code.into());
+        }
+        sql.push_str(" WHERE id = $1 AND app = $2");
         self.conn.run(sql, values).await?;
         Ok(())
     }

@@ -23,9 +23,19 @@ async fn connections_that_need_attention_end_with_78() {
             json!({"app_id": "acme", "connector": "github", "flow": flow, "state": state, "reason": reason,
                 "since": "2026-11-24T10:00:00Z", "account": "octocat"})
         };
-        let items = match seen.target.contains("state=misconfigured") {
-            true => json!([item("default", "misconfigured", None)]),
-            false => json!([item("b", "reauthorization_required", Some("lost_rotation"))]),
+        let failed = |flow: &str, code: &str| {
+            let mut item = item(flow, "active", None);
+            item["last_error"] = json!({"code": code, "at": "2026-11-24T10:00:00Z"});
+            item
+        };
+        let items = match seen.target.split(['?', '&']).find_map(|part| part.strip_prefix("state=")) {
+            Some("misconfigured") => json!([item("default", "misconfigured", None)]),
+            Some("active") if seen.target.contains("expires_before=") => json!([
+                item("idle", "active", None),
+                failed("stuck", "credentials_missing"),
+                failed("away", "provider_unavailable")
+            ]),
+            _ => json!([item("b", "reauthorization_required", Some("lost_rotation"))]),
         };
         ok(&json!({"items": items, "next_cursor": null}))
     };
@@ -40,7 +50,8 @@ async fn connections_that_need_attention_end_with_78() {
         assert!(told[1].contains(word), "{word} in {table}");
     }
     assert!(told[2].contains("misconfigured") && told[2].contains("jeton credentials set github"), "{table}");
-    assert!(stderr(&output).contains("2 connection(s) need attention"));
+    assert!(told[3].contains("stuck") && told[3].contains("store our client there"), "{table}");
+    assert!(stderr(&output).contains("3 connection(s) need attention"));
     let fine = broker(|_| ok(&json!({"items": [], "next_cursor": null}))).await;
     let output = run(&fine, &["connection", "list", "--needs-attention"], "").await;
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "none\n"));
@@ -164,7 +175,7 @@ async fn a_bad_line_is_told_and_the_others_are_imported() {
     let body =
         json!({"access_token": "import-canary", "flow": "old-7", "expires_at": "2026-11-24T10:00:00Z"});
     assert_eq!(call(&server), ("POST /admin/v1/apps/a/connections/github/import".to_owned(), body));
-    for (output, done) in [(dry, "would be imported"), (sent, "imported")] {
+    for (output, done) in [(dry, "well formed"), (sent, "imported")] {
         assert_eq!(output.status.code(), Some(1));
         let said = stderr(&output);
         assert!(
@@ -175,7 +186,7 @@ async fn a_bad_line_is_told_and_the_others_are_imported() {
         assert!(!table.contains("canary"), "{table}");
         let told: Vec<&str> = table.lines().skip(1).map(str::trim).collect();
         assert!(told[0].starts_with('1') && told[0].contains(done), "{table}");
-        assert!(told[1].starts_with('2') && told[1].contains("needs an `access_token`"), "{table}");
+        assert!(told[1].starts_with("2     a ") && told[1].contains("needs an `access_token`"), "{table}");
         assert!(told[2].starts_with('3') && told[2].contains("is not JSON"), "{table}");
     }
 }
@@ -197,7 +208,7 @@ async fn an_import_makes_apps_and_goes_on_after_a_refusal() {
 "#;
     let server = broker(script).await;
     let output = run(&server, &["connection", "import", "-", "--dry-run"], lines).await;
-    assert!(stdout(&output).contains("would be imported") && server.seen().is_empty());
+    assert!(stdout(&output).contains("well formed") && server.seen().is_empty());
 
     let output = run(&server, &["connection", "import", "-", "--create-apps", "--replace"], lines).await;
     assert_eq!(output.status.code(), Some(1));

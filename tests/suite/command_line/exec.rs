@@ -9,7 +9,7 @@ use super::{broker, call, command, handed, ok, run, stderr, stdout};
 #[tokio::test]
 async fn exec_passes_the_token_streams_and_exit_code() {
     let server = broker(|_| ok(&handed())).await;
-    let script = "cat; printf '%s\\n' \"$GH\" \"$1\"; exit 42";
+    let script = "cat; env | grep '^JETON_CL'; printf '%s\\n' \"$GH\" \"$1\"; exit 42";
     let line = ["exec", "acme", "github", "--env", "GH", "--", "sh", "-c", script, "sh", "--flow"];
     let output = run(&server, &line, "typed\n").await;
     assert_eq!(output.status.code(), Some(42));

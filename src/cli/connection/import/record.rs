@@ -25,14 +25,24 @@ pub(super) struct Record {
 #[derive(Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) line: usize,
-    pub(super) reason: &'static str,
+    /// Where it belongs, as far as that was read.
+    pub(super) place: Place,
+    pub(super) reason: String,
+}
+
+/// The names in a line; only those that are well formed.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Place {
+    pub(super) app: Option<String>,
+    pub(super) connector: Option<String>,
+    pub(super) flow: Option<String>,
 }
 
 const FIELDS: [&str; 8] =
     ["access_token", "refresh_token", "expires_in", "expires_at", "scope", "flow", "extra", "replace"];
 
 /// What a token answer also has, and nobody needs here.
-const LEFT_OUT: [&str; 3] = ["token_type", "id_token", "state"];
+const LEFT_OUT: [&str; 4] = ["token_type", "id_token", "state", "refresh_token_expires_in"];
 
 /// What toucan-connectors writes where a consent has begun and nothing came of it.
 const PLACEHOLDER: &str = "__UNKNOWN__";
@@ -53,17 +63,38 @@ pub(super) fn read(text: &str, replace: bool) -> Vec<Result<Record, Fault>> {
         }
     };
     let records = values.into_iter().map(|(line, value)| {
-        let read = value.ok_or("is not JSON").and_then(|value| record(value, replace));
-        read.map(|(app, connector, body)| Record { line, app, connector, body })
-            .map_err(|reason| Fault { line, reason })
+        let place = value.as_ref().map(place).unwrap_or_default();
+        let read = value.ok_or_else(|| "is not JSON".to_owned()).and_then(|value| record(value, replace));
+        read.map(|(app, connector, body)| Record { line, app, connector, body }).map_err(|reason| Fault {
+            line,
+            place,
+            reason,
+        })
     });
     records.collect()
 }
 
 type Parts = (String, String, Map<String, Value>);
 
-fn record(value: Value, replace: bool) -> Result<Parts, &'static str> {
-    let Value::Object(mut body) = value else { return Err("is no object") };
+fn place(value: &Value) -> Place {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let flow = text("flow").or_else(|| text("auth_flow_id"));
+    Place {
+        app: text("app_id").and_then(|app| AppId::parse(app).ok()).map(Into::into),
+        connector: text("connector").and_then(|one| ConnectorId::parse(one).ok()).map(Into::into),
+        flow: flow.and_then(Flow::parse).map(String::from),
+    }
+}
+
+/// A field's name is told where it looks like one: a token has capitals or digits.
+fn shown(name: &str) -> Option<&str> {
+    let is_plain =
+        (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_plain.then_some(name)
+}
+
+fn record(value: Value, replace: bool) -> Result<Parts, String> {
+    let Value::Object(mut body) = value else { return Err("is no object".to_owned()) };
     body.retain(|name, value| !value.is_null() && !LEFT_OUT.contains(&name.as_str()));
     let app = text(&mut body, "app_id").ok_or("needs an `app_id`")?;
     let app = AppId::parse(&app).map_err(|_| "has an `app_id` that no app can have")?;
@@ -71,8 +102,9 @@ fn record(value: Value, replace: bool) -> Result<Parts, &'static str> {
     let connector =
         ConnectorId::parse(&connector).map_err(|_| "has a `connector` that no connector can be called")?;
     translate(&mut body)?;
-    if body.keys().any(|name| !FIELDS.contains(&name.as_str())) {
-        return Err("has a field that an import does not take");
+    if let Some(name) = body.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        let field = shown(name).map_or_else(|| "a field".to_owned(), |name| format!("the field `{name}`"));
+        return Err(format!("has {field}, which an import does not take"));
     }
     check(&body)?;
     if replace {
@@ -199,7 +231,11 @@ mod tests {
             (r#"{"connector":"g","access_token":"canary"}"#, "needs an `app_id`"),
             (r#"{"app_id":"canary!","connector":"g","access_token":"x"}"#, "no app can have"),
             (r#"{"app_id":"a","access_token":"canary"}"#, "needs a `connector`"),
-            (r#"{"app_id":"a","connector":"g","access_token":"canary","canary":1}"#, "has a field"),
+            (r#"{"app_id":"a","connector":"g","access_token":"canary","canary9":1}"#, "has a field"),
+            (
+                r#"{"app_id":"a","connector":"g","access_token":"canary","expire_at":1}"#,
+                "has the field `expire_at`",
+            ),
             (r#"{"app_id":"a","connector":"g","access_token":"__UNKNOWN__"}"#, "never finished"),
             (
                 r#"{"app_id":"a","connector":"g","access_token":"x","expires_in":1,"expires_at":"2026-11-24T10:00:00Z"}"#,
