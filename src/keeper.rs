@@ -16,6 +16,7 @@ mod flight;
 mod hand_out;
 mod impact;
 mod outcome;
+mod owed;
 mod rebound;
 mod refresh;
 mod renew;
@@ -29,6 +30,7 @@ mod tests;
 mod turns;
 mod undo;
 mod unknown_claims;
+mod unrecorded;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +65,10 @@ pub use self::undo::KeptGeneration;
 use self::breakers::Breakers;
 use self::case::Case;
 use self::flight::{Flights, Verdict};
+use self::owed::Owed;
 use self::turns::Turns;
+use self::unknown_claims::UnknownClaim;
+use self::unrecorded::Refusal;
 
 /// How the keeper refreshes; section `refresh` of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +138,8 @@ struct Core {
     turns: Turns,
     shelf: spooled::Shelf,
     breakers: Breakers,
-    unknown_claims: unknown_claims::UnknownClaims,
+    unknown_claims: Owed<UnknownClaim>,
+    unrecorded: Owed<Refusal>,
     /// The process ends: no flight begins, and none that has sent nothing yet claims.
     closing: AtomicBool,
 }
@@ -167,7 +173,8 @@ impl SecretsKeeper {
             turns: Turns::new(settings.concurrency),
             shelf: spooled::Shelf::default(),
             breakers: Breakers::new(Arc::clone(&parts.clock)),
-            unknown_claims: unknown_claims::UnknownClaims::default(),
+            unknown_claims: Owed::default(),
+            unrecorded: Owed::default(),
             closing: AtomicBool::new(false),
             parts,
             settings,

@@ -263,8 +263,10 @@ impl Spool {
     fn try_disk(&self) -> Result<(), Error> {
         self.make_dir()?;
         let path = self.dir.join(format!("check.{NEW}"));
+        // Whatever a crash, or somebody else, left under that name is not written to.
+        std::fs::remove_file(&path).ok();
         let write = || {
-            let mut file = open_new(&path, false)?;
+            let mut file = open_new(&path)?;
             file.write_all(&[0; 4096])?;
             file.sync_data()
         };
@@ -288,7 +290,7 @@ impl Spool {
     fn make(&self, entry: Entry) -> Result<Segment, Error> {
         self.make_dir()?;
         let path = self.path(entry, NEW);
-        let locked = open_new(&path, true).and_then(|file| match file.try_lock() {
+        let locked = open_new(&path).and_then(|file| match file.try_lock() {
             Ok(()) => Ok(file),
             Err(error) => Err(std::io::Error::other(error.to_string())),
         });
@@ -352,9 +354,8 @@ impl Spool {
     }
 }
 
-fn open_new(path: &Path, exclusive: bool) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).mode(0o600).create(true).create_new(exclusive).open(path)
+fn open_new(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().append(true).mode(0o600).create_new(true).open(path)
 }
 
 fn bytes_in(dir: &Path) -> u64 {

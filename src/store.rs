@@ -212,11 +212,13 @@ impl Store {
         let of = |open, idle| Pool { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) };
         let Some(writer) = &self.writer else {
             let pool = self.db.get_postgres_connection_pool();
-            return of(pool.size(), pool.num_idle());
+            return of(pool.size(), pool.num_idle().min(usize::try_from(pool.size()).unwrap_or(0)));
         };
         let (readers, writer) =
             (self.db.get_sqlite_connection_pool(), writer.db.get_sqlite_connection_pool());
-        of(readers.size() + writer.size(), readers.num_idle() + writer.num_idle())
+        // The driver counts idle connections below zero for a moment.
+        let idle = |pool: &sqlx::SqlitePool| pool.num_idle().min(usize::try_from(pool.size()).unwrap_or(0));
+        of(readers.size() + writer.size(), idle(readers) + idle(writer))
     }
 
     /// Reads or one short transaction, given up after a while: a server that went away without a word says nothing for

@@ -1,7 +1,7 @@
 //! How does an app come into being, change, and go for good?
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -11,6 +11,7 @@ use crate::identity::Superadmin;
 use crate::identity::tools::Tools;
 use crate::keeper::{self, Leftover, SecretsKeeper};
 use crate::model::app::{App, AppId, AppState};
+use crate::model::connection::Connection;
 use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event};
 use crate::model::name::DisplayName;
@@ -20,6 +21,8 @@ use crate::vault;
 
 /// How long the providers of a deleted app are called: whoever deletes it waits.
 const REVOKING: Duration = Duration::from_secs(20);
+/// How often a deletion begins again because something was stored meanwhile.
+const ROUNDS: u32 = 20;
 
 /// Why an app was not made, changed or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -121,17 +124,43 @@ impl Apps {
             return Err(Error::Unconfirmed(id.clone()));
         }
         self.change(by, id, &Change { name: None, state: Some(AppState::Disabled) }).await?;
-        let left = self.keeper.delete_all(by, id, REVOKING).await?;
-        for Leftover { connector, flow } in &left {
-            warn!(app.id = %id, %connector, %flow, "a deleted app's token lives on at its provider");
+        let until = Instant::now() + REVOKING;
+        for _ in 0..ROUNDS {
+            let time = until.saturating_duration_since(Instant::now());
+            let seen = self.keeper.delete_all(by, id, time).await?;
+            if let Some(left) = self.bury(by, id, &seen, !time.is_zero()).await? {
+                for Leftover { connector, flow } in &left {
+                    warn!(app.id = %id, %connector, %flow, "a deleted app's token lives on at its provider");
+                }
+                return Ok(left);
+            }
         }
+        Err(Error::Store(store::Error::Interrupted))
+    }
+
+    /// `None` where something has come since the connections were deleted: an import, or, while there is time to
+    /// revoke it, the answer of a refresh. Nothing comes after this look: whoever stores holds the app.
+    async fn bury(
+        &self,
+        by: &Superadmin,
+        id: &AppId,
+        seen: &[Leftover],
+        in_time: bool,
+    ) -> Result<Option<Vec<Leftover>>, Error> {
         let tx = self.tools.store.begin().await?;
-        if !tx.conn().app(id).bury_app().await? {
+        let rows = tx.conn().app(id);
+        rows.update_app(None, Some(AppState::Disabled)).await?;
+        let left = rows.list_connections_to_revoke(i64::MAX).await?;
+        if rows.has_connections().await? || (in_time && left.len() > seen.len()) {
+            return Ok(None);
+        }
+        if !rows.bury_app().await? {
             return Err(Error::NotFound(id.clone()));
         }
         self.audit(tx.conn(), by, id, "deleted").await?;
         tx.commit().await?;
-        Ok(left)
+        let leftover = |left: Connection| Leftover { connector: left.connector, flow: left.flow };
+        Ok(Some(left.into_iter().map(leftover).collect()))
     }
 
     async fn audit(&self, conn: Conn<'_>, by: &Superadmin, id: &AppId, what: &str) -> Result<(), Error> {

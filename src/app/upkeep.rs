@@ -64,6 +64,9 @@ async fn replay(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) 
         if let Err(error) = keeper.replay_spool().await {
             info!(%error, waiting = keeper.spooled(), "the database still takes no answers from the spool");
         }
+        if let Err(error) = keeper.record_refusals().await {
+            debug!(%error, waiting = keeper.unrecorded_refusals(), "refusals could not be recorded yet");
+        }
         if let Err(error) = keeper.give_claims_back().await {
             debug!(%error, waiting = keeper.unknown_claims(), "claims whose commit is unknown could not be given back yet");
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -18,6 +18,13 @@ use super::under_way::{Ticket, UnderWay};
 
 /// Records of one group, at most.
 const GROUP: usize = 1_000;
+/// How long a group waits for more, for each record it has: where many come, fewer and larger commits leave more of the
+/// processor to them. A record that comes alone waits for nobody.
+const FOR_EACH: Duration = Duration::from_micros(120);
+/// Longest wait for more.
+const GATHERING: Duration = Duration::from_millis(10);
+/// Up to so many do not wait.
+const FEW: usize = 8;
 /// Groups under way at once where the database takes several: one is prepared while another becomes durable.
 const LANES: usize = 2;
 /// The first wait before the database is tried again.
@@ -102,8 +109,9 @@ impl Writer {
                     if records == 0 {
                         break;
                     }
+                    gather(&mut waiting, &mut taken).await;
                     let (rows, callers): (Vec<Row>, Vec<_>) = taken.drain(..).unzip();
-                    let under_way = under_way.begin(records, rows.first().map_or(0, |row| row.at));
+                    let under_way = under_way.begin(rows.len(), rows.first().map_or(0, |row| row.at));
                     let group = Group { rows, callers, under_way };
                     if self.takes {
                         commits.push(commit_group(self.store.clone(), self.settings.patience, group));
@@ -178,6 +186,15 @@ impl Writer {
     fn look_later(&mut self) {
         let pause = self.look.as_ref().map_or(FIRST_RETRY, |look| look.pause);
         self.look = Some(Look::after((pause * 2).min(self.settings.retry)));
+    }
+}
+
+async fn gather(waiting: &mut Waiting, taken: &mut Vec<(Row, oneshot::Sender<bool>)>) {
+    if let more @ FEW.. = taken.len() {
+        let pause = FOR_EACH.saturating_mul(u32::try_from(more).unwrap_or(u32::MAX)).min(GATHERING);
+        tokio::time::sleep(pause).await;
+        // What has come meanwhile is there already.
+        let _ = waiting.recv_many(taken, GROUP - more.min(GROUP)).now_or_never();
     }
 }
 

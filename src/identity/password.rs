@@ -1,11 +1,15 @@
 //! Is this the person's password?
 //!
 //! argon2id over a keyed hash of password and user id: a hash copied to another person is worth nothing, nor is
-//! the table without the instance's key. Two are computed at once; a bounded number waits, the rest is refused.
+//! the table without the instance's key. Two are computed at once; a bounded number waits, the rest is refused. The
+//! memory they need is kept for the next ones: given back each time, it would stay with the allocator, again for each
+//! thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::entropy::Entropy;
@@ -30,7 +34,13 @@ pub enum Error {
     Overloaded,
     /// The stored hash is no hash, or memory ran out.
     #[error("the password hash could not be computed")]
-    Hash(#[from] argon2::password_hash::Error),
+    Hash(#[from] argon2::Error),
+    /// What is stored is no hash.
+    #[error("the stored password hash cannot be read")]
+    Unreadable(#[from] argon2::password_hash::Error),
+    /// What is stored is a hash that is not made here, or would take more memory than any of ours.
+    #[error("the stored password hash is none of ours")]
+    NotOurs,
 }
 
 /// Checks what a new password must be: 12 to 256 characters and not the login name.
@@ -53,13 +63,17 @@ pub struct Passwords {
     entropy: Arc<dyn Entropy>,
     places: Arc<Semaphore>,
     work: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
+
+/// What [`AT_ONCE`] computations work in.
+type Memory = Mutex<Vec<Vec<Block>>>;
 
 impl Passwords {
     /// With nothing under way.
     pub fn new(vault: Arc<Vault>, entropy: Arc<dyn Entropy>) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE + WAITING));
-        Self { vault, entropy, places, work: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { vault, entropy, places, work: Arc::new(Semaphore::new(AT_ONCE)), memory: Arc::default() }
     }
 
     /// The text to store for this person.
@@ -67,7 +81,11 @@ impl Passwords {
         let keyed = self.keyed(user, password);
         let mut salt = [0_u8; 16];
         self.entropy.fill(&mut salt);
-        self.compute(move || Ok(argon2().hash_password_with_salt(&keyed.0, &salt)?.to_string())).await
+        self.compute(move |memory| {
+            let hash = hash_in(memory, &params(), &keyed, &salt)?;
+            Ok(phc(&salt, &hash)?.to_string())
+        })
+        .await
     }
 
     /// Whether `stored` was made of this person's id and this password. Without a stored hash the answer is no,
@@ -75,16 +93,18 @@ impl Passwords {
     pub async fn verify(&self, user: UserId, password: &Secret, stored: Option<&str>) -> Result<bool, Error> {
         let keyed = self.keyed(user, password);
         let stored = stored.map(str::to_owned);
-        self.compute(move || match stored {
-            Some(stored) => match argon2().verify_password(&keyed.0, stored.as_str()) {
-                Ok(()) => Ok(true),
-                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error.into()),
-            },
-            None => {
-                argon2().hash_password_with_salt(&keyed.0, &[0_u8; 16])?;
-                Ok(false)
+        self.compute(move |memory| {
+            let Some(stored) = stored else {
+                hash_in(memory, &params(), &keyed, &[0; 16])?;
+                return Ok(false);
+            };
+            let stored = PasswordHash::new(&stored).map_err(argon2::password_hash::Error::from)?;
+            let (Some(salt), Some(hash)) = (stored.salt, stored.hash) else { return Err(Error::NotOurs) };
+            let params = Params::try_from(&stored)?;
+            if stored.algorithm != Algorithm::Argon2id.ident() || params.block_count() > memory.len() {
+                return Err(Error::NotOurs);
             }
+            Ok(hash_in(memory, &params, &keyed, &salt)?.ct_eq(hash.as_bytes()).into())
         })
         .await
     }
@@ -96,13 +116,18 @@ impl Passwords {
     /// The permits go with the work, so that a caller who hangs up does not make room too early.
     async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&mut [Block]) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let turn = Arc::clone(&self.work).acquire_owned().await.map_err(|_| Error::Overloaded)?;
         let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
+        let kept = Arc::clone(&self.memory);
         let done = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let free = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let one = free().pop();
+            let mut memory = one.unwrap_or_else(|| vec![Block::default(); params().block_count()]);
+            let done = work(&mut memory);
+            free().push(memory);
             drop(permits);
             done
         });
@@ -110,10 +135,32 @@ impl Passwords {
     }
 }
 
+/// As text it is stored.
+fn phc(salt: &[u8], hash: &[u8]) -> argon2::password_hash::Result<PasswordHash> {
+    Ok(PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params())?,
+        salt: Some(Salt::new(salt)?),
+        hash: Some(Output::new(hash)?),
+    })
+}
+
+fn hash_in(
+    memory: &mut [Block],
+    params: &Params,
+    keyed: &KeyedHash,
+    salt: &[u8],
+) -> Result<[u8; 32], argon2::Error> {
+    let mut hash = [0; 32];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    argon2.hash_password_into_with_memory(&keyed.0, salt, &mut hash, memory)?;
+    Ok(hash)
+}
+
 #[expect(clippy::expect_used, reason = "the parameters are constants within argon2's limits")]
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).expect("constant parameters are valid");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, 1, Some(32)).expect("constant parameters are valid")
 }
 
 #[cfg(test)]
@@ -140,6 +187,29 @@ mod tests {
         assert!(!passwords.verify(eve, &password, Some(&hash)).await.unwrap());
         assert!(!passwords.verify(ada, &Secret::new("wrong horse battery"), Some(&hash)).await.unwrap());
         assert!(!passwords.verify(ada, &password, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_memory_is_that_of_two_however_many_sign_in() {
+        let (passwords, password) = (passwords(), Secret::new("correct horse battery"));
+        let all = (0..10).map(|_| passwords.verify(UserId(Uuid::nil()), &password, None));
+        assert!(futures_util::future::join_all(all).await.into_iter().all(|right| !right.unwrap()));
+        let kept = passwords.memory.lock().unwrap();
+        assert!((1..=AT_ONCE).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.iter().all(|memory| memory.len() == params().block_count()));
+    }
+
+    #[tokio::test]
+    async fn a_hash_made_elsewhere_is_refused_and_takes_no_more_memory() {
+        let (passwords, password) = (passwords(), Secret::new("correct horse battery"));
+        let ada = UserId(Uuid::from_u128(1));
+        let hash = passwords.hash(ada, &password).await.unwrap();
+        for other in
+            [hash.replace("m=19456", "m=1000000"), hash.replace("argon2id", "argon2i"), "x".to_owned()]
+        {
+            let refused = passwords.verify(ada, &password, Some(&other)).await;
+            assert!(matches!(refused, Err(Error::NotOurs | Error::Unreadable(_))), "{other}: {refused:?}");
+        }
     }
 
     #[tokio::test]

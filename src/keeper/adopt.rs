@@ -17,7 +17,7 @@ use crate::model::secret::KeyedHash;
 use crate::model::token_set::Generation;
 use crate::registry::own;
 use crate::store::Tx;
-use crate::store::token_sets::NewConnection;
+use crate::store::token_sets::{Elsewhere, NewConnection};
 use crate::vault::Vault;
 
 use super::impact::{Consent, Judged};
@@ -265,17 +265,17 @@ impl SecretsKeeper {
         let fingerprint = seal::refresh_fingerprint(&self.core.parts.vault, token);
         tx.conn().lock_fingerprint(fingerprint).await?;
         let holders = tx.conn().find_refresh_holders(fingerprint).await?;
-        let own = |connection: Uuid| existing.is_some_and(|existing| existing.id == connection);
-        if holders.iter().any(|holder| holder.current && !holder.deleted && !own(holder.connection)) {
-            return Err(Error::DuplicateGrant);
+        let policy = definition.policy();
+        let strict = existing.map_or(policy.rotates != Some(false), |existing| existing.is_strict(&policy));
+        if let Some(elsewhere) = Elsewhere::of(&holders, existing.map(|existing| existing.id), strict) {
+            return Err(elsewhere.into());
         }
         let Some(connection) = existing else { return Ok(None) };
         let ours: Vec<(bool, bool)> = holders
             .iter()
-            .filter(|holder| own(holder.connection))
+            .filter(|holder| holder.connection == connection.id)
             .map(|holder| (holder.current, holder.deleted))
             .collect();
-        let strict = connection.is_strict(&definition.policy());
         match Known::of(&ours, connection.state == State::Active, strict) {
             Known::No => Ok(None),
             Known::Current => Ok(Some(connection.generation)),

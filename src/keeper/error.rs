@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::model::connection::{Flow, Reason};
+use crate::store::token_sets::Elsewhere;
 
 /// Why no token was handed out, or nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -122,5 +123,14 @@ impl From<crate::registry::Error> for Error {
 impl From<crate::vault::Error> for Error {
     fn from(error: crate::vault::Error) -> Self {
         Self::Unreadable(error)
+    }
+}
+
+impl From<Elsewhere> for Error {
+    fn from(elsewhere: Elsewhere) -> Self {
+        match elsewhere {
+            Elsewhere::Held => Self::DuplicateGrant,
+            Elsewhere::Spent => Self::AlreadySpent,
+        }
     }
 }

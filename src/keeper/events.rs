@@ -56,12 +56,12 @@ impl SecretsKeeper {
 
     async fn tell_some(&self) -> Result<usize, store::Error> {
         let tx = self.core.parts.store.begin().await?;
-        let changes = tx.conn().take_changes(BATCH).await?;
-        for change in &changes {
+        let taken = tx.conn().take_changes(BATCH).await?;
+        for change in &taken.changes {
             self.tell(change);
         }
         tx.commit().await?;
-        Ok(changes.len())
+        Ok(taken.rows)
     }
 
     fn tell(&self, change: &Change) {

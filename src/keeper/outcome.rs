@@ -17,6 +17,7 @@ use crate::store::token_sets::Learnt;
 use super::flight::Verdict;
 use super::refresh::{Kept, Trip, event};
 use super::spooled::Answer;
+use super::unrecorded::Refusal;
 use super::{Error, Found, Landed, seal};
 
 /// Longest wait a provider's `Retry-After` is believed.
@@ -88,18 +89,33 @@ impl Trip<'_> {
         }
     }
 
+    /// Where the database does not take it, it is owed: the token is spent, and known to be.
+    async fn record_refusal(&self, claim: &Claim, code: &str) -> Result<(), Error> {
+        let connection = &self.target.connection;
+        let over = connection.is_grant_over(&self.target.definition.policy(), claim.at);
+        let reason = if over { Reason::Expired } else { Reason::Revoked };
+        let event = event(connection, self.attempt.seen, "reauthorization_required");
+        let (app, code) = (connection.app.clone(), code.to_owned());
+        let refusal = Refusal::new(app, self.attempt, reason.as_str(), code, event);
+        let recorded = self.core.record_refusal(&refusal).await;
+        if recorded.is_err() {
+            self.core.unrecorded.add(refusal);
+        }
+        recorded.map(drop)
+    }
+
     async fn record_failure(&self, claim: &Claim, failure: &ProviderError) -> Result<(), Error> {
+        if let ProviderError::Refused { code } = failure {
+            return self.record_refusal(claim, code).await;
+        }
         let parts = &self.core.parts;
         let connection = &self.target.connection;
         let strict = connection.is_strict(&self.target.definition.policy());
         let tx = parts.store.begin().await?;
         let rows = tx.conn().app(&connection.app);
         let (recorded, result) = match failure {
-            ProviderError::Refused { code } => {
-                let over = connection.is_grant_over(&self.target.definition.policy(), claim.at);
-                let reason = if over { Reason::Expired } else { Reason::Revoked };
-                (rows.record_refusal(self.attempt, reason.as_str(), code).await?, "reauthorization_required")
-            }
+            // Recorded above.
+            ProviderError::Refused { .. } => return Ok(()),
             ProviderError::ClientRejected { code } => {
                 let refused = (self.opened.id, self.opened.version);
                 let parked = rows.record_misconfigured(self.attempt, refused, code).await?;

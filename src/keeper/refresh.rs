@@ -25,6 +25,7 @@ use crate::vault;
 use super::account::Comparison;
 use super::breakers::Pass;
 use super::flight::{Trouble, Verdict};
+use super::unknown_claims::UnknownClaim;
 use super::{Core, Error, Parts, confirm, outcome, seal};
 
 /// What a flight is about: the connection as it was read.
@@ -226,7 +227,7 @@ impl Trip<'_> {
         };
         let claimed = store.bounded(claimed).await;
         if claimed.is_err() && is_sent.load(Ordering::SeqCst) {
-            self.core.unknown_claims.add(app, self.attempt, lease);
+            self.core.unknown_claims.add(UnknownClaim::new(app, self.attempt, lease));
         }
         Ok(self.core.settling.noted(&*self.core.parts.clock, claimed)?)
     }

@@ -16,7 +16,7 @@ use crate::model::secret::Sealed;
 use crate::model::token_set::{Generation, TokenSetId};
 use crate::store::Tx;
 use crate::store::connections::ORIGIN_CHANGED;
-use crate::store::token_sets::{Kept, NewTokenSet, TABLE};
+use crate::store::token_sets::{Elsewhere, Kept, NewTokenSet, TABLE};
 use crate::vault::{self, Place};
 
 use super::{Error, SecretsKeeper, Status, seal};
@@ -119,8 +119,8 @@ impl SecretsKeeper {
         if let (Some(fingerprint), _) = kept.fingerprints() {
             tx.conn().lock_fingerprint(fingerprint).await?;
             let holders = tx.conn().find_refresh_holders(fingerprint).await?;
-            if holders.iter().any(|holder| holder.current && holder.connection != connection.id) {
-                return Err(Error::DuplicateGrant);
+            if let Some(elsewhere) = Elsewhere::of(&holders, Some(connection.id), strict) {
+                return Err(elsewhere.into());
             }
         }
         let copy = self.copy(tx, connection, policy, kept).await?;

@@ -124,6 +124,12 @@ impl AppRows<'_> {
         Ok(())
     }
 
+    /// Whether there is a connection that was not deleted.
+    pub async fn has_connections(&self) -> Result<bool, Error> {
+        let sql = "SELECT 1 AS n FROM connection WHERE app = $1 AND state <> 'revoked' LIMIT 1";
+        Ok(self.conn.one(sql.to_owned(), vec![self.app.as_str().into()]).await?.is_some())
+    }
+
     /// Deletes in place: the state becomes `revoked` and every unspent set is marked for revocation.
     pub async fn revoke_connection(&self, id: Uuid) -> Result<(), Error> {
         let (clock, clock_value) = self.conn.clock_sql(3);

@@ -27,7 +27,7 @@ use crate::store::connections::ORIGIN_CHANGED;
 use crate::store::entity::{connection, token_set};
 use crate::store::{AppRows, Error};
 
-pub use self::holders::Holder;
+pub use self::holders::{Elsewhere, Holder};
 pub use self::kept::Kept;
 pub use self::other_account::Marked;
 pub use self::revocation::PendingRevocation;

@@ -17,7 +17,7 @@ impl From<password::Error> for Problem {
         match error {
             password::Error::Rule(why) => Self::invalid("password", why),
             password::Error::Overloaded => Self::new(Code::Overloaded),
-            password::Error::Hash(cause) => Self::internal(&cause),
+            broken => Self::internal(&broken),
         }
     }
 }

@@ -32,6 +32,20 @@ async fn a_revocation_that_failed_is_done_later_and_the_tokens_are_forgotten() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_still_to_be_revoked_becomes_nobody_elses() {
+    on_each(async |world| {
+        let grant = world.grant("carol").await;
+        world.import(grant.clone(), true).await.unwrap();
+        world.faults(Faults { revocation_status: Some(503), ..Faults::default() });
+        world.keeper.delete(&world.root(), &world.app, &world.connector, None).await.unwrap();
+        let kind = AdoptionKind::Import { replace: false, expires_at: None };
+        let held = world.adopt(&world.keeper, grant, Flow::parse("other").unwrap(), kind).await.unwrap_err();
+        assert!(matches!(held, Error::DuplicateGrant), "{held:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_apps_deletion_tries_what_earlier_ones_left_alive_and_tells_what_it_leaves() {
     on_each(async |world| {
         world.faults(Faults { revocation_status: Some(503), ..Faults::default() });

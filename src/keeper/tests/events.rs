@@ -36,6 +36,25 @@ async fn a_change_of_state_is_told_once_and_only_changes_are() {
 }
 
 #[tokio::test]
+async fn a_row_that_was_made_unreadable_by_sql_hides_and_stops_no_other() {
+    on_each(async |world| {
+        world.more(1).await;
+        world.db.sql("UPDATE connection SET state = 'bogus' WHERE flow = 'more-0'").await;
+        world
+            .keeper
+            .delete(&world.root(), &world.app, &world.connector, Some(&Flow::default()))
+            .await
+            .unwrap();
+        assert_eq!(world.keeper.tell_changes().await.unwrap(), 2, "{}", world.db.name);
+        assert_eq!(untold(&world).await, [""; 0]);
+        let filter = ListFilter { limit: 10, ..ListFilter::default() };
+        let listed = world.keeper.list(&world.root(), &filter).await.unwrap();
+        assert_eq!(listed.iter().map(|row| row.flow.as_str()).collect::<Vec<_>>(), ["default"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_change_whose_telling_was_interrupted_is_told_again() {
     on_each(async |world| {
         world.faults(Faults::before(Trouble::invalid_client()));
@@ -43,7 +62,7 @@ async fn a_change_whose_telling_was_interrupted_is_told_again() {
         world.token(BEST_EFFORT).await.unwrap_err();
         let store = world.db.store();
         let tx = store.begin().await.unwrap();
-        let taken = tx.conn().take_changes(10).await.unwrap();
+        let taken = tx.conn().take_changes(10).await.unwrap().changes;
         assert_eq!(
             (taken.len(), taken[0].before.as_str(), taken[0].state),
             (1, "active", State::Misconfigured)

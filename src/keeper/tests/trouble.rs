@@ -144,3 +144,29 @@ async fn a_provider_whose_lives_get_shorter_is_not_asked_again_and_again() {
     })
     .await;
 }
+
+/// What is refused while the database takes nothing is remembered: it is not asked again after the hold-off.
+#[tokio::test]
+async fn a_refusal_that_the_database_does_not_take_is_recorded_once_it_does() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.provider().revoke_grants_of("alice");
+        // The record of its outcome is in the same transaction.
+        world.db.sql("ALTER TABLE audit_event RENAME TO audit_event_away").await;
+        world.token(BEST_EFFORT).await.unwrap_err();
+        assert_eq!((world.refreshes(), world.keeper.unrecorded_refusals()), (1, 1), "{}", world.db.name);
+        assert!(world.keeper.record_refusals().await.is_err());
+        world.db.sql("ALTER TABLE audit_event_away RENAME TO audit_event").await;
+        assert_eq!(world.keeper.record_refusals().await.unwrap(), 1);
+        assert_eq!(
+            (world.state().await, world.keeper.unrecorded_refusals()),
+            (("reauthorization_required", Some("revoked")), 0)
+        );
+        world.pass(4_000);
+        world.token(BEST_EFFORT).await.unwrap_err();
+        assert_eq!(world.refreshes(), 1, "nothing is sent again");
+        let audited = "audit_event WHERE action = 'token.refresh' AND result = 'reauthorization_required'";
+        assert_eq!(world.db.count(audited).await, 1);
+    })
+    .await;
+}

@@ -132,6 +132,33 @@ async fn a_set_whose_token_another_connection_took_over_is_not_restored() {
 }
 
 #[tokio::test]
+async fn a_token_that_another_connection_has_spent_is_neither_restored_nor_imported() {
+    on_each(async |world| {
+        let grant = world.grant("carol").await;
+        world.import(grant.clone(), true).await.unwrap();
+        world.consent("bob", Flow::default()).await;
+        let [other, third] = ["other", "third"].map(|name| Flow::parse(name).unwrap());
+        let kind = AdoptionKind::Import { replace: false, expires_at: None };
+        world.adopt(&world.keeper, grant.clone(), other.clone(), kind).await.unwrap();
+        let refresh = async |generation| {
+            let (root, place) = (world.root(), (&world.app, &world.connector));
+            let status =
+                world.keeper.renew(&root, place, Some(&other), Generation(generation)).await.unwrap();
+            assert_eq!((status.state.as_str(), status.generation.0), ("active", generation + 1));
+        };
+        refresh(1).await;
+        let spent = world.restore(2).await.unwrap_err();
+        assert!(matches!(spent, Error::AlreadySpent), "{}: {spent:?}", world.db.name);
+        let spent = world.adopt(&world.keeper, grant, third, kind).await.unwrap_err();
+        assert!(matches!(spent, Error::AlreadySpent), "{spent:?}");
+        refresh(2).await;
+        let ledger = world.provider().ledger();
+        assert!(ledger.refresh_tokens.iter().all(|entry| entry.presentations.len() <= 1));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_is_restored_while_the_connectors_hosts_are_not_confirmed() {
     on_each(async |world| {
         world.consent("bob", Flow::default()).await;

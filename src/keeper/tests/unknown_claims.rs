@@ -1,6 +1,7 @@
 //! What is left of a claim that the database did not confirm?
 
 use super::*;
+use crate::keeper::unknown_claims::UnknownClaim;
 use crate::model::token_set::TokenSetId;
 use crate::store::leases::Attempt;
 
@@ -43,7 +44,7 @@ async fn a_claim_that_had_been_committed_is_given_back_and_one_that_lands_late_t
         let seen: TokenSetId = held.connection.token_set.unwrap().id;
         let attempt = Attempt { connection: held.connection.id, seen, lease: world.db.id() };
         let lease = Duration::from_secs(30);
-        world.keeper.core.unknown_claims.add(&world.app, attempt, lease);
+        world.keeper.core.unknown_claims.add(UnknownClaim::new(&world.app, attempt, lease));
         assert_eq!(world.keeper.give_claims_back().await.unwrap(), 0, "not landed yet");
         let store = world.db.store();
         let tx = store.begin().await.unwrap();
@@ -63,7 +64,7 @@ async fn claims_of_unknown_outcome_are_remembered_up_to_a_bound() {
         for _ in 0..1_500 {
             let (connection, lease) = (world.db.id(), world.db.id());
             let attempt = Attempt { connection, seen: TokenSetId(connection), lease };
-            claims.add(&world.app, attempt, Duration::ZERO);
+            claims.add(UnknownClaim::new(&world.app, attempt, Duration::ZERO));
         }
         assert_eq!(world.keeper.unknown_claims(), 1_000);
         assert_eq!((world.keeper.give_claims_back().await.unwrap(), world.keeper.unknown_claims()), (0, 0));

@@ -16,6 +16,30 @@ pub struct Holder {
     pub current: bool,
     /// Whether its connection was deleted while it was current or unspent.
     pub deleted: bool,
+    /// Whether the refresh token was or may have been sent.
+    pub spent: bool,
+    /// Whether it is still to be revoked at the provider.
+    pub revoke_pending: bool,
+}
+
+/// Why a refresh token cannot become another connection's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// A connection lives by it, or it is about to be revoked.
+    Held,
+    /// It was or may have been sent, and sending spends it: again would end the grant of whoever holds it now.
+    Spent,
+}
+
+impl Elsewhere {
+    /// What the holders that are not `own` say; `strict`: sending spends a refresh token.
+    pub fn of(holders: &[Holder], own: Option<Uuid>, strict: bool) -> Option<Self> {
+        let mut others = holders.iter().filter(|holder| Some(holder.connection) != own);
+        if others.clone().any(|other| other.revoke_pending || (other.current && !other.deleted)) {
+            return Some(Self::Held);
+        }
+        others.any(|other| strict && other.spent).then_some(Self::Spent)
+    }
 }
 
 impl Conn<'_> {
@@ -37,7 +61,13 @@ impl Conn<'_> {
             .await?;
         Ok(rows
             .into_iter()
-            .map(|row| Holder { connection: row.connection_id, current: row.current, deleted: row.deleted })
+            .map(|row| Holder {
+                connection: row.connection_id,
+                current: row.current,
+                deleted: row.deleted,
+                spent: row.spent,
+                revoke_pending: row.revoke_pending,
+            })
             .collect())
     }
 }

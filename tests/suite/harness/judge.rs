@@ -19,6 +19,8 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 const IN_BUFFERS: Duration = Duration::from_secs(2);
 /// and an answer may have been in its hands, neither stored nor spooled, for so long.
 const UNSTORED: Duration = Duration::from_secs(4);
+/// A refusal waits in memory alone while the database is away; a stop of ours and its recovery take no longer.
+const UNRECORDED: Duration = Duration::from_secs(20);
 /// What a replica may take after a fault.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// The hold-off of a strict connector counts from a claim, which lies so little before its request.
@@ -168,7 +170,7 @@ fn cause(evidence: &Evidence, send: &Presentation) -> Option<Cause> {
         return Some(Cause::TimedOut);
     }
     let begin = send.at - IN_BUFFERS;
-    let end = send.at + waited + UNSTORED;
+    let end = send.at + waited + if send.outcome.is_accepted() { UNSTORED } else { UNRECORDED };
     let killed = evidence.killed.iter().any(|killed| killed.to >= begin && killed.from <= end);
     killed.then_some(Cause::HolderKilled)
 }

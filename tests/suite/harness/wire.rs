@@ -88,7 +88,8 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, holding: Arc<
         }
         let chunk = &buffer[..length];
         let ms = holding.ms.load(Ordering::SeqCst);
-        if ms > 0 && [COMMIT, RECORDS].iter().any(|mark| chunk.windows(mark.len()).any(|part| part == *mark)) {
+        if ms > 0 && [COMMIT, RECORDS].iter().any(|mark| chunk.windows(mark.len()).any(|part| part == *mark))
+        {
             holding.held.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }

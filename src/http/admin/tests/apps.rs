@@ -62,6 +62,27 @@ async fn deleting_an_app_deletes_its_connections_and_nobody_elses() {
 }
 
 #[actix_web::test]
+async fn what_is_imported_while_its_app_is_deleted_is_deleted_with_it_or_refused() {
+    for broker in brokers().await {
+        broker.with_acme().await;
+        broker.with_custom().await;
+        let import = async |n: usize| {
+            let body = json!({
+                "access_token": format!("at-{n}"), "refresh_token": format!("rt-{n}"), "flow": format!("f{n}"),
+            });
+            broker.post("/apps/acme/connections/custom/import", body).await.status
+        };
+        assert_eq!(import(0).await, 201);
+        let imports = async { futures_util::future::join_all((1..20).map(import)).await };
+        let (deleted, imported) = tokio::join!(broker.delete("/apps/acme?confirm=acme"), imports);
+        assert_eq!(deleted.status, 200, "{}", deleted.body);
+        let taken = 1 + imported.iter().filter(|status| **status == 201).count();
+        assert_eq!(deleted.body["not_revoked"].as_array().unwrap().len(), taken, "{}", broker.db.name);
+        assert_eq!(broker.db.count("connection WHERE state <> 'revoked'").await, 0, "{}", broker.db.name);
+    }
+}
+
+#[actix_web::test]
 async fn a_collection_is_read_in_parts() {
     for broker in brokers().await {
         for id in ["c", "a", "b"] {
