@@ -18,8 +18,8 @@ use super::under_way::{Ticket, UnderWay};
 
 /// Records of one group, at most.
 const GROUP: usize = 1_000;
-/// How long a group waits for more, for each record it has: where many come, fewer and larger commits leave more of the
-/// processor to them. A record that comes alone waits for nobody.
+/// How long a group of the one writer waits for more, for each record it has: where many come, fewer and larger commits
+/// leave more of the processor to them. A record that comes alone waits for nobody.
 const FOR_EACH: Duration = Duration::from_micros(120);
 /// Longest wait for more.
 const GATHERING: Duration = Duration::from_millis(10);
@@ -109,7 +109,9 @@ impl Writer {
                     if records == 0 {
                         break;
                     }
-                    gather(&mut waiting, &mut taken).await;
+                    if lanes == 1 {
+                        gather(&mut waiting, &mut taken).await;
+                    }
                     let (rows, callers): (Vec<Row>, Vec<_>) = taken.drain(..).unzip();
                     let under_way = under_way.begin(rows.len(), rows.first().map_or(0, |row| row.at));
                     let group = Group { rows, callers, under_way };
