@@ -139,7 +139,7 @@ impl Apps {
     }
 
     /// `None` where something has come since the connections were deleted: an import, or, while there is time to
-    /// revoke it, the answer of a refresh. Nothing comes after this look: whoever stores holds the app.
+    /// revoke it, the answer of a refresh. No import comes after this look: it holds the app.
     async fn bury(
         &self,
         by: &Superadmin,

@@ -23,7 +23,7 @@ const GROUP: usize = 1_000;
 const FOR_EACH: Duration = Duration::from_micros(120);
 /// Longest wait for more.
 const GATHERING: Duration = Duration::from_millis(10);
-/// Up to so many do not wait.
+/// Fewer do not wait.
 const FEW: usize = 8;
 /// Groups under way at once where the database takes several: one is prepared while another becomes durable.
 const LANES: usize = 2;

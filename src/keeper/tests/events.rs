@@ -47,9 +47,13 @@ async fn a_row_that_was_made_unreadable_by_sql_hides_and_stops_no_other() {
             .unwrap();
         assert_eq!(world.keeper.tell_changes().await.unwrap(), 2, "{}", world.db.name);
         assert_eq!(untold(&world).await, [""; 0]);
-        let filter = ListFilter { limit: 10, ..ListFilter::default() };
-        let listed = world.keeper.list(&world.root(), &filter).await.unwrap();
-        assert_eq!(listed.iter().map(|row| row.flow.as_str()).collect::<Vec<_>>(), ["default"]);
+        let last = Flow::parse("last").unwrap();
+        world.consent("zoe", last).await;
+        for (limit, seen) in [(10, &["default", "last"][..]), (2, &["default", "last"]), (1, &["default"])] {
+            let filter = ListFilter { limit, ..ListFilter::default() };
+            let listed = world.keeper.list(&world.root(), &filter).await.unwrap();
+            assert_eq!(listed.iter().map(|row| row.flow.as_str()).collect::<Vec<_>>(), seen, "{limit}");
+        }
     })
     .await;
 }

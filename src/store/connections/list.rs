@@ -95,7 +95,26 @@ pub(super) async fn list_to_revoke(
     conn.all(sql, values).await?.iter().map(read_connection).collect()
 }
 
+/// As many as were asked for, where there are: rows that cannot be read are made up for, since whoever pages takes fewer
+/// for the end.
 pub(super) async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -> Result<Listed, Error> {
+    let (mut listed, mut next) = list_part(conn, app, filter).await?;
+    while let Some(after) = next {
+        let missing = filter.limit.saturating_sub(u64::try_from(listed.rows.len()).unwrap_or(u64::MAX));
+        let rest = Filter { after: Some(after), limit: missing, ..filter.clone() };
+        let (more, further) = list_part(conn, app, &rest).await?;
+        listed.rows.extend(more.rows);
+        next = further;
+    }
+    Ok(listed)
+}
+
+/// The readable rows of a part, and where to go on if some were not.
+async fn list_part(
+    conn: Conn<'_>,
+    app: Option<&AppId>,
+    filter: &Filter,
+) -> Result<(Listed, Option<Uuid>), Error> {
     let (clock, clock_value) = conn.clock_sql(2);
     let mut values: Vec<Value> = vec![i64::try_from(filter.limit).unwrap_or(i64::MAX).into(), clock_value];
     let mut wheres = String::from("c.token_set_id IS NOT NULL");
@@ -124,7 +143,12 @@ pub(super) async fn list(conn: Conn<'_>, app: Option<&AppId>, filter: &Filter) -
     );
     let found = conn.all(sql, values).await?;
     let now = found.first().map_or(Ok(conn.now_us()), |first| first.try_get("", "now"))?;
-    Ok(Listed { now: from_micros(now), rows: readable(&found)? })
+    let rows = readable(&found)?;
+    let next = match found.last() {
+        Some(last) if rows.len() < found.len() => Some(last.try_get("", "id")?),
+        _ => None,
+    };
+    Ok((Listed { now: from_micros(now), rows }, next))
 }
 
 /// A row that says what this program never writes hides no other.
