@@ -1,8 +1,11 @@
 //! Can this process do its work? The database answers, there is a key to sign with, the spool can be written, and
 //! nobody has told it to end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use crate::spool::{self, Spool};
 use crate::store::Store;
@@ -35,16 +38,25 @@ pub enum Warning {
 
 /// Tells whether the process is ready.
 pub struct Readiness {
+    parts: Arc<Parts>,
+    ending: AtomicBool,
+    /// Anybody may ask, as often as they like: who asks while a look is under way gets what it finds.
+    under_way: Mutex<Option<WeakShared<Look>>>,
+}
+
+struct Parts {
     store: Store,
     vault: Arc<Vault>,
     spool: Arc<Spool>,
-    ending: AtomicBool,
 }
+
+type Look = BoxFuture<'static, Result<Vec<Warning>, Arc<NotReady>>>;
 
 impl Readiness {
     /// Over the parts it looks at.
     pub fn new(store: Store, vault: Arc<Vault>, spool: Arc<Spool>) -> Self {
-        Self { store, vault, spool, ending: AtomicBool::new(false) }
+        let parts = Arc::new(Parts { store, vault, spool });
+        Self { parts, ending: AtomicBool::new(false), under_way: Mutex::default() }
     }
 
     /// From now on it is not ready, so that whoever shares out requests sends them elsewhere while it drains.
@@ -54,10 +66,28 @@ impl Readiness {
 
     /// Asks the database, opens the signing key, writes to the spool. A database that only reads is enough: live tokens
     /// are served.
-    pub async fn check(&self) -> Result<Vec<Warning>, NotReady> {
+    pub async fn check(&self) -> Result<Vec<Warning>, Arc<NotReady>> {
         if self.ending.load(Ordering::SeqCst) {
-            return Err(NotReady::Ending);
+            return Err(Arc::new(NotReady::Ending));
         }
+        self.look().await
+    }
+
+    fn look(&self) -> Shared<Look> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = under_way.as_ref().and_then(WeakShared::upgrade);
+        if let Some(look) = running.filter(|look| look.peek().is_none()) {
+            return look;
+        }
+        let parts = Arc::clone(&self.parts);
+        let look = async move { parts.look().await.map_err(Arc::new) }.boxed().shared();
+        *under_way = look.downgrade();
+        look
+    }
+}
+
+impl Parts {
+    async fn look(&self) -> Result<Vec<Warning>, NotReady> {
         let keys = async { self.store.conn().list_signing_keys().await };
         let keys = self.store.bounded(keys).await?;
         let active = keys.iter().find(|key| key.state == SigningKeyState::Active).ok_or(NotReady::Keys)?;
@@ -77,6 +107,25 @@ impl Readiness {
                 tracing::debug!(%error, "the database does not tell whether its standbys are synchronous");
                 Vec::new()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::databases;
+
+    #[tokio::test]
+    async fn who_asks_during_a_look_gets_what_it_finds_and_the_next_one_looks_again() {
+        for db in databases().await {
+            let readiness = Readiness::new(db.store(), db.vault(), db.spool());
+            let (one, other) = (readiness.look(), readiness.look());
+            assert!(one.ptr_eq(&other), "{}", db.name);
+            let (found, same) = tokio::join!(one.clone(), other);
+            assert!(matches!(found.as_ref().unwrap_err().as_ref(), NotReady::Keys), "{found:?}");
+            assert!(Arc::ptr_eq(&found.unwrap_err(), &same.unwrap_err()));
+            assert!(!readiness.look().ptr_eq(&one), "{}", db.name);
         }
     }
 }

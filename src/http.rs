@@ -58,7 +58,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(
         resource("/{app_id}/{connector}/token")
             .route(post().to(drop_in::provider_token))
-            .default_service(to(oauth::token::refuse_method)),
+            .default_service(to(drop_in::refuse_method)),
     );
     cfg.service(
         resource("/{app_id}/{connector}/status")

@@ -4,6 +4,8 @@
 //! file which another process still writes is left alone, and that a damaged file is set aside, never deleted. What
 //! is in the frames is the business of whoever writes them: `keeper` (provider answers), `audit` (records).
 
+mod entry;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
+use self::entry::split;
+
+pub use self::entry::{Content, Entry, Kind};
 
 /// What all files together may hold.
 const LIMIT: u64 = 1 << 30;
@@ -20,8 +24,6 @@ const LIMIT: u64 = 1 << 30;
 const FOR_ANSWERS: u64 = 16;
 /// How long a write that went well stands for the next check.
 const CHECKED_FOR: Duration = Duration::from_secs(1);
-/// Of a file that is there for the reader.
-const READY: &str = "spool";
 /// Of a file that is being made.
 const NEW: &str = "new";
 /// Of a file that could not be read.
@@ -45,56 +47,6 @@ pub enum Error {
     /// The task that did the work is gone.
     #[error("the work on the spool was given up")]
     GivenUp,
-}
-
-/// What a file's frames are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A provider's answer: a token set.
-    Answer,
-    /// Audit records.
-    Audit,
-}
-
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Answer => "answer",
-            Self::Audit => "audit",
-        }
-    }
-}
-
-/// A file of the spool, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
-    /// What is in it.
-    pub kind: Kind,
-    /// Which of them.
-    pub id: Uuid,
-}
-
-impl std::fmt::Display for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}.{READY}", self.kind.as_str(), self.id)
-    }
-}
-
-impl Entry {
-    fn parse(name: &str) -> Option<Self> {
-        let (kind, id) = name.strip_suffix(READY)?.strip_suffix('.')?.split_once('-')?;
-        let kind = [Kind::Answer, Kind::Audit].into_iter().find(|known| known.as_str() == kind)?;
-        Some(Self { kind, id: Uuid::parse_str(id).ok()? })
-    }
-}
-
-/// What was read of a file.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Content {
-    /// The whole frames, in the order they were written.
-    pub frames: Vec<Vec<u8>>,
-    /// The file ends in the middle of a frame.
-    pub torn: bool,
 }
 
 /// A file that frames are still added to; nobody else reads it.
@@ -182,7 +134,7 @@ impl Spool {
             self.used.fetch_sub(size, Ordering::SeqCst);
             // A torn end is seen by the reader.
             segment.file.set_len(segment.length).ok();
-            return Err(Error::File { path: self.path(segment.entry, READY), source });
+            return Err(Error::File { path: self.path(segment.entry, entry::READY), source });
         }
         segment.length += size;
         Ok(())
@@ -202,7 +154,7 @@ impl Spool {
 
     /// What a file holds; `None` where it is gone, or somebody still writes it.
     pub fn read(&self, entry: Entry) -> Result<Option<Content>, Error> {
-        let path = self.path(entry, READY);
+        let path = self.path(entry, entry::READY);
         let wrong = |source| Error::File { path: path.clone(), source };
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -219,7 +171,7 @@ impl Spool {
 
     /// Removes a file whose frames have a known outcome.
     pub fn remove(&self, entry: Entry) -> Result<(), Error> {
-        let path = self.path(entry, READY);
+        let path = self.path(entry, entry::READY);
         let size = path.metadata().map_or(0, |metadata| metadata.len());
         match std::fs::remove_file(&path) {
             Ok(()) => {
@@ -233,7 +185,7 @@ impl Spool {
 
     /// Keeps a file that cannot be read for a person to look at; it is not read again.
     pub fn set_aside(&self, entry: Entry) -> Result<PathBuf, Error> {
-        let (path, aside) = (self.path(entry, READY), self.path(entry, BAD));
+        let (path, aside) = (self.path(entry, entry::READY), self.path(entry, BAD));
         std::fs::rename(&path, &aside).map_err(|source| Error::File { path, source })?;
         self.sync_dir()?;
         Ok(aside)
@@ -300,7 +252,8 @@ impl Spool {
 
     fn publish(&self, entry: Entry) -> Result<(), Error> {
         let path = self.path(entry, NEW);
-        std::fs::rename(&path, self.path(entry, READY)).map_err(|source| Error::File { path, source })?;
+        std::fs::rename(&path, self.path(entry, entry::READY))
+            .map_err(|source| Error::File { path, source })?;
         self.sync_dir()
     }
 
@@ -344,9 +297,15 @@ impl Spool {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(wrong(error)),
         };
-        let name =
-            |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-        listed.map(name).collect::<std::io::Result<_>>().map_err(wrong)
+        let mut names = Vec::new();
+        for entry in listed {
+            let entry = entry.map_err(wrong)?;
+            // Opening a pipe would wait for whoever writes to it.
+            if entry.file_type().map_err(wrong)?.is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
     }
 
     fn path(&self, entry: Entry, suffix: &str) -> PathBuf {
@@ -361,17 +320,6 @@ fn open_new(path: &Path) -> std::io::Result<File> {
 fn bytes_in(dir: &Path) -> u64 {
     let listed = std::fs::read_dir(dir).into_iter().flatten().flatten();
     listed.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
-}
-
-fn split(mut bytes: &[u8]) -> Content {
-    let mut frames = Vec::new();
-    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
-        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        let Some((frame, rest)) = rest.split_at_checked(length) else { break };
-        frames.push(frame.to_vec());
-        bytes = rest;
-    }
-    Content { frames, torn: !bytes.is_empty() }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod connections;
 pub mod connectors;
 pub mod credentials;
 pub mod entity;
+mod error;
 pub mod facts;
 pub mod instance;
 pub mod invitations;
@@ -29,18 +30,18 @@ pub(crate) mod testing;
 pub mod token_sets;
 pub mod users;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, DbErr, RuntimeErr, SqlErr, TransactionTrait,
+    DbBackend, TransactionTrait,
 };
 
 use crate::model::app::AppId;
 use crate::model::time::{Clock, to_micros};
 
+pub use self::error::Error;
 pub use self::look::Glance;
 
 /// Where the database is and how many connections may be open.
@@ -59,76 +60,6 @@ pub struct Settings {
 const UNTESTED: Duration = Duration::from_secs(1);
 /// What a few short statements may take beyond the wait for a connection, where somebody waits for them.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-
-/// Why the database gave nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Not reachable, read only, overloaded, or it refused the statement. The cause stands in the text, since a log line
-    /// tells no more than that; it holds no values.
-    #[error("the database did not do it: {0}")]
-    Unavailable(#[source] DbErr),
-    /// Its certificate is not trusted, or it speaks no TLS though that was asked for.
-    #[error(
-        "the database gives no TLS connection that can be trusted: name its CA with `sslrootcert=FILE` in \
-         database_url, or choose another `sslmode` there (`disable` only on a network that is yours alone)"
-    )]
-    Untrusted(#[source] DbErr),
-    /// It was reachable a moment ago, and what it did then is not known.
-    #[error("the database was interrupted")]
-    Interrupted,
-    /// A unique index has this value already.
-    #[error("it exists already")]
-    AlreadyExists,
-    /// A row holds what this program never writes.
-    #[error("column `{column}` of table `{table}` holds an unknown value")]
-    Corrupt {
-        /// Table.
-        table: &'static str,
-        /// Column.
-        column: &'static str,
-    },
-    /// Another process has the SQLite database open.
-    #[error("another process uses the data directory ({})", .0.display())]
-    Locked(PathBuf),
-    /// The SQLite file or its lock could not be opened.
-    #[error("cannot open {}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl From<DbErr> for Error {
-    fn from(error: DbErr) -> Self {
-        match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => Self::AlreadyExists,
-            _ => Self::Unavailable(error),
-        }
-    }
-}
-
-impl Error {
-    /// Whether SQLite's file is damaged: that does not pass.
-    pub fn is_damaged(&self) -> bool {
-        matches!(self, Self::Unavailable(error) if sqlite::is_damage(error))
-    }
-
-    /// A handshake that failed reaches us as a TLS error or as invalid data.
-    fn connecting(error: DbErr) -> Self {
-        let handshake = match &error {
-            DbErr::Conn(RuntimeErr::SqlxError(cause)) => match &**cause {
-                sqlx::Error::Tls(_) => true,
-                sqlx::Error::Io(cause) => cause.kind() == std::io::ErrorKind::InvalidData,
-                _ => false,
-            },
-            _ => false,
-        };
-        if handshake { Self::Untrusted(error) } else { error.into() }
-    }
-}
 
 /// The database.
 #[derive(Clone)]
@@ -209,16 +140,14 @@ impl Store {
 
     /// Connections of the pool: all that are open, and those of them that nobody uses.
     pub fn pool(&self) -> Pool {
-        let of = |open, idle| Pool { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) };
-        let Some(writer) = &self.writer else {
-            let pool = self.db.get_postgres_connection_pool();
-            return of(pool.size(), pool.num_idle().min(usize::try_from(pool.size()).unwrap_or(0)));
-        };
-        let (readers, writer) =
-            (self.db.get_sqlite_connection_pool(), writer.db.get_sqlite_connection_pool());
-        // The driver counts idle connections below zero for a moment.
-        let idle = |pool: &sqlx::SqlitePool| pool.num_idle().min(usize::try_from(pool.size()).unwrap_or(0));
-        of(readers.size() + writer.size(), idle(readers) + idle(writer))
+        match self.db.get_database_backend() {
+            DbBackend::Sqlite => {
+                let writer = self.writer.iter().map(|writer| &writer.db);
+                let pools = std::iter::once(&self.db).chain(writer);
+                pools.map(|db| counts(db.get_sqlite_connection_pool())).fold(Pool::default(), Pool::and)
+            }
+            _ => counts(self.db.get_postgres_connection_pool()),
+        }
     }
 
     /// Reads or one short transaction, given up after a while: a server that went away without a word says nothing for
@@ -252,19 +181,47 @@ impl Store {
         Ok(Tx { inner, clock })
     }
 
+    /// Waits until whoever waits for a connection to read now has had one.
+    pub async fn let_readers_pass(&self) {
+        match self.db.get_database_backend() {
+            DbBackend::Sqlite => await_turn(self.db.get_sqlite_connection_pool()).await,
+            _ => await_turn(self.db.get_postgres_connection_pool()).await,
+        }
+    }
+
     /// Whether writers wait for each other whatever they write.
     pub fn has_one_writer(&self) -> bool {
         self.writer.is_some()
     }
 }
 
+/// Waits at the end of the queue for a connection; where one is free there is none.
+async fn await_turn<D: sqlx::Database>(pool: &sqlx::Pool<D>) {
+    if pool.num_idle() == 0 {
+        // Where there is none to have, whoever writes will be told.
+        drop(pool.acquire().await);
+    }
+}
+
 /// How the pool of connections is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pool {
     /// All that are open.
     pub open: u32,
     /// Those that nobody uses.
     pub idle: u32,
+}
+
+impl Pool {
+    fn and(self, other: Self) -> Self {
+        Self { open: self.open.saturating_add(other.open), idle: self.idle.saturating_add(other.idle) }
+    }
+}
+
+/// The driver counts idle connections below zero for a moment.
+fn counts<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Pool {
+    let open = pool.size();
+    Pool { open, idle: u32::try_from(pool.num_idle()).map_or(open, |idle| idle.min(open)) }
 }
 
 /// A write transaction; dropped without [`Tx::commit`] it changes nothing.
@@ -359,6 +316,8 @@ impl AppRows<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::model::time::SystemClock;
 
@@ -375,6 +334,28 @@ mod tests {
         let given_up = store.bounded(std::future::pending::<Result<(), Error>>()).await;
         assert!(matches!(given_up, Err(Error::Interrupted)), "{given_up:?}");
         assert!(store.bounded(async { Ok::<_, Error>(1) }).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn readers_that_wait_go_first_and_nobody_waits_where_a_connection_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            url: format!("sqlite:{}", dir.path().join("jeton.db").display()),
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(3),
+        };
+        let store = Store::connect(&settings, Arc::new(SystemClock)).await.unwrap();
+        let pool = store.db.get_sqlite_connection_pool();
+        store.let_readers_pass().await;
+        let reads = pool.acquire().await.unwrap();
+        let mut waits = std::pin::pin!(pool.acquire());
+        let mut passed = std::pin::pin!(store.let_readers_pass());
+        assert!(waits.as_mut().now_or_never().is_none() && passed.as_mut().now_or_never().is_none());
+        drop(reads);
+        let reads = waits.await.unwrap();
+        assert!(passed.as_mut().now_or_never().is_none(), "its turn is after theirs");
+        drop(reads);
+        passed.await;
     }
 
     #[tokio::test]

@@ -18,19 +18,17 @@ use super::under_way::{Ticket, UnderWay};
 
 /// Records of one group, at most.
 const GROUP: usize = 1_000;
-/// How long a group of the one writer waits for more, for each record it has: where many come, fewer and larger commits
-/// leave more of the processor to them. A record that comes alone waits for nobody.
-const FOR_EACH: Duration = Duration::from_micros(120);
-/// Longest wait for more.
-const GATHERING: Duration = Duration::from_millis(10);
-/// Fewer do not wait.
-const FEW: usize = 8;
+/// Longest wait for those who read when a group begins.
+const READERS_PASS: Duration = Duration::from_millis(10);
 /// Groups under way at once where the database takes several: one is prepared while another becomes durable.
 const LANES: usize = 2;
 /// The first wait before the database is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
-type Waiting = mpsc::Receiver<(Row, oneshot::Sender<bool>)>;
+/// A record, and who waits for it.
+type Told = (Row, oneshot::Sender<bool>);
+type Waiting = mpsc::Receiver<Told>;
+type Committed = (Group, Result<(), NotWritten>);
 
 pub(super) struct Writer {
     store: Store,
@@ -109,9 +107,7 @@ impl Writer {
                     if records == 0 {
                         break;
                     }
-                    if lanes == 1 {
-                        gather(&mut waiting, &mut taken).await;
-                    }
+                    self.gather(&mut waiting, &mut taken, &mut commits).await;
                     let (rows, callers): (Vec<Row>, Vec<_>) = taken.drain(..).unzip();
                     let under_way = under_way.begin(rows.len(), rows.first().map_or(0, |row| row.at));
                     let group = Group { rows, callers, under_way };
@@ -126,6 +122,27 @@ impl Writer {
         while let Some((group, committed)) = commits.next().await {
             self.conclude(group, committed).await;
         }
+    }
+
+    /// Whoever waits to read has a record to write next: where many wait, fewer and larger commits leave more of the
+    /// processors to them, and a record that comes alone waits for nobody.
+    async fn gather(
+        &mut self,
+        waiting: &mut Waiting,
+        taken: &mut Vec<Told>,
+        commits: &mut FuturesUnordered<impl Future<Output = Committed>>,
+    ) {
+        let store = self.store.clone();
+        let mut passed = std::pin::pin!(tokio::time::timeout(READERS_PASS, store.let_readers_pass()));
+        loop {
+            tokio::select! {
+                Some((group, committed)) = commits.next() => self.conclude(group, committed).await,
+                _ = &mut passed => break,
+            }
+        }
+        let room = GROUP.saturating_sub(taken.len());
+        // What has come meanwhile is there already.
+        let _ = waiting.recv_many(taken, room).now_or_never();
     }
 
     /// What the database did not take goes to the spool.
@@ -191,16 +208,7 @@ impl Writer {
     }
 }
 
-async fn gather(waiting: &mut Waiting, taken: &mut Vec<(Row, oneshot::Sender<bool>)>) {
-    if let more @ FEW.. = taken.len() {
-        let pause = FOR_EACH.saturating_mul(u32::try_from(more).unwrap_or(u32::MAX)).min(GATHERING);
-        tokio::time::sleep(pause).await;
-        // What has come meanwhile is there already.
-        let _ = waiting.recv_many(taken, GROUP - more.min(GROUP)).now_or_never();
-    }
-}
-
-async fn commit_group(store: Store, patience: Duration, group: Group) -> (Group, Result<(), NotWritten>) {
+async fn commit_group(store: Store, patience: Duration, group: Group) -> Committed {
     let committed = commit(&store, patience, &group.rows).await;
     (group, committed)
 }

@@ -13,6 +13,12 @@ pub(super) fn text(path: &Path) -> Result<String, Error> {
     read.map_err(|source| Error::Input { place: name(path), source })
 }
 
+/// The same where it may be no text as a whole.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    let read = if path == Path::new("-") { stdin_bytes() } else { std::fs::read(path) };
+    read.map_err(|source| Error::Input { place: name(path), source })
+}
+
 /// What a file is called in messages.
 pub(super) fn name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
@@ -34,6 +40,12 @@ pub(super) fn secret(file: Option<&Path>, prompt: &str) -> Result<Secret, Error>
         return Err(Error::Malformed { place, reason: "no secret in it".to_owned() });
     }
     Ok(Secret::new(secret))
+}
+
+fn stdin_bytes() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn stdin_text() -> io::Result<String> {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::binb_token::{min_ttl, receiver};
 use super::extract::{Caller, RequestOrigin};
 use super::oauth::form::{Parameters, presented};
+use super::oauth::token::{method_refused, wrong_method};
 use super::oauth_error::OAuthError;
 use super::problem::{Answer, Outcome, Problem};
 use super::settings::WebSettings;
@@ -72,6 +73,10 @@ pub(super) async fn provider_token(
         Ok(answer(&token.await.map_err(OAuthError::of_hand_out)?))
     };
     answered.await.map_err(OAuthError::coded)
+}
+
+pub(super) async fn refuse_method() -> HttpResponse {
+    method_refused(&wrong_method().coded())
 }
 
 async fn hand_out(

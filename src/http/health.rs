@@ -1,5 +1,7 @@
 //! Is the process alive, and can it work? For load balancers and service managers; anybody may ask.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -39,10 +41,10 @@ fn sentence(warning: Warning) -> &'static str {
     }
 }
 
-impl From<NotReady> for Problem {
-    fn from(why: NotReady) -> Self {
-        tracing::warn!(cause = %Chain(&why), "the process is not ready");
-        match why {
+impl From<Arc<NotReady>> for Problem {
+    fn from(why: Arc<NotReady>) -> Self {
+        tracing::warn!(cause = %Chain(&*why), "the process is not ready");
+        match *why {
             NotReady::Ending => Self::of(
                 Code::Overloaded,
                 "the process was told to end and takes on nothing new; ask another replica",

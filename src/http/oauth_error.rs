@@ -99,6 +99,9 @@ impl OAuthError {
             }
             OAuthCode::TemporarilyUnavailable => Code::StorageUnavailable,
             OAuthCode::ServerError => Code::Internal,
+            OAuthCode::InvalidRequest if self.status == StatusCode::METHOD_NOT_ALLOWED => {
+                Code::MethodNotAllowed
+            }
             OAuthCode::InvalidRequest
             | OAuthCode::InvalidGrant
             | OAuthCode::UnsupportedGrantType

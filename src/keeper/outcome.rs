@@ -31,7 +31,7 @@ fn is_refusal(code: &str) -> bool {
     matches!(code, "invalid_grant" | "bad_refresh_token")
 }
 
-/// What a failure is called in the figures.
+/// What a failure is called in the figures and in the audit.
 pub(super) fn result(failure: &ProviderError) -> &'static str {
     match failure {
         ProviderError::Refused { .. } => "reauthorization_required",
@@ -105,48 +105,40 @@ impl Trip<'_> {
     }
 
     async fn record_failure(&self, claim: &Claim, failure: &ProviderError) -> Result<(), Error> {
-        if let ProviderError::Refused { code } = failure {
-            return self.record_refusal(claim, code).await;
-        }
-        let parts = &self.core.parts;
         let connection = &self.target.connection;
-        let strict = connection.is_strict(&self.target.definition.policy());
-        let tx = parts.store.begin().await?;
-        let rows = tx.conn().app(&connection.app);
-        let (recorded, result) = match failure {
-            // Recorded above.
-            ProviderError::Refused { .. } => return Ok(()),
-            ProviderError::ClientRejected { code } => {
-                let refused = (self.opened.id, self.opened.version);
-                let parked = rows.record_misconfigured(self.attempt, refused, code).await?;
-                // The credentials have changed meanwhile: tried again with the new ones, a little later.
-                let at = Some(self.retry_at(claim, None));
-                let recorded = parked || rows.record_failure(self.attempt, Spent::No, code, at).await?;
-                (recorded, "provider_misconfigured")
-            }
+        let soon = || Some(self.retry_at(claim, None));
+        let (spent, code, at) = match failure {
+            ProviderError::Refused { code } => return self.record_refusal(claim, code).await,
+            ProviderError::ClientRejected { code } => (Spent::No, code.as_str(), soon()),
             ProviderError::RequestRejected { code, .. } => {
                 // A refusal of the grant under a status that only a gateway gives is not to be believed either way.
                 let spent = if is_refusal(code) { Spent::Unknown } else { Spent::No };
-                let at = Some(self.retry_at(claim, None));
-                (rows.record_failure(self.attempt, spent, code, at).await?, "provider_misconfigured")
+                (spent, code.as_str(), soon())
             }
             ProviderError::RateLimited { retry_after } => {
-                let at = self.retry_at(claim, *retry_after);
-                (rows.record_failure(self.attempt, Spent::No, RATE_LIMITED, Some(at)).await?, RATE_LIMITED)
+                (Spent::No, RATE_LIMITED, Some(self.retry_at(claim, *retry_after)))
             }
-            ProviderError::NotSent { .. } | ProviderError::Definition(_) => {
-                let at = self.retry_at(claim, None);
-                (rows.record_failure(self.attempt, Spent::No, UNAVAILABLE, Some(at)).await?, UNAVAILABLE)
-            }
+            ProviderError::NotSent { .. } | ProviderError::Definition(_) => (Spent::No, UNAVAILABLE, soon()),
             ProviderError::Ambiguous { retry_after, .. } => {
                 // A rotating token is barred by the hold-off that the claim has set, and by what the provider asked.
+                let strict = connection.is_strict(&self.target.definition.policy());
                 let asked = !strict || retry_after.is_some();
-                let at = asked.then(|| self.retry_at(claim, *retry_after));
-                (rows.record_failure(self.attempt, Spent::Unknown, UNAVAILABLE, at).await?, UNAVAILABLE)
+                (Spent::Unknown, UNAVAILABLE, asked.then(|| self.retry_at(claim, *retry_after)))
             }
         };
-        if recorded {
-            parts.audit.record_in(tx.conn(), event(connection, self.attempt.seen, result)).await?;
+        let parts = &self.core.parts;
+        let tx = parts.store.begin().await?;
+        let rows = tx.conn().app(&connection.app);
+        // Credentials that have changed meanwhile were not refused: tried again with the new ones, a little later.
+        let parked = match failure {
+            ProviderError::ClientRejected { code } => {
+                let refused = (self.opened.id, self.opened.version);
+                rows.record_misconfigured(self.attempt, refused, code).await?
+            }
+            _ => false,
+        };
+        if parked || rows.record_failure(self.attempt, spent, code, at).await? {
+            parts.audit.record_in(tx.conn(), event(connection, self.attempt.seen, result(failure))).await?;
         }
         Ok(tx.commit().await?)
     }

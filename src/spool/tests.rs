@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 
@@ -37,7 +38,7 @@ fn files_and_directory_are_for_the_owner_alone() {
     spool.put(entry(Kind::Answer, 1), b"frame").unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(spool.dir()), 0o700);
-    assert_eq!(mode(&spool.path(entry(Kind::Answer, 1), READY)), 0o600);
+    assert_eq!(mode(&spool.path(entry(Kind::Answer, 1), super::entry::READY)), 0o600);
 }
 
 #[test]
@@ -121,4 +122,14 @@ proptest! {
         let read = spool.read(entry(Kind::Audit, 1)).unwrap().unwrap();
         prop_assert_eq!(read, Content { frames, torn: false });
     }
+}
+
+#[test]
+fn what_is_no_file_is_none_of_the_spools() {
+    let (_dir, spool) = spool();
+    spool.put(entry(Kind::Answer, 2), b"frame").unwrap();
+    let pipe = spool.path(entry(Kind::Answer, 1), super::entry::READY);
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::create_dir(spool.path(entry(Kind::Answer, 3), super::entry::READY)).unwrap();
+    assert_eq!(spool.entries(Kind::Answer).unwrap(), [entry(Kind::Answer, 2)]);
 }

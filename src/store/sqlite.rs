@@ -23,6 +23,10 @@ pub(super) fn is_damage(error: &DbErr) -> bool {
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
+/// The journal grows to this many pages of 4 KiB before it is written into the file: records of many apps touch the same
+/// pages again and again, and each is written there once.
+const JOURNAL_PAGES: &str = "8000";
+
 pub(super) fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     options
@@ -32,6 +36,7 @@ pub(super) fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .pragma("secure_delete", "ON")
+        .pragma("wal_autocheckpoint", JOURNAL_PAGES)
 }
 
 /// Fails on a connection that only reads, with which `BEGIN IMMEDIATE` alone is content; where writes are taken it

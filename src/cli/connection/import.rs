@@ -43,7 +43,7 @@ struct Tally {
 }
 
 pub(super) async fn run(remote: &Remote, args: Args) -> Result<(), Error> {
-    let records = record::read(&input::text(&args.file)?, args.replace);
+    let records = record::read(&input::bytes(&args.file)?, args.replace);
     if records.is_empty() {
         let reason = "no records in it".to_owned();
         return Err(Error::Malformed { place: input::name(&args.file), reason });

@@ -41,7 +41,8 @@ impl Parameters {
 fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), OAuthError> {
     let secret = |name: &str| matches!(name, "client_secret" | "client_assertion");
     let query = Pairs::parse(request.query_string().as_bytes());
-    if query.is_ok_and(|pairs| pairs.names().any(secret)) {
+    let query = query.map_err(|_| invalid("the query is not form-urlencoded UTF-8"))?;
+    if query.names().any(secret) {
         return Err(invalid("client credentials do not belong into the URL"));
     }
     Ok(())

@@ -56,9 +56,16 @@ pub(in crate::http) async fn token(
     }
 }
 
-pub(in crate::http) async fn refuse_method() -> HttpResponse {
+pub(super) async fn refuse_method() -> HttpResponse {
+    method_refused(&wrong_method())
+}
+
+pub(in crate::http) fn wrong_method() -> OAuthError {
+    invalid("use POST with a form body").status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+pub(in crate::http) fn method_refused(error: &OAuthError) -> HttpResponse {
     use actix_web::ResponseError;
-    let error = invalid("use POST with a form body").status(StatusCode::METHOD_NOT_ALLOWED);
     let mut response = error.error_response();
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
     response

@@ -69,6 +69,18 @@ async fn what_another_replica_has_taken_on_is_left_to_it_for_a_minute() {
 }
 
 #[tokio::test]
+async fn a_row_that_was_made_unreadable_by_sql_stops_no_other() {
+    on_each(async |world| {
+        let flows = world.more(1).await;
+        world.db.sql("UPDATE connection SET flow = 'b o' WHERE flow = 'default'").await;
+        world.pass(SWEPT);
+        assert_eq!((sweep(&world).await, world.refreshes()), (1, 1), "{}", world.db.name);
+        assert_eq!(world.token_of(&flows[0]).await.unwrap().generation.0, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn callers_join_the_refresh_that_nobody_asked_for() {
     on_each(async |world| {
         world.pass(4_000);

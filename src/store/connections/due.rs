@@ -12,7 +12,7 @@ use crate::model::time::from_micros;
 use crate::store::credentials::HOLD_MAX;
 use crate::store::{AppRows, Conn, Error};
 
-use super::{COLUMNS, JOIN, Listed, read_connection};
+use super::{COLUMNS, JOIN, Listed, list};
 
 /// A mark or back-off further ahead than this was written by no statement of ours.
 const ABSURD: Duration = Duration::hours(2);
@@ -64,7 +64,7 @@ impl Conn<'_> {
         let places: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
         let sql = format!("SELECT {COLUMNS} FROM connection c {JOIN} WHERE c.id IN ({})", places.join(", "));
         let rows = self.all(sql, ids).await?;
-        Ok(Listed { now, rows: rows.iter().map(read_connection).collect::<Result<_, _>>()? })
+        Ok(Listed { now, rows: list::readable(&rows)? })
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) async fn list_to_revoke(
          {of_app} EXISTS (SELECT 1 FROM token_set p WHERE p.connection_id = c.id AND p.revoke_pending = TRUE) \
          ORDER BY c.id LIMIT $1"
     );
-    conn.all(sql, values).await?.iter().map(read_connection).collect()
+    readable(&conn.all(sql, values).await?)
 }
 
 /// As many as were asked for, where there are: rows that cannot be read are made up for, since whoever pages takes fewer
@@ -152,7 +152,7 @@ async fn list_part(
 }
 
 /// A row that says what this program never writes hides no other.
-fn readable(found: &[sea_orm::QueryResult]) -> Result<Vec<Connection>, Error> {
+pub(super) fn readable(found: &[sea_orm::QueryResult]) -> Result<Vec<Connection>, Error> {
     let mut rows = Vec::with_capacity(found.len());
     for row in found {
         match read_connection(row) {

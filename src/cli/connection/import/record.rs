@@ -47,19 +47,21 @@ const LEFT_OUT: [&str; 4] = ["token_type", "id_token", "state", "refresh_token_e
 /// What toucan-connectors writes where a consent has begun and nothing came of it.
 const PLACEHOLDER: &str = "__UNKNOWN__";
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 const YEAR_2000: i64 = 946_684_800;
 const YEAR_10000: i64 = 253_402_300_800;
 
 /// Every record: those of the lines, or of one JSON value that may be a list.
-pub(super) fn read(text: &str, replace: bool) -> Vec<Result<Record, Fault>> {
-    let text = text.trim_start_matches('\u{feff}');
-    let values: Vec<(usize, Option<Value>)> = match serde_json::from_str::<Value>(text) {
+pub(super) fn read(text: &[u8], replace: bool) -> Vec<Result<Record, Fault>> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let values: Vec<(usize, Option<Value>)> = match serde_json::from_slice::<Value>(text) {
         Ok(Value::Array(items)) => (1..).zip(items.into_iter().map(Some)).collect(),
         Ok(value) => vec![(1, Some(value))],
         Err(_) => {
-            let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+            let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            let lines = (1..).zip(lines).filter(|(_, line)| !line.is_empty());
             // The parser's message may quote a token; the line's number says enough.
-            lines.map(|(at, line)| (at, serde_json::from_str(line).ok())).collect()
+            lines.map(|(at, line)| (at, serde_json::from_slice(line).ok())).collect()
         }
     };
     let records = values.into_iter().map(|(line, value)| {
@@ -189,7 +191,7 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Result<Record, Fault> {
-        let mut read = read(text, true);
+        let mut read = read(text.as_bytes(), true);
         assert_eq!(read.len(), 1, "{text}");
         read.remove(0)
     }
@@ -203,7 +205,7 @@ mod tests {
             (format!("[{one},\n{one}]"), 2),
             (one.replace(',', ",\n"), 1),
         ] {
-            let records: Vec<Record> = read(&text, true).into_iter().map(Result::unwrap).collect();
+            let records: Vec<Record> = read(text.as_bytes(), true).into_iter().map(Result::unwrap).collect();
             assert_eq!(records.len(), count, "{text}");
             assert_eq!((records[0].app.as_str(), records[0].connector.as_str()), ("a", "github"));
             let body = json!({"access_token": "t", "expires_in": 60, "replace": true});
@@ -254,13 +256,21 @@ mod tests {
             ("canary", "is not JSON"),
             ("7", "is no object"),
         ] {
-            let read = read(&format!("{good}\n\n{bad}\n{good}"), true);
+            let read = read(format!("{good}\n\n{bad}\n{good}").as_bytes(), true);
             assert_eq!(read.len(), 3, "{bad}");
             let fault = read[1].as_ref().unwrap_err();
             assert!(fault.line == 3 && fault.reason.contains(why), "{fault:?} for {bad}");
             assert!(read[0].is_ok() && read[2].as_ref().unwrap().line == 4);
         }
-        assert!(read("\n \n", true).is_empty());
+        assert!(read(b"\n \n", true).is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_stops_no_other() {
+        let good = br#"{"app_id":"a","connector":"github","access_token":"canary"}"#;
+        let read = read(&[&good[..], b"{\"app_id\":\"\xff\"}", good].join(&b"\n"[..]), true);
+        assert_eq!(read.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(read[1].as_ref().unwrap_err().reason, "is not JSON");
     }
 
     /// JSON of any kind, now and then with names that mean something.
@@ -285,7 +295,7 @@ mod tests {
         #[test]
         fn every_line_is_a_record_or_a_fault(lines in proptest::collection::vec(anything(), 2..6), noise in "[^\n\r]{0,20}") {
             let text: String = lines.iter().map(|line| format!("{line}\n")).chain([format!("x{noise}")]).collect();
-            let read = read(&text, false);
+            let read = read(text.as_bytes(), false);
             prop_assert_eq!(read.len(), lines.len() + 1);
             for (at, outcome) in (1..).zip(&read) {
                 match outcome {
