@@ -156,7 +156,12 @@ impl Spool {
     pub fn read(&self, entry: Entry) -> Result<Option<Content>, Error> {
         let path = self.path(entry, entry::READY);
         let wrong = |source| Error::File { path: path.clone(), source };
-        let mut file = match File::open(&path) {
+        let opened = std::fs::symlink_metadata(&path).and_then(|found| match found.is_file() {
+            true => File::open(&path),
+            // Opening a pipe would wait for whoever writes to it.
+            false => Err(std::io::Error::new(ErrorKind::InvalidData, "it is no regular file")),
+        });
+        let mut file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(wrong(error)),
@@ -297,15 +302,9 @@ impl Spool {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(wrong(error)),
         };
-        let mut names = Vec::new();
-        for entry in listed {
-            let entry = entry.map_err(wrong)?;
-            // Opening a pipe would wait for whoever writes to it.
-            if entry.file_type().map_err(wrong)?.is_file() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        Ok(names)
+        let name =
+            |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        listed.map(name).collect::<std::io::Result<_>>().map_err(wrong)
     }
 
     fn path(&self, entry: Entry, suffix: &str) -> PathBuf {

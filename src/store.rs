@@ -195,9 +195,9 @@ impl Store {
     }
 }
 
-/// Waits at the end of the queue for a connection; where one is free there is none.
+/// Waits at the end of the queue for a connection; where one is free, or may yet be opened, there is none.
 async fn await_turn<D: sqlx::Database>(pool: &sqlx::Pool<D>) {
-    if pool.num_idle() == 0 {
+    if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
         // Where there is none to have, whoever writes will be told.
         drop(pool.acquire().await);
     }

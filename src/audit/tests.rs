@@ -85,7 +85,7 @@ async fn a_file_that_cannot_be_read_keeps_no_other_one_from_the_database() {
     for db in databases().await {
         let dead = db.start_audit();
         db.sql(TAKE_NONE).await;
-        // Older than any other: a directory opens, and gives nothing to read.
+        // Older than any other.
         let unreadable = Entry { kind: Kind::Audit, id: uuid::Uuid::nil() };
         record(&dead, 4).await;
         std::fs::create_dir(db.spool().dir().join(unreadable.to_string())).unwrap();

@@ -5,6 +5,7 @@
 //! declared.
 
 pub mod host;
+pub mod in_flight;
 pub mod limits;
 pub mod prefix;
 pub mod security_headers;

@@ -13,6 +13,7 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError
 use tokio::task::JoinHandle;
 
 use super::extract::MAX_BODY_BYTES;
+use super::layer::in_flight::InFlight;
 use super::layer::trace::Nature;
 use super::layer::{limits, prefix, security_headers, trace};
 use super::metrics::Exposed;
@@ -35,10 +36,14 @@ const CONNECTIONS: usize = 4_000;
 /// A client that takes longer for its headers is cut off.
 pub(in crate::http) const SLOW_HEADERS: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// What requests under way may still take when the process ends.
-const DRAIN_S: u64 = 30;
-/// What ending the server takes at most: provider calls first, then requests.
-pub const LONGEST_STOP: Duration = Duration::from_secs(2 * DRAIN_S);
+/// What provider calls may still take when the process ends.
+const LANDING: Duration = Duration::from_secs(30);
+/// What requests may still take then.
+const ANSWERING: Duration = Duration::from_secs(25);
+/// What the last answers may still take on their way.
+const LEAVING_S: u64 = 5;
+/// What ending the server takes at most.
+pub const LONGEST_STOP: Duration = Duration::from_secs(LANDING.as_secs() + ANSWERING.as_secs() + LEAVING_S);
 
 /// What the routes work with, one line a service.
 #[derive(Clone)]
@@ -148,23 +153,25 @@ pub struct Server {
     handle: ServerHandle,
     task: JoinHandle<std::io::Result<()>>,
     services: Services,
+    in_flight: Arc<InFlight>,
 }
 
 impl Server {
     /// Serves on a listener, from within a tokio runtime; signals are the caller's business.
     pub fn start(listener: TcpListener, services: Services) -> std::io::Result<Self> {
-        let each = services.clone();
+        let (each, in_flight) = (services.clone(), Arc::<InFlight>::default());
+        let counted = Arc::clone(&in_flight);
         let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-        let running = HttpServer::new(move || application(&each))
+        let running = HttpServer::new(move || application(&each).app_data(Data::from(Arc::clone(&counted))))
             .workers(workers)
             .max_connections(CONNECTIONS)
             .client_request_timeout(SLOW_HEADERS)
             .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(DRAIN_S)
+            .shutdown_timeout(LEAVING_S)
             .disable_signals()
             .listen(listener)?
             .run();
-        Ok(Self { handle: running.handle(), task: tokio::spawn(running), services })
+        Ok(Self { handle: running.handle(), task: tokio::spawn(running), services, in_flight })
     }
 
     /// Ends when the server ends by itself, which it does only when it failed.
@@ -178,15 +185,20 @@ impl Server {
 
     /// Begins no more refreshes, lets provider calls land and requests end, then stops; within [`LONGEST_STOP`]. New
     /// requests are answered meanwhile, as far as they need no provider: a socket that listened and took nothing would
-    /// hold up a proxy that could ask another replica, and one that is closed would reset what waits in it. Refreshes run on the workers' threads: they are waited for before those go.
+    /// hold up a proxy that could ask another replica, and one that is closed would reset what waits in it. Refreshes run on
+    /// the workers' threads, and connections of the database live there: all is waited for before those go.
     pub async fn stop(self) {
-        let limit = Duration::from_secs(DRAIN_S);
         let signup = Arc::clone(&self.services.signup);
-        let landed = async { tokio::join!(self.services.keeper.drain(limit), signup.drain()) };
-        if tokio::time::timeout(limit, landed).await.is_err() {
+        let landed = async { tokio::join!(self.services.keeper.drain(LANDING), signup.drain()) };
+        if tokio::time::timeout(LANDING, landed).await.is_err() {
             tracing::warn!("provider calls are still under way; their outcome will be unknown");
         }
-        self.handle.stop(true).await;
+        self.handle.pause().await;
+        let all_answered = self.in_flight.drain(ANSWERING).await;
+        if !all_answered {
+            tracing::warn!("requests are still under way; their callers get no answer");
+        }
+        self.handle.stop(all_answered).await;
         if let Ok(Err(error)) = self.task.await {
             tracing::warn!(%error, "the server stopped with an error");
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tracing::warn;
+use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::connectors::{Revocation, Tokens};
 use crate::identity::Superadmin;
@@ -12,6 +13,7 @@ use crate::model::connection::{Connection, Flow, State};
 use crate::model::connector::{ConnectorId, Definition};
 use crate::model::event::Action;
 use crate::model::secret::Secret;
+use crate::model::token_set::TokenSetId;
 use crate::store::token_sets::PendingRevocation;
 use crate::vault::Place;
 
@@ -33,6 +35,8 @@ pub enum RevocationResult {
     Unsupported,
     /// There was nothing to revoke.
     Skipped,
+    /// Left alone: the provider would have ended the grant of a connection that lives, to the same account.
+    Spared,
 }
 
 impl RevocationResult {
@@ -42,7 +46,7 @@ impl RevocationResult {
             Self::Revoked => "revoked",
             Self::Failed => "failed",
             Self::Unsupported => "unsupported",
-            Self::Skipped => "skipped",
+            Self::Skipped | Self::Spared => "skipped",
         }
     }
 }
@@ -167,6 +171,14 @@ impl SecretsKeeper {
         let Ok(opened) = self.core.credentials_of(connection, definition).await else {
             return Ok(RevocationResult::Failed);
         };
+        if definition.revokes_all_grants && self.is_shared(connection, opened.id).await? {
+            info!(app.id = %connection.app, connector = %connection.connector, flow = %connection.flow,
+                "not revoked at the provider: that would end another connection to the same account");
+            for set in pending {
+                self.clear_pending(connection, set.id).await?;
+            }
+            return Ok(RevocationResult::Spared);
+        }
         let connector = parts.registry.connector(definition);
         let mut result = RevocationResult::Skipped;
         for set in pending {
@@ -183,11 +195,23 @@ impl SecretsKeeper {
                     return Ok(RevocationResult::Failed);
                 }
             }
-            let tx = parts.store.begin().await?;
-            tx.conn().app(&connection.app).clear_revoke_pending(set.id).await?;
-            tx.commit().await?;
+            self.clear_pending(connection, set.id).await?;
         }
         Ok(result)
+    }
+
+    /// Whether a connection lives, of whatever tenant, or this one again, to the same account by the same client.
+    async fn is_shared(&self, connection: &Connection, credentials: Uuid) -> Result<bool, Error> {
+        let Some(account) = &connection.account_fingerprint else { return Ok(false) };
+        let conn = self.core.parts.store.conn();
+        let living = conn.list_uses_of_account(&connection.connector, credentials, account).await?;
+        Ok(!living.is_empty())
+    }
+
+    async fn clear_pending(&self, connection: &Connection, set: TokenSetId) -> Result<(), Error> {
+        let tx = self.core.parts.store.begin().await?;
+        tx.conn().app(&connection.app).clear_revoke_pending(set).await?;
+        Ok(tx.commit().await?)
     }
 
     fn open_pending(

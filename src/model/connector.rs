@@ -151,6 +151,9 @@ pub struct Definition {
     /// Revocation endpoint (RFC 7009).
     #[serde(default)]
     pub revocation_url: Option<String>,
+    /// Whether a revocation ends all grants of the account with this client, not the token's own alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revokes_all_grants: bool,
     /// Whose account a token belongs to.
     #[serde(default)]
     pub identity: Option<Identity>,

@@ -148,6 +148,9 @@ impl Signup {
 
 /// Sends the tokens of one set to be revoked, its refresh token only where no other set can hang on it.
 async fn revoke_set(row: &StoredSignup, resolved: &Resolved, set: &Exchanged, spare_grant: bool) -> End {
+    if spare_grant && resolved.definition.revokes_all_grants {
+        return End::Forgotten("grant_in_use");
+    }
     let tokens = Tokens {
         access_token: Some(&set.grant.access_token),
         refresh_token: set.grant.refresh_token.as_ref().filter(|_| !spare_grant),

@@ -125,11 +125,13 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_file_is_none_of_the_spools() {
+fn a_pipe_is_not_waited_for() {
     let (_dir, spool) = spool();
     spool.put(entry(Kind::Answer, 2), b"frame").unwrap();
     let pipe = spool.path(entry(Kind::Answer, 1), super::entry::READY);
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    std::fs::create_dir(spool.path(entry(Kind::Answer, 3), super::entry::READY)).unwrap();
-    assert_eq!(spool.entries(Kind::Answer).unwrap(), [entry(Kind::Answer, 2)]);
+    let refused = spool.read(entry(Kind::Answer, 1)).unwrap_err();
+    assert!(
+        matches!(&refused, Error::File { path, source } if *path == pipe && source.to_string().contains("regular"))
+    );
 }

@@ -84,6 +84,34 @@ impl<'a> Shop<'a> {
     }
 }
 
+/// Google's revocation ends everything the client has of the account.
+#[tokio::test]
+async fn deleting_one_google_connection_leaves_another_to_the_same_account_alive() {
+    for house in House::each().await {
+        let mut shop = Shop::open(&house, "google").await;
+        shop.connect().await;
+        let default = shop.hand_out().await;
+        let second = house.broker.at("/acme/google/signup?flow=second");
+        let authorize = shop.ada.start(&second).await;
+        let back = shop.ada.decide(&authorize, "alice@acme.example", "approve").await;
+        shop.ada.get(back.as_str()).await;
+        let delete = async |flow: &str| {
+            let path = format!("/admin/v1/apps/acme/connections/google?flow={flow}");
+            let answer = house.ask(Method::DELETE, &path, None).await;
+            answer.json::<Value>().await.unwrap()["revocation"].clone()
+        };
+        assert_eq!(delete("second").await, "skipped", "{}", house.home.name);
+        assert_eq!((shop.counted().revocations, shop.lives(&default).await), (0, true));
+        house.pass(3_600);
+        let handed = shop.hand_out().await;
+        assert_eq!(handed["generation"], 2, "{}", house.home.name);
+        assert_eq!(delete("default").await, "revoked", "the last one takes all along");
+        assert!(!shop.lives(&handed).await);
+        assert!(house.sandbox.handle().ledger().refresh_tokens.iter().all(|token| !token.live));
+        house.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn google_keeps_its_refresh_token_though_no_answer_repeats_it() {
     for house in House::each().await {

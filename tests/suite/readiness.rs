@@ -60,9 +60,10 @@ async fn a_replica_that_was_told_to_end_is_not_ready_while_its_refresh_lands() {
         };
         let (given, ()) = tokio::join!(holder, told);
         let (status, given): (_, Value) = (given.status(), given.json().await.unwrap());
-        assert_eq!((status, &given["generation"]), (StatusCode::OK, &json!(2)), "{given}");
         let Served { serving, sandbox, .. } = served;
-        assert_eq!(serving.terminate().0, Some(0), "it ended in order");
+        let (ended, log) = serving.terminate();
+        assert_eq!((status, &given["generation"]), (StatusCode::OK, &json!(2)), "{given}\n{log}");
+        assert_eq!(ended, Some(0), "it ended in order");
         sandbox.stop().await;
     }
 }

@@ -28,8 +28,11 @@ pub(crate) async fn run(args: &RunArgs) -> Fallible<()> {
     if wants("issue") {
         rows.extend(issue::measure(&stage).await?);
     }
-    if wants("crowd") {
-        rows.extend(crowd::measure(&stage).await?);
+    if wants("crowd-sqlite") {
+        rows.extend(crowd::measure(&stage, Kind::Sqlite).await?);
+    }
+    if wants("crowd-postgres") {
+        rows.extend(crowd::measure(&stage, Kind::Postgres).await?);
     }
     if wants("growth-sqlite") {
         rows.extend(growth::measure(&stage, Kind::Sqlite).await?);

@@ -9,6 +9,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::FutureExt;
@@ -16,6 +17,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::figures::Figures;
+use crate::http::layer::in_flight::InFlight;
 use crate::http::page::PREFIX;
 use crate::http::problem::{Code, Outcome, Problem, TRACE_ID};
 use crate::http::settings::WebSettings;
@@ -53,6 +55,8 @@ pub async fn follow(
     request.extensions_mut().insert(Origin { address, trace_id });
     let method = request.method().clone();
     let figures = request.app_data::<web::Data<Figures>>().cloned();
+    let in_flight = request.app_data::<web::Data<InFlight>>().cloned().map(web::Data::into_inner);
+    let _ticket = in_flight.as_ref().map(InFlight::begin);
     let (began, started) = (nature.clock.now(), Instant::now());
     let span = tracing::error_span!("http.request", %trace_id, app.id = Empty, connector = Empty);
     let work = AssertUnwindSafe(next.call(request).instrument(span.clone())).catch_unwind();
@@ -72,7 +76,11 @@ pub async fn follow(
                 figures.handed_out(code.unwrap_or("ok"));
             }
             tracing::info!(%method, route, status, code, ms, "{method} {route} answered {status}");
-            Ok(answer.map_into_boxed_body())
+            let mut answer = answer.map_into_boxed_body();
+            if in_flight.is_some_and(|in_flight| in_flight.is_closing()) {
+                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            Ok(answer)
         }
         Ok(Err(error)) => {
             let status = error.as_response_error().status_code().as_u16();

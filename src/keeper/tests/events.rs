@@ -86,3 +86,23 @@ async fn a_change_whose_telling_was_interrupted_is_told_again() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_outbox_that_was_flooded_is_emptied_in_one_round() {
+    on_each(async |world| {
+        world.db.sql("UPDATE connection SET state = 'misconfigured'").await;
+        for _ in 0..11 {
+            world
+                .db
+                .sql(
+                    "INSERT INTO outbox (at, app, connector, flow, before, state, reason) \
+                     SELECT at, app, connector, flow, before, state, reason FROM outbox",
+                )
+                .await;
+        }
+        assert_eq!(world.db.count("outbox").await, 2_048);
+        assert_eq!(world.keeper.tell_changes().await.unwrap(), 2_048, "{}", world.db.name);
+        assert_eq!(world.db.count("outbox").await, 0, "{}", world.db.name);
+    })
+    .await;
+}

@@ -81,26 +81,47 @@ async fn a_caller_that_hangs_up_cancels_nothing() {
     .await;
 }
 
-#[tokio::test]
-async fn a_consent_in_the_middle_of_a_refresh_stays() {
+/// A refresh ends in each way there is, while `renew` brings another grant.
+async fn is_renewed_in_the_middle_of_a_refresh(renew: impl AsyncFn(&World) -> Generation) {
     on_each(async |world| {
-        for fault in
-            [Faults::default(), Faults { before: Some(Trouble::invalid_grant()), ..Faults::default() }]
-        {
+        for fault in [
+            Faults::default(),
+            Faults::before(Trouble::invalid_grant()),
+            Faults::before(Trouble::invalid_client()),
+            Faults::before(Trouble::Status(503)),
+            Faults::after(Trouble::Reset),
+        ] {
             world.pass(4_000);
+            let (sent, told) = (world.refreshes(), format!("{} {fault:?}", world.db.name));
             world.faults(Faults { delay_ms: Some(400), ..fault }.on_refresh());
-            let (old, consent) = tokio::join!(world.token(BEST_EFFORT), async {
-                while world.refreshes() == 0 {
+            let (old, renewed) = tokio::join!(world.token(BEST_EFFORT), async {
+                while world.refreshes() == sent {
                     tokio::task::yield_now().await;
                 }
-                world.consent("alice", Flow::default()).await
+                renew(&world).await
             });
             // Whoever waited decides again and gets the new grant.
-            assert_eq!(old.unwrap().generation, consent, "{}", world.db.name);
+            assert_eq!(old.expect(&told).generation, renewed, "{told}");
             world.faults(Faults::default());
-            assert_eq!(world.token(BEST_EFFORT).await.unwrap().generation, consent);
-            assert_eq!(world.state().await, ("active", None));
+            assert_eq!(world.token(BEST_EFFORT).await.unwrap().generation, renewed, "{told}");
+            assert_eq!((world.state().await, world.refreshes()), (("active", None), sent + 1), "{told}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_consent_in_the_middle_of_a_refresh_stays() {
+    is_renewed_in_the_middle_of_a_refresh(async |world| world.consent("alice", Flow::default()).await).await;
+}
+
+#[tokio::test]
+async fn an_import_in_the_middle_of_a_refresh_stays() {
+    is_renewed_in_the_middle_of_a_refresh(async |world| {
+        let grant = world.grant("alice").await;
+        let expires_at = Some(world.db.clock().now() + Duration::from_secs(3_600));
+        let kind = AdoptionKind::Import { replace: true, expires_at };
+        world.adopt(&world.keeper, grant, Flow::default(), kind).await.unwrap()
     })
     .await;
 }

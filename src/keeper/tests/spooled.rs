@@ -196,3 +196,28 @@ async fn while_an_answer_does_not_come_out_of_the_spool_callers_are_told_at_once
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_answer_for_which_the_database_takes_too_long_is_in_the_spool_meanwhile() {
+    on_each(async |world| {
+        world.pass(4_000);
+        world.faults(Faults { slow_head_ms: Some(400), ..Faults::default() });
+        let store = world.db.store();
+        let (given, ()) = tokio::join!(world.token(BEST_EFFORT), async {
+            while world.refreshes() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let tx = store.begin().await.unwrap();
+            world.db.lock(&tx, "token_set").await;
+            while world.keeper.spooled() == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(tx);
+        });
+        assert_eq!(given.unwrap().generation.0, 2, "{}", world.db.name);
+        world.keeper.replay_spool().await.unwrap();
+        assert_eq!((world.keeper.spooled(), waiting(&world)), (0, vec![]), "{}", world.db.name);
+        assert_eq!((world.token(BEST_EFFORT).await.unwrap().generation.0, world.refreshes()), (2, 1));
+    })
+    .await;
+}

@@ -170,3 +170,44 @@ async fn a_refusal_that_the_database_does_not_take_is_recorded_once_it_does() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_strict_token_that_lives_ten_more_minutes_is_served_though_its_refresh_was_lost() {
+    with_profile(Profile::github_app, "github-app", async |world| {
+        world.faults(Faults::after(Trouble::Reset));
+        world.pass(28_800 - 600);
+        let refused = world.token(at_least(700)).await.unwrap_err();
+        assert!(
+            matches!(refused, Error::RefreshInProgress { current_expires_in: Some(590..=600), .. }),
+            "{refused:?}"
+        );
+        for left in [590, 470, 350] {
+            let token = world.token(BEST_EFFORT).await.unwrap();
+            assert_eq!((token.generation.0, token.refreshed), (1, false), "{left}");
+            assert!(token.expires_in.unwrap() > left, "{left}: {token:?}");
+            world.pass(120);
+        }
+        assert_eq!(world.provider().ledger().refresh_tokens[0].presented, 1, "no second send while it lives");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_that_has_just_started_sends_nothing_again_before_fifteen_seconds() {
+    on_each(async |world| {
+        world.faults(Faults::before(Trouble::Status(500)).times(1));
+        world.pass(4_000);
+        world.token(BEST_EFFORT).await.unwrap_err();
+        world.pass(121);
+        let fresh = world.replica();
+        let job = world.job();
+        let ask = || fresh.retrieve_token(&job, None, BEST_EFFORT);
+        // Whoever answers it may still be storing what it got.
+        let refused = ask().await.unwrap_err();
+        assert!(matches!(refused, Error::RefreshInProgress { retry_after: 15, .. }), "{refused:?}");
+        assert_eq!(world.refreshes(), 1, "{}", world.db.name);
+        world.pass(16);
+        assert_eq!((ask().await.unwrap().generation.0, world.refreshes()), (2, 2), "{}", world.db.name);
+    })
+    .await;
+}

@@ -25,6 +25,13 @@ impl Book {
         Some(user)
     }
 
+    /// Kills every grant of the token's user with this client.
+    pub(in crate::sandbox) fn revoke_all(&mut self, token: &str, client_id: &str) {
+        if let Some(user) = self.revoke_family(token, client_id) {
+            self.withdraw(&user, Some(client_id));
+        }
+    }
+
     /// RFC 7009: an access token dies alone, a refresh token takes its family along.
     pub(in crate::sandbox) fn revoke(&mut self, token: &str, client_id: &str) {
         let id = Id::of(token);

@@ -135,7 +135,8 @@ fn salesforce(denied: Denied) -> Refusal {
     (StatusCode::BAD_REQUEST, code, description)
 }
 
-/// Google and Salesforce revoke whatever token is shown, whoever shows it, and call a dead one an error.
+/// Google and Salesforce revoke whatever token is shown, whoever shows it, and call a dead one an error. Google ends all
+/// that the client has of the account.
 pub(super) fn revoke(state: &State, client: &Client, vendor: Vendor, token: &str) -> HttpResponse {
     let now = state.clock.now();
     let fault = client_fault(state, client);
@@ -151,7 +152,7 @@ pub(super) fn revoke(state: &State, client: &Client, vendor: Vendor, token: &str
         return HttpResponse::BadRequest().json(error);
     }
     match vendor {
-        Vendor::Google => drop(changing.book.revoke_family(token, &client.client_id)),
+        Vendor::Google => changing.book.revoke_all(token, &client.client_id),
         Vendor::Salesforce | Vendor::Hubspot => changing.book.revoke(token, &client.client_id),
     }
     HttpResponse::Ok().finish()

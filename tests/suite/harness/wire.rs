@@ -28,7 +28,7 @@ pub(super) struct Wire {
 struct Holding {
     /// Milliseconds; 0: nothing.
     ms: AtomicU64,
-    /// How many were held up so far.
+    /// How many were held up so far, groups of audit records not counted.
     held: AtomicUsize,
 }
 
@@ -88,9 +88,10 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, holding: Arc<
         }
         let chunk = &buffer[..length];
         let ms = holding.ms.load(Ordering::SeqCst);
-        if ms > 0 && [COMMIT, RECORDS].iter().any(|mark| chunk.windows(mark.len()).any(|part| part == *mark))
-        {
-            holding.held.fetch_add(1, Ordering::SeqCst);
+        let has = |mark: &[u8]| chunk.windows(mark.len()).any(|part| part == mark);
+        let commits = has(COMMIT);
+        if ms > 0 && (commits || has(RECORDS)) {
+            holding.held.fetch_add(usize::from(commits), Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
         if to.write_all(chunk).await.is_err() {
