@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::app::{Broker, Home, http};
+use crate::support::house::{House, PASSWORD};
+use crate::support::jar::Jar;
 use crate::support::peer::skipped;
 use crate::support::program::{Serving, exit_code, run, stderr};
 
@@ -72,4 +74,28 @@ fn files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     line.and_then(|line| line.split_whitespace().nth(3)).and_then(|soft| soft.parse().ok()).unwrap_or(0)
+}
+
+/// Passwords are computed two at a time, and a hundred may wait for their turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_sign_in_at_once_some_are_told_to_come_back_and_they_can() {
+    let house = House::on(Home::sqlite(), &[("proxy.trusted", "127.0.0.1/32")]).await;
+    house.app("acme", "Acme").await;
+    Jar::new().accept(&house.invitation("acme", "ada@example.com").await, "Ada").await;
+    let url = house.broker.at("/login");
+    let guess = async |who: usize| {
+        let mut jar = Jar::new();
+        let token = jar.get(&url).await.csrf_token();
+        let email = format!("nobody-{who}@example.com");
+        let form = [("email", email.as_str()), ("password", PASSWORD), ("csrf_token", token.as_str())];
+        // One network alone would be stopped before.
+        let address = format!("10.0.{who}.1");
+        jar.post_with(&url, &form, &[("x-forwarded-for", &address)]).await.status.as_u16()
+    };
+    let answers = join_all((0..200).map(guess)).await;
+    let told = |status: u16| answers.iter().filter(|answer| **answer == status).count();
+    assert_eq!(told(401) + told(503), 200, "{answers:?}");
+    assert!(told(401) >= 100 && told(503) > 0, "{answers:?}");
+    Jar::new().sign_in(&house.broker.url, "ada@example.com").await;
+    house.stop().await;
 }

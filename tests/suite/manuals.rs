@@ -43,6 +43,32 @@ fn follow(served: &Served, home: &Home, block: &str) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_needs_attention_is_listed_as_the_manual_says() {
+    const COMMAND: &str = "jeton connection list --needs-attention";
+    assert!(OPERATIONS.contains(&format!("`{COMMAND}`")));
+    let stdout = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    for home in Home::each().await {
+        let served = Served::start(&home, &[]).await;
+        served.connected_app("acme", 3_600).await;
+        let listed = follow(&served, &home, COMMAND);
+        assert_eq!((exit_code(&listed), stdout(&listed)), (0, "none\n".to_owned()), "{listed:?}");
+        let over = json!({"access_token": "canary", "expires_at": "2020-01-01T00:00:00Z", "flow": "old"});
+        let path = "/admin/v1/apps/acme/connections/sandbox/import";
+        assert!(served.ask(Method::POST, path, Some(&over)).await.status().is_success());
+        let listed = follow(&served, &home, COMMAND);
+        assert_eq!(exit_code(&listed), 78, "{listed:?}");
+        let row = stdout(&listed).lines().nth(1).unwrap().to_owned();
+        for word in ["acme", "sandbox", "old", "reauthorization_required", "/acme/sandbox/signup?flow=old"] {
+            assert!(row.contains(word), "{word} in {row}");
+        }
+        assert!(!stdout(&listed).contains("canary"));
+        let Served { serving, sandbox, .. } = served;
+        serving.terminate();
+        sandbox.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_can_be_moved_as_the_manual_says() {
     let [credentials, keeper, dry_run, import, look] = &blocks(MIGRATE, "sh")[..] else {
         panic!("other blocks than were tested")

@@ -25,7 +25,7 @@ async fn figures(house: &House) -> String {
 
 /// The value of one line, as written.
 #[track_caller]
-fn value<'t>(text: &'t str, figure: &str) -> &'t str {
+pub(crate) fn value<'t>(text: &'t str, figure: &str) -> &'t str {
     let found = text.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(' '));
     found.unwrap_or_else(|| panic!("no {figure} in\n{text}"))
 }

@@ -7,6 +7,7 @@ use jeton::sandbox::Faults;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::metrics::value;
 use crate::support::app::Home;
 use crate::support::cluster::Cluster;
 use crate::support::house::House;
@@ -59,6 +60,13 @@ impl Case {
         assert_eq!(self.status("/healthz").await, StatusCode::OK);
         assert_eq!(sql.count(HANDED_OUT).await, before);
         assert!(waiting(&self.house.home.data_dir(), "audit") > 0, "the records wait");
+        assert!(self.spooled().await >= 5, "and are counted");
+    }
+
+    /// How many records wait in the spool, as the figures say.
+    async fn spooled(&self) -> u32 {
+        let figures = self.get("/metrics").await.text().await.unwrap();
+        value(&figures, r#"jeton_spool_records{kind="audit"}"#).parse().unwrap()
     }
 
     /// The records are all there, and the expired token is refreshed, once.
@@ -160,5 +168,9 @@ async fn a_database_that_stops_in_the_middle_of_a_refresh_loses_neither_answer_n
         case.house.sandbox.handle().ledger().refresh_tokens.iter().map(|token| token.presented).collect();
     assert_eq!(presented.iter().sum::<usize>(), 1, "{presented:?}");
     assert_eq!(waiting(&data_dir, "answer"), 0, "stored, and gone from the disk");
+    let files = std::fs::read_dir(&data_dir).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    assert_eq!(files, ["keyring.toml", "spool"], "nothing else is on a replica's own disk");
     case.house.stop().await;
 }

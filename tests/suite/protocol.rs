@@ -36,6 +36,8 @@ const BAD_DATABASE: Budget = Budget { outages: 1, late_commits: 2, crashes: 1, r
 const CRASHES: Budget = Budget { crashes: 2, lost: 1, outages: 1, ..QUIET };
 const PEOPLE: Budget =
     Budget { claims: 2, crashes: 1, consents: 1, deletes: 1, undos: 2, imports: 1, ..QUIET };
+const PEOPLE_IN_TROUBLE: Budget =
+    Budget { claims: 2, late_commits: 1, outages: 1, consents: 1, undos: 1, imports: 1, ..QUIET };
 const STRANGERS: Budget =
     Budget { claims: 3, consents: 1, undos: 1, imports: 1, strangers: 1, lost: 1, ..QUIET };
 
@@ -107,6 +109,11 @@ fn crashes_break_no_promise() {
 #[test]
 fn people_break_no_promise() {
     keeps_every_promise("people", PEOPLE);
+}
+
+#[test]
+fn people_break_no_promise_while_the_database_fails() {
+    keeps_every_promise("people while the database fails", PEOPLE_IN_TROUBLE);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Is a refresh token spent once, whoever asks and whatever runs beside it?
 
 use super::*;
+use crate::store::leases::Attempt;
 
 #[tokio::test]
 async fn fifty_callers_of_one_expired_token_spend_one_refresh_token() {
@@ -48,6 +49,47 @@ async fn a_process_that_has_just_started_waits_for_the_refresh_of_another() {
         });
         assert_eq!(text(&here.unwrap().access_token), text(&there.unwrap().access_token));
         assert_eq!(world.refreshes(), 1, "{}", world.db.name);
+    })
+    .await;
+}
+
+/// Claims as a process does that dies before it sends.
+async fn claim_and_die(world: &World, strict: bool) {
+    let store = world.db.store();
+    let found = store.conn().app(&world.app).look_up(&world.connector, None).await.unwrap();
+    let connection = &found.rows[0].connection;
+    let seen = connection.token_set.as_ref().unwrap().id;
+    let attempt = Attempt { connection: connection.id, seen, lease: world.db.id() };
+    let tx = store.begin().await.unwrap();
+    tx.conn().app(&world.app).claim(attempt, 30_000_000, strict).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_claim_of_a_process_that_died_is_taken_over_when_it_has_lapsed() {
+    let lasting = || Profile::Standard(Standard { rotation: Rotation::None, ..Standard::default() });
+    with_profile(lasting, "sandbox", async |world| {
+        world.pass(4_000);
+        claim_and_die(&world, false).await;
+        let hurried = Lifetime { wait: Duration::ZERO, ..BEST_EFFORT };
+        assert!(matches!(world.token(hurried).await.unwrap_err(), Error::RefreshInProgress { .. }));
+        world.pass(31);
+        assert_eq!((world.token(BEST_EFFORT).await.unwrap().generation.0, world.refreshes()), (2, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_claim_on_a_rotating_token_is_taken_over_after_the_hold_off() {
+    on_each(async |world| {
+        world.pass(4_000);
+        claim_and_die(&world, true).await;
+        world.pass(31);
+        let refused = world.token(BEST_EFFORT).await.unwrap_err();
+        assert!(matches!(refused, Error::RefreshInProgress { unknown_until: Some(_), .. }), "{refused:?}");
+        assert_eq!(world.refreshes(), 0, "it may have been sent");
+        world.pass(90);
+        assert_eq!((world.token(BEST_EFFORT).await.unwrap().generation.0, world.refreshes()), (2, 1));
     })
     .await;
 }
