@@ -9,14 +9,14 @@ use tokio::task::block_in_place;
 use super::chance::Chance;
 use super::ground::Ground;
 use super::plan::Fault;
-use super::record::{Recovery, now};
+use super::record::{Recovery, Sign, now};
 use super::replica::Replica;
 use super::wire::Wire;
 use crate::support::cluster::Cluster;
 use crate::support::peer::is_here;
 
 /// What a replica is waited for after a fault; more than it may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(35);
 /// How long an answer may be in a replica's hands before it is stored or spooled, with a margin.
 const SPOOLED: Duration = Duration::from_secs(5);
 
@@ -195,18 +195,23 @@ impl<'a> Conductor<'a> {
 
     async fn await_recovery(&self, fault: Fault, ended: OffsetDateTime) {
         let begun = Instant::now();
-        let mut waited_for: Vec<usize> = (0..self.ground.plan.replicas).collect();
+        let replicas = 0..self.ground.plan.replicas;
+        let mut waited_for: Vec<(usize, Sign)> = replicas
+            .flat_map(|replica| [Sign::HandsOut, Sign::Refreshes].map(|sign| (replica, sign)))
+            .collect();
         while !waited_for.is_empty() && begun.elapsed() < PATIENCE {
             pause(10).await;
-            waited_for.retain(|replica| {
-                let last = self.ground.record.write(|notes| notes.served.get(replica).copied());
-                let back = last.filter(|(_, at)| *at > ended).map(|(_, at)| at - ended);
+            waited_for.retain(|&(replica, sign)| {
+                let last = self.ground.record.write(|notes| notes.signs.get(&(replica, sign)).copied());
+                let back = last.filter(|at| *at > ended).map(|at| at - ended);
                 let Some(took) = back.and_then(|took| Duration::try_from(took).ok()) else { return true };
-                self.note(Recovery { fault, replica: *replica, took: Some(took) });
+                self.note(Recovery { fault, replica, sign, took: Some(took) });
                 false
             });
         }
-        waited_for.into_iter().for_each(|replica| self.note(Recovery { fault, replica, took: None }));
+        for (replica, sign) in waited_for {
+            self.note(Recovery { fault, replica, sign, took: None });
+        }
     }
 
     fn note(&self, recovery: Recovery) {
