@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::chance::Chance;
 use super::ground::Ground;
-use super::record::{HandOut, Sign, now};
+use super::record::{HandOut, now};
 
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -69,10 +69,8 @@ pub(super) async fn ask(ground: &Ground, replica: usize, connection: usize, pati
     let (holder, dies_at) = known.map_or((None, None), |known| (Some(known.user), known.expires_at));
     ground.record.write(|notes| {
         notes.hand_outs.push(HandOut { connection, holder, dies_at, received_at });
-        notes.signs.insert((replica, Sign::HandsOut), received_at);
-        if body["refreshed"] == true {
-            notes.signs.insert((replica, Sign::Refreshes), received_at);
-        }
+        let served = notes.served.entry(replica).or_insert((0, received_at));
+        *served = (served.0 + 1, received_at);
     });
     Answer::Token
 }

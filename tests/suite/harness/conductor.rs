@@ -3,20 +3,21 @@
 use std::time::{Duration, Instant};
 
 use jeton::sandbox::{Faults, Trouble};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
 use super::chance::Chance;
-use super::ground::Ground;
+use super::ground::{Connection, Ground};
 use super::plan::Fault;
-use super::record::{Recovery, Sign, now};
+use super::record::{Recovery, now};
 use super::replica::Replica;
 use super::wire::Wire;
 use crate::support::cluster::Cluster;
 use crate::support::peer::is_here;
 
 /// What a replica is waited for after a fault; more than it may take.
-const PATIENCE: Duration = Duration::from_secs(35);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an answer may be in a replica's hands before it is stored or spooled, with a margin.
 const SPOOLED: Duration = Duration::from_secs(5);
 
@@ -120,9 +121,11 @@ impl<'a> Conductor<'a> {
     /// Under 5 s an idle transaction is not ended by the server: the COMMIT lands.
     async fn late_commits(&mut self, kills: bool) -> Result<OffsetDateTime, Impossible> {
         let hold = Duration::from_millis(self.chance.between(800, 4_500));
-        let wire = self.wire();
+        let (wire, victim) = (self.wire(), self.any_replica());
+        let seen = self.look_at_some(victim).await;
         wire.hold_commits(hold);
         let held = wire.held();
+        self.refresh_some(victim, seen);
         pause(self.chance.between(800, 1_500)).await;
         if !kills {
             pause(3_000).await;
@@ -130,7 +133,6 @@ impl<'a> Conductor<'a> {
             tokio::time::sleep(hold).await;
             return Ok(now());
         }
-        let victim = self.any_replica();
         self.kill(victim);
         wire.let_commits_pass();
         if wire.held() == held {
@@ -193,25 +195,49 @@ impl<'a> Conductor<'a> {
         Ok(now())
     }
 
+    /// A few connections with their generations.
+    async fn look_at_some(&mut self, replica: &Replica) -> Vec<(usize, Value)> {
+        let Some(at) = replica.address() else { return Vec::new() };
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let number = self.chance.below(self.ground.connections.len());
+            let Connection { app, flow, .. } = &self.ground.connections[number];
+            let url = format!("{at}/{app}/sandbox/status?flow={flow}");
+            let Ok(answer) = self.ground.http.get(url).bearer_auth(&self.ground.bearer).send().await else {
+                continue;
+            };
+            let status: Value = answer.json().await.unwrap_or_default();
+            seen.push((number, status["generation"].clone()));
+        }
+        seen
+    }
+
+    /// So that there are COMMITs of claims on their way, whatever is due.
+    fn refresh_some(&self, replica: &Replica, seen: Vec<(usize, Value)>) {
+        let Some(at) = replica.address() else { return };
+        for (number, generation) in seen {
+            let Connection { app, flow, .. } = &self.ground.connections[number];
+            let url = format!("{at}/admin/v1/apps/{app}/connections/sandbox/refresh?flow={flow}");
+            let request = self.ground.http.post(url).bearer_auth(&self.ground.bearer);
+            // What becomes of it is told by the provider's book.
+            tokio::spawn(request.json(&json!({ "generation": generation })).send());
+        }
+    }
+
     async fn await_recovery(&self, fault: Fault, ended: OffsetDateTime) {
         let begun = Instant::now();
-        let replicas = 0..self.ground.plan.replicas;
-        let mut waited_for: Vec<(usize, Sign)> = replicas
-            .flat_map(|replica| [Sign::HandsOut, Sign::Refreshes].map(|sign| (replica, sign)))
-            .collect();
+        let mut waited_for: Vec<usize> = (0..self.ground.plan.replicas).collect();
         while !waited_for.is_empty() && begun.elapsed() < PATIENCE {
             pause(10).await;
-            waited_for.retain(|&(replica, sign)| {
-                let last = self.ground.record.write(|notes| notes.signs.get(&(replica, sign)).copied());
-                let back = last.filter(|at| *at > ended).map(|at| at - ended);
+            waited_for.retain(|replica| {
+                let last = self.ground.record.write(|notes| notes.served.get(replica).copied());
+                let back = last.filter(|(_, at)| *at > ended).map(|(_, at)| at - ended);
                 let Some(took) = back.and_then(|took| Duration::try_from(took).ok()) else { return true };
-                self.note(Recovery { fault, replica, sign, took: Some(took) });
+                self.note(Recovery { fault, replica: *replica, took: Some(took) });
                 false
             });
         }
-        for (replica, sign) in waited_for {
-            self.note(Recovery { fault, replica, sign, took: None });
-        }
+        waited_for.into_iter().for_each(|replica| self.note(Recovery { fault, replica, took: None }));
     }
 
     fn note(&self, recovery: Recovery) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jeton::sandbox::{Outcome, Presentation, RefreshEntry, Trouble};
 use time::OffsetDateTime;
 
-use super::record::{Ended, Evidence, HandOut, Recovery, Sign};
+use super::record::{Ended, Evidence, HandOut, Recovery};
 
 /// An answer that was sent while its token lived may arrive so much later.
 const UNDER_WAY: Duration = Duration::from_secs(1);
@@ -23,8 +23,6 @@ const UNSTORED: Duration = Duration::from_secs(4);
 const UNRECORDED: Duration = Duration::from_secs(20);
 /// What a replica may take after a fault.
 const RECOVERY: Duration = Duration::from_secs(10);
-/// The same for its first refresh: a token must come due first, and a provider that failed is left alone for 10 s.
-const FIRST_REFRESH: Duration = Duration::from_secs(30);
 /// The hold-off of a strict connector counts from a claim, which lies so little before its request.
 const CLAIMED_BEFORE: Duration = Duration::from_secs(5);
 /// A lease outlasts the call by so much.
@@ -235,27 +233,23 @@ fn wrong_with(hand_out: &HandOut, ended: &[Ended]) -> Option<String> {
 }
 
 fn too_slow(recovery: &Recovery) -> Option<String> {
-    let Recovery { fault, replica, sign, took } = recovery;
-    let limit = match sign {
-        Sign::HandsOut => RECOVERY,
-        Sign::Refreshes => FIRST_REFRESH,
-    };
+    let Recovery { fault, replica, took } = recovery;
     let told = match took {
-        Some(took) if *took <= limit => return None,
+        Some(took) if *took <= RECOVERY => return None,
         Some(took) => format!("took {took:.1?}"),
         None => "did not come back".to_owned(),
     };
-    Some(format!("recovery ({sign:?}): replica {replica} {told} after `{}`", fault.name()))
+    Some(format!("recovery: replica {replica} {told} after `{}`", fault.name()))
 }
 
 fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
-/// The slowest recovery after each kind of fault, by one sign.
-pub(super) fn slowest(recoveries: &[Recovery], sign: Sign) -> BTreeMap<&'static str, Option<Duration>> {
+/// The slowest recovery after each kind of fault.
+pub(super) fn slowest(recoveries: &[Recovery]) -> BTreeMap<&'static str, Option<Duration>> {
     let mut slowest: BTreeMap<&'static str, Option<Duration>> = BTreeMap::new();
-    for recovery in recoveries.iter().filter(|recovery| recovery.sign == sign) {
+    for recovery in recoveries {
         let worst = slowest.entry(recovery.fault.name()).or_insert(recovery.took);
         *worst = worst.zip(recovery.took).map(|(one, other)| one.max(other));
     }

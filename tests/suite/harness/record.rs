@@ -32,21 +32,11 @@ pub(super) struct Killed {
     pub(super) to: OffsetDateTime,
 }
 
-/// By what a replica shows that it is back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sign {
-    /// It hands out a token.
-    HandsOut,
-    /// It hands out a token that it has just refreshed: it can claim, call and store.
-    Refreshes,
-}
-
 /// How long a replica needed after a fault had ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recovery {
     pub(super) fault: Fault,
     pub(super) replica: usize,
-    pub(super) sign: Sign,
     /// None: it did not within the patience of the harness.
     pub(super) took: Option<Duration>,
 }
@@ -99,8 +89,8 @@ pub(super) struct Notes {
     pub(super) oddities: Vec<String>,
     /// Answers without a token, by code.
     pub(super) refusals: BTreeMap<String, usize>,
-    /// When each replica last showed each sign.
-    pub(super) signs: BTreeMap<(usize, Sign), OffsetDateTime>,
+    /// Hand-outs of each replica: how many, and when the last one came.
+    pub(super) served: BTreeMap<usize, (usize, OffsetDateTime)>,
     /// Faults made, by kind.
     pub(super) faults: BTreeMap<&'static str, usize>,
     /// When each fault began and ended.

@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 
 use super::judge::{Cause, Verdict, slowest};
 use super::plan::Plan;
-use super::record::{Evidence, Notes, Sign};
+use super::record::{Evidence, Notes};
 
 /// Complaints that are printed; the rest is counted.
 const COMPLAINTS: usize = 40;
@@ -47,8 +47,7 @@ pub(super) fn table(
     line("active at the end", verdict.active.to_string());
     line("lost rotations", causes(&verdict.lost));
     line("held off at the end", verdict.held_off.to_string());
-    line("slowest hand-out after", recoveries(&slowest(&evidence.recoveries, Sign::HandsOut)));
-    line("slowest refresh after", recoveries(&slowest(&evidence.recoveries, Sign::Refreshes)));
+    line("slowest recovery", recoveries(&slowest(&evidence.recoveries)));
     line("verdict", if verdict.is_kept() { "kept" } else { "BROKEN" }.to_owned());
     let mut text = table.to_string();
     for complaint in verdict.complaints.iter().take(COMPLAINTS) {
