@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::cluster::{is_root, succeeds};
 
-/// A mounted image of 48 MiB; unmounted when dropped.
+/// A mounted image of 128 MiB, since the journal alone grows to 32; unmounted when dropped.
 pub(super) struct Disk {
     at: PathBuf,
 }
@@ -17,7 +17,7 @@ impl Disk {
             return Err("only root can mount a disk to break".to_owned());
         }
         std::fs::create_dir_all(at).unwrap();
-        std::fs::File::create(image).unwrap().set_len(48 << 20).unwrap();
+        std::fs::File::create(image).unwrap().set_len(128 << 20).unwrap();
         let loopback = ["-o", "loop", image.to_str().unwrap()];
         if !succeeds("mkfs.ext4", &["-q", "-F"], image) || !succeeds("mount", &loopback, at) {
             return Err("a disk image cannot be mounted here".to_owned());
