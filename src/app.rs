@@ -100,6 +100,9 @@ pub enum Error {
     /// The first invitation.
     #[error("no invitation could be made")]
     People(#[from] identity::people::Error),
+    /// The first client.
+    #[error("no client could be made")]
+    Clients(#[from] crate::admin::clients::Error),
     /// The audit trail.
     #[error("what was done could not be recorded")]
     Audit(#[from] audit::Error),
@@ -153,6 +156,7 @@ impl Error {
             | Self::Bearers(_)
             | Self::Issuer(_)
             | Self::People(_)
+            | Self::Clients(_)
             | Self::Audit(_)
             | Self::Metrics { .. }
             | Self::Server(_) => false,

@@ -5,6 +5,7 @@
 //! A token says who; what it may do is the intersection with the client's or user's row as it is now.
 
 pub mod bearer;
+mod exchange;
 pub mod login;
 pub mod password;
 pub mod people;
@@ -14,9 +15,11 @@ pub(crate) mod testing;
 pub mod tools;
 
 use crate::model::app::AppId;
-use crate::model::client::{Allow, Client, Role};
+use crate::model::client::{Allow, Client, ClientId, Role};
+use crate::model::connection::Connection;
 use crate::model::connector::ConnectorId;
 use crate::model::event::{Action, Event, Origin};
+use crate::model::person::User;
 use crate::model::principal::{Actor, Membership, UserId};
 use crate::model::scope::{Scope, Scopes};
 
@@ -45,6 +48,8 @@ pub struct Principal {
     allow: Allow,
     memberships: Vec<(AppId, Membership)>,
     origin: Origin,
+    /// The client that holds the person's token.
+    through: Option<ClientId>,
 }
 
 impl Principal {
@@ -53,10 +58,11 @@ impl Principal {
         Self {
             actor: Actor::Client(client.client_id.clone()),
             role: client.role.filter(|role| token.role == Some(*role)),
-            scopes: token.scopes.intersection(&client.scopes),
+            scopes: token.scopes.narrowed_to(&client.scopes),
             allow: token.allow.intersection(&client.allow),
             memberships: Vec::new(),
             origin,
+            through: None,
         }
     }
 
@@ -67,6 +73,25 @@ impl Principal {
         Self::of_client(client, &all, origin)
     }
 
+    /// A person whose token a client holds: what token, client and person all grant. Memberships are the person's own,
+    /// in the browser; a token reaches nothing by them.
+    pub(in crate::identity) fn of_user_by_client(
+        user: &User,
+        client: &Client,
+        token: &TokenRights,
+        origin: Origin,
+    ) -> Self {
+        let both = Self::of_client(client, token, origin);
+        let own = Self::of_user(user.id, user.role, Vec::new(), origin);
+        Self {
+            actor: own.actor,
+            role: both.role.filter(|role| user.role == Some(*role)),
+            scopes: both.scopes.narrowed_to(&own.scopes),
+            through: Some(client.client_id.clone()),
+            ..both
+        }
+    }
+
     /// A person with a session.
     pub(in crate::identity) fn of_user(
         id: UserId,
@@ -75,12 +100,21 @@ impl Principal {
         origin: Origin,
     ) -> Self {
         let scopes = if role.is_some() { Scope::ALL.into_iter().collect() } else { Scopes::default() };
-        Self { actor: Actor::User(id), role, scopes, allow: Allow::default(), memberships, origin }
+        Self {
+            actor: Actor::User(id),
+            role,
+            scopes,
+            allow: Allow::default(),
+            memberships,
+            origin,
+            through: None,
+        }
     }
 
     /// The audit record of what it does here and now, ended well; fill in the rest with struct update.
     pub fn event(&self, action: Action) -> Event {
-        Event::new(self.actor.clone(), action, self.origin)
+        let subject = self.through.as_ref().map(|client| format!("client:{client}"));
+        Event { subject, ..Event::new(self.actor.clone(), action, self.origin) }
     }
 
     /// For audit records and "connected by".
@@ -116,7 +150,8 @@ impl Principal {
         if !may {
             return Err(Denied::Forbidden);
         }
-        Ok(MayReceive { principal: self.clone(), app: app.clone(), connector: connector.clone() })
+        let (app, connector) = (app.clone(), connector.clone());
+        Ok(MayReceive { principal: self.clone(), app, connector, only_of: None })
     }
 
     /// May connect accounts of `app`: a member, an admin of the app, or a superadmin.
@@ -166,6 +201,7 @@ pub struct MayReceive {
     principal: Principal,
     app: AppId,
     connector: ConnectorId,
+    only_of: Option<UserId>,
 }
 
 impl MayReceive {
@@ -182,6 +218,12 @@ impl MayReceive {
     /// Of which connector.
     pub fn connector(&self) -> &ConnectorId {
         &self.connector
+    }
+
+    /// Whether this connection is among them: in an exchange only one that the person made, or an app admin shares.
+    pub fn reaches(&self, connection: &Connection) -> bool {
+        let own = |user: &UserId| connection.owner.as_ref() == Some(&Actor::User(*user).to_string());
+        self.only_of.as_ref().is_none_or(|user| connection.shared || own(user))
     }
 }
 
@@ -226,7 +268,7 @@ impl AppAdmin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::client::{ClientId, ClientKind};
+    use crate::model::client::ClientKind;
 
     fn client(scopes: &str, allow: Option<&str>) -> Client {
         Client {
@@ -235,6 +277,7 @@ mod tests {
             kind: ClientKind::Service,
             role: Some(Role::Superadmin),
             scopes: Scopes::parse(scopes).unwrap(),
+            resource_scopes: Default::default(),
             allow: Allow(allow.map(|text| vec![text.to_owned().try_into().unwrap()])),
             resources: Vec::new(),
             redirect_uris: Vec::new(),

@@ -4,23 +4,33 @@
 //! token never grants more than the client's row; each one issued has its audit record before it leaves.
 
 pub mod authentication;
+pub mod authorize;
 pub mod client_credentials;
+pub mod code;
+pub mod device;
 pub mod keys;
 
 mod claims;
 mod failures;
+mod mint;
+mod refresh;
+mod revoke;
 mod signer;
+mod target;
 
 use std::sync::Arc;
 
 use crate::audit::Audit;
+use crate::identity::bearer::RecentRows;
 use crate::model::entropy::Entropy;
 use crate::model::time::Clock;
 use crate::store::Store;
 use crate::vault::Vault;
 
+pub use self::claims::PersonClaims;
 use self::failures::Failures;
 use self::keys::Keys;
+pub use self::mint::IssuedTokens;
 pub use self::signer::Algorithm;
 
 /// What the operator sets.
@@ -53,8 +63,29 @@ pub enum Error {
     /// No resource server of the client.
     #[error("the resource is none of the client's")]
     InvalidTarget,
+    /// No token comes of this code, refresh token or subject: what is wrong with it.
+    #[error("{0}")]
+    InvalidGrant(&'static str),
+    /// The person has not answered yet (RFC 8628 §3.5).
+    #[error("the person has not answered yet")]
+    AuthorizationPending,
+    /// The device polls too fast (RFC 8628 §3.5).
+    #[error("the device polls too fast")]
+    SlowDown,
+    /// The person said no (RFC 8628 §3.5).
+    #[error("the person said no")]
+    AccessDenied,
+    /// The device waited too long (RFC 8628 §3.5).
+    #[error("the device code has expired")]
+    ExpiredToken,
+    /// Too many devices wait.
+    #[error("too many devices wait")]
+    Overloaded,
+    /// A row of it was changed by somebody else than this instance.
+    #[error("a stored row is not used")]
+    NotOurs(#[from] crate::vault::Error),
     /// The database gave nothing.
-    #[error("the client could not be looked up")]
+    #[error("what is asked for could not be looked up or stored")]
     Store(#[from] crate::store::Error),
     /// No record, no token.
     #[error("the token's audit record was not written")]
@@ -64,7 +95,7 @@ pub enum Error {
     Keys(#[from] keys::Error),
 }
 
-/// Issues access tokens.
+/// Issues tokens.
 pub struct Issuer {
     settings: Settings,
     store: Store,
@@ -74,10 +105,11 @@ pub struct Issuer {
     entropy: Arc<dyn Entropy>,
     keys: Keys,
     failures: Failures,
+    recent: RecentRows,
 }
 
 impl Issuer {
-    /// Opens the signing keys.
+    /// Opens the signing keys; `recent` is shared with whoever reads grants in this process.
     ///
     /// # Errors
     /// [`keys::Error::NoActiveKey`] before [`keys::create_first`].
@@ -88,15 +120,21 @@ impl Issuer {
         audit: Arc<Audit>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        recent: RecentRows,
     ) -> Result<Self, keys::Error> {
         let keys = Keys::load(store.clone(), Arc::clone(&vault), clock.now()).await?;
         let failures = Failures::default();
-        Ok(Self { settings, store, vault, audit, clock, entropy, keys, failures })
+        Ok(Self { settings, store, vault, audit, clock, entropy, keys, failures, recent })
     }
 
     /// Who signs: the public URL.
     pub fn url(&self) -> &str {
         &self.settings.issuer
+    }
+
+    /// How tokens are signed now (RFC 7518 §3.1).
+    pub async fn signing_algorithms(&self) -> Vec<&'static str> {
+        vec![self.keys.current(self.clock.now()).await.signer.algorithm().as_str()]
     }
 
     /// The public keys as a JWKS document (RFC 7517 §5).

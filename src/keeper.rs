@@ -198,7 +198,7 @@ impl SecretsKeeper {
         let mut generation_before = None;
         let mut verdict = None;
         loop {
-            let found = self.core.find(by.app(), by.connector(), flow).await?;
+            let found = self.core.find_for(by, flow).await?;
             let connection = &found.held.connection;
             let before = *generation_before.get_or_insert_with(|| {
                 note(connection);
@@ -274,8 +274,23 @@ impl Core {
         }
     }
 
-    /// The connection a caller means: the flow it names, else the one named `default`, else the only one.
+    /// The connection a caller means, among those its right reaches.
+    async fn find_for(&self, by: &MayReceive, flow: Option<&Flow>) -> Result<Found, Error> {
+        self.find_among(by.app(), by.connector(), flow, |connection| by.reaches(connection)).await
+    }
+
     async fn find(&self, app: &AppId, connector: &ConnectorId, flow: Option<&Flow>) -> Result<Found, Error> {
+        self.find_among(app, connector, flow, |_| true).await
+    }
+
+    /// The flow that is named, else the one named `default`, else the only one.
+    async fn find_among(
+        &self,
+        app: &AppId,
+        connector: &ConnectorId,
+        flow: Option<&Flow>,
+        reached: impl Fn(&Connection) -> bool,
+    ) -> Result<Found, Error> {
         let store = &self.parts.store;
         let lookup = store.bounded(store.conn().app(app).look_up(connector, flow)).await;
         let lookup = self.settling.noted(&*self.parts.clock, lookup)?;
@@ -284,7 +299,8 @@ impl Core {
             Some(AppState::Disabled) => return Err(Error::AppDisabled),
             Some(AppState::Active) => {}
         }
-        let held = choose(lookup.rows, flow)?;
+        let rows = lookup.rows.into_iter().filter(|held| reached(&held.connection)).collect();
+        let held = choose(rows, flow)?;
         Ok(Found { held, now: lookup.now })
     }
 }

@@ -8,12 +8,15 @@
 pub mod apps;
 pub mod audit;
 pub mod clients;
+pub mod codes;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
+pub mod device_codes;
 pub mod entity;
 mod error;
 pub mod facts;
+pub mod grants;
 pub mod instance;
 pub mod invitations;
 pub mod leases;
@@ -21,9 +24,11 @@ pub mod leases;
 mod lockstep;
 mod look;
 pub mod outbox;
+pub mod resources;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;
+pub mod spent;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::model::app::AppId;
 use crate::model::connector::ConnectorId;
 use crate::model::entropy::Entropy;
+use crate::model::own::{Own, Unchecked};
 use crate::model::secret::{KeyedHash, Sealed, Secret, WrappedKey};
 use crate::model::token_set::TokenSetId;
 
@@ -244,6 +245,21 @@ impl Vault {
         if is_same(self.hash_row(table, row), stored) { Ok(()) } else { Err(Error::NotOurs { table }) }
     }
 
+    /// The keyed hash that makes a row ours.
+    pub fn sign<T: Own>(&self, row: &T) -> KeyedHash {
+        self.hash_row(T::TABLE, &covered(row))
+    }
+
+    /// The row, where this instance wrote it.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] where it did not.
+    pub fn check<T: Own>(&self, unchecked: Unchecked<T>) -> Result<T, Error> {
+        let (row, own_mac) = unchecked.into_parts();
+        self.check_row(T::TABLE, &covered(&row), &own_mac)?;
+        Ok(row)
+    }
+
     /// The keyed hash that makes the public members of a signing key ours.
     pub fn hash_public_key(&self, kid: Uuid, jwk: &str) -> KeyedHash {
         self.hash("signing_key", "public_mac", kid.as_bytes(), jwk.as_bytes())
@@ -265,6 +281,11 @@ impl Vault {
         self.unwrapped.insert(wrapped.id, Arc::clone(&unwrapped));
         Ok(unwrapped)
     }
+}
+
+fn covered<T: Own>(row: &T) -> Vec<u8> {
+    let parts = row.covered();
+    Vault::row(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 fn is_same(hash: KeyedHash, stored: &[u8]) -> bool {

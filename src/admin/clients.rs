@@ -7,19 +7,24 @@ mod change;
 mod first;
 mod secrets;
 
+use std::collections::BTreeSet;
+
+use jeton_guard::KeySet;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::identity::Superadmin;
-use crate::identity::bearer::RecentClients;
+use crate::identity::bearer::RecentRows;
 use crate::identity::tools::Tools;
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
 use crate::model::entropy::token;
 use crate::model::event::{Action, Event};
+use crate::model::grant::GrantType;
+use crate::model::resource::ResourceScope;
 use crate::model::scope::{Scope, Scopes};
 use crate::model::secret::Secret;
 use crate::model::uri::{RedirectUri, ResourceUri};
-use crate::store::Tx;
+use crate::store::{Conn, Tx};
 
 pub use self::change::ClientChange;
 pub use self::first::FirstClient;
@@ -28,6 +33,10 @@ pub use self::first::FirstClient;
 pub const MAX_PAGE: u64 = 200;
 /// The longest identifier, in bytes.
 const MAX_IDENTIFIER: usize = 200;
+/// The most public keys of one client.
+const MAX_KEYS: usize = 10;
+/// Of RSA, elliptic curves, and secrets (RFC 7518 §6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// A token lives between a minute and a day.
 const LIFETIME_S: std::ops::RangeInclusive<u32> = 60..=86_400;
 
@@ -57,6 +66,9 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// Its row was changed by somebody else than this instance.
+    #[error("the client's row is not used")]
+    NotOurs(#[from] crate::vault::Error),
     /// The database gave nothing.
     #[error("the clients could not be read or written")]
     Store(#[source] crate::store::Error),
@@ -85,6 +97,8 @@ pub struct NewClient {
     pub role: Option<Role>,
     /// `None`: `binb:read` for a superadmin, else nothing.
     pub scopes: Option<Scopes>,
+    /// Scopes of its resource servers.
+    pub resource_scopes: BTreeSet<ResourceScope>,
     /// Where it may receive tokens.
     pub allow: Allow,
     /// Resource servers.
@@ -122,7 +136,7 @@ pub struct SecretInfo {
 pub struct Created {
     /// It.
     pub client: Client,
-    /// Its secret; `None` for a programmatic client, which has none to keep.
+    /// Its secret; `None` for a programmatic client, which has none to keep, and where it has keys instead.
     pub secret: Option<NewSecret>,
     /// What to think about: `unconfined`.
     pub warnings: Vec<&'static str>,
@@ -131,12 +145,12 @@ pub struct Created {
 /// Administers clients.
 pub struct Clients {
     tools: Tools,
-    recent: RecentClients,
+    recent: RecentRows,
 }
 
 impl Clients {
     /// `recent` is shared with whoever authenticates clients in this process.
-    pub fn new(tools: Tools, recent: RecentClients) -> Self {
+    pub fn new(tools: Tools, recent: RecentRows) -> Self {
         Self { tools, recent }
     }
 
@@ -152,6 +166,8 @@ impl Clients {
         let page = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = clients.len() > page;
         clients.truncate(page);
+        // Shown as they are; whoever acts on one compares it with its hash.
+        let clients: Vec<_> = clients.into_iter().map(|client| client.into_parts().0).collect();
         let next = clients.last().filter(|_| more).map(|client| client.identifier.clone());
         Ok((clients, next))
     }
@@ -164,6 +180,7 @@ impl Clients {
     ) -> Result<Option<(Client, Vec<SecretInfo>)>, Error> {
         let found = self.tools.store.conn().find_client_and_secrets(id).await?;
         let Some((client, secrets)) = found else { return Ok(None) };
+        let (client, _) = client.into_parts();
         let info = secrets.iter().map(|secret| SecretInfo { id: secret.id, created_at: secret.created_at });
         Ok(Some((client, info.collect())))
     }
@@ -174,12 +191,12 @@ impl Clients {
         check(&client)?;
         cover(by, &client)?;
         let tx = self.tools.store.begin().await?;
-        tx.conn().insert_client(&client).await?;
-        let secret = match client.kind {
-            ClientKind::Service | ClientKind::Provider => {
-                Some(self.insert_secret(tx.conn(), &client.client_id).await?)
-            }
-            ClientKind::Programmatic => None,
+        check_resources(tx.conn(), &client).await?;
+        tx.conn().insert_client(&client, self.tools.vault.sign(&client)).await?;
+        let keeps_a_secret = client.kind.is_confidential() && client.jwks.is_none();
+        let secret = match keeps_a_secret {
+            true => Some(self.insert_secret(tx.conn(), &client.client_id).await?),
+            false => None,
         };
         self.finish(tx, by, &client.client_id, "created").await?;
         let warnings = warnings(&client);
@@ -195,13 +212,18 @@ impl Clients {
         seen: Option<i64>,
     ) -> Result<(Client, Vec<&'static str>), Error> {
         let tx = self.tools.store.begin().await?;
-        let before = locked(&tx, id, seen).await?;
+        let before = self.locked(&tx, id, seen).await?;
         cover(by, &before)?;
         let version = before.version;
+        let (resources, scopes) = (before.resources.clone(), before.resource_scopes.clone());
         let after = Client { version: version.saturating_add(1), ..change.apply(before) };
         check(&after)?;
         cover(by, &after)?;
-        if !tx.conn().update_client(&after, version).await? {
+        // One that was registered then and is not any more stands in the way of nothing else.
+        if (&after.resources, &after.resource_scopes) != (&resources, &scopes) {
+            check_resources(tx.conn(), &after).await?;
+        }
+        if !tx.conn().update_client(&after, self.tools.vault.sign(&after), version).await? {
             return Err(Error::Changed);
         }
         self.finish(tx, by, id, "changed").await?;
@@ -212,8 +234,14 @@ impl Clients {
     /// Deletes a client with its secrets; its tokens are refused from now on. Needs `clients:write`.
     pub async fn delete(&self, by: &Superadmin, id: &ClientId, seen: Option<i64>) -> Result<(), Error> {
         let tx = self.tools.store.begin().await?;
-        cover(by, &locked(&tx, id, seen).await?)?;
+        // A row that is not ours may go, and only go.
+        match self.locked(&tx, id, seen).await {
+            Ok(client) => cover(by, &client)?,
+            Err(Error::NotOurs(_)) => {}
+            Err(other) => return Err(other),
+        }
         tx.conn().delete_client(id).await?;
+        tx.conn().end_grants_of_client(id).await?;
         self.finish(tx, by, id, "deleted").await
     }
 
@@ -225,6 +253,7 @@ impl Clients {
             kind: new.kind,
             role: new.role,
             scopes: new.scopes.unwrap_or_else(default),
+            resource_scopes: new.resource_scopes,
             allow: new.allow,
             resources: new.resources,
             redirect_uris: new.redirect_uris,
@@ -243,6 +272,16 @@ impl Clients {
         ClientId::parse(&token::<16>(&*self.tools.entropy)).expect("base64url without padding is a client id")
     }
 
+    /// The client as its row is, which nobody else changes until the transaction ends.
+    async fn locked(&self, tx: &Tx<'_>, id: &ClientId, seen: Option<i64>) -> Result<Client, Error> {
+        if !tx.conn().lock_client(id).await? {
+            return Err(Error::NotFound);
+        }
+        let client = tx.conn().find_client(id).await?.ok_or(Error::NotFound)?;
+        let client = self.tools.vault.check(client)?;
+        if seen.is_some_and(|version| version != client.version) { Err(Error::Changed) } else { Ok(client) }
+    }
+
     /// Writes the record, commits, and lets this process see the change.
     async fn finish(&self, tx: Tx<'_>, by: &Superadmin, id: &ClientId, what: &str) -> Result<(), Error> {
         let event =
@@ -254,13 +293,21 @@ impl Clients {
     }
 }
 
-/// The client as its row is, which nobody else changes until the transaction ends.
-async fn locked(tx: &Tx<'_>, id: &ClientId, seen: Option<i64>) -> Result<Client, Error> {
-    if !tx.conn().lock_client(id).await? {
-        return Err(Error::NotFound);
+/// What its resource servers know, as they are registered now.
+async fn check_resources(conn: Conn<'_>, client: &Client) -> Result<(), Error> {
+    let mut known = BTreeSet::new();
+    for uri in &client.resources {
+        let unregistered =
+            Error::Invalid { field: "resources", reason: "names a resource that is not registered" };
+        known.append(&mut conn.find_resource(uri.as_str()).await?.ok_or(unregistered)?.scopes);
     }
-    let client = tx.conn().find_client(id).await?.ok_or(Error::NotFound)?;
-    if seen.is_some_and(|version| version != client.version) { Err(Error::Changed) } else { Ok(client) }
+    if client.resource_scopes.is_subset(&known) {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        field: "scopes",
+        reason: "names a scope that is neither the broker's nor of its resources",
+    })
 }
 
 fn cover(by: &Superadmin, client: &Client) -> Result<(), Error> {
@@ -276,8 +323,34 @@ fn check(client: &Client) -> Result<(), Error> {
     if client.token_lifetime_s.is_some_and(|seconds| !LIFETIME_S.contains(&seconds)) {
         return Err(Error::Invalid { field: "token_lifetime_s", reason: "must be 60 to 86400" });
     }
-    if client.jwks.as_ref().is_some_and(|jwks| !jwks.get("keys").is_some_and(serde_json::Value::is_array)) {
-        return Err(Error::Invalid { field: "jwks", reason: "must be an object with an array `keys`" });
+    client.jwks.as_ref().map_or(Ok(()), check_jwks)?;
+    let has_codes = client.may_use(GrantType::AuthorizationCode);
+    if !has_codes && !client.redirect_uris.is_empty() {
+        return Err(Error::Invalid {
+            field: "redirect_uris",
+            reason: "are for programmatic and provider clients",
+        });
+    }
+    if !client.kind.is_confidential() && client.jwks.is_some() {
+        return Err(Error::Invalid { field: "jwks", reason: "are for clients that can keep a secret" });
+    }
+    Ok(())
+}
+
+/// Public keys a signature of the client can be verified with, and no private ones: those belong to the client alone.
+fn check_jwks(jwks: &serde_json::Value) -> Result<(), Error> {
+    let wrong = |reason| Err(Error::Invalid { field: "jwks", reason });
+    let Ok(keys) = KeySet::from_jwks(jwks.to_string().as_bytes()) else {
+        return wrong("must be an object with an array `keys`");
+    };
+    let all = jwks.get("keys").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if all.iter().any(|key| PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some())) {
+        return wrong("holds a private key: make another pair, and register the public half alone");
+    }
+    if keys.is_empty() || keys.len() != all.len() || keys.len() > MAX_KEYS {
+        return wrong(
+            "must hold 1 to 10 public keys for signatures: P-256, RSA of 2048 bits or more, or Ed25519",
+        );
     }
     Ok(())
 }

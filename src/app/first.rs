@@ -4,22 +4,20 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::{Error, Ground, Nature, keyring, public_url};
+use crate::admin::clients::{Clients, FirstClient};
 use crate::config::Config;
+use crate::identity::bearer::RecentRows;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
 use crate::identity::tools::Tools;
 use crate::issuer::{self, Algorithm};
-use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
-use crate::model::entropy::{token, uuid};
+use crate::model::client::ClientId;
+use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
-use crate::model::scope::{Scope, Scopes};
 use crate::model::secret::Secret;
-use crate::store::clients::ClientSecret;
 use crate::store::{self, Conn, Store};
 use crate::vault::Vault;
 
@@ -66,58 +64,30 @@ pub async fn init(config: &Config, nature: Nature) -> Result<Credentials, Error>
         })?;
     let (clock, entropy) = (&*ground.nature.clock, &*ground.nature.entropy);
     issuer::keys::create_first(tx.conn(), &ground.vault, clock, entropy, Algorithm::Es256).await?;
-    let client = ground.superadmin_client("superadmin");
-    tx.conn().insert_client(&client).await?;
-    let credentials = ground.credentials(tx.conn(), client.client_id).await?;
+    let client = ground.clients().create_first(tx.conn()).await?;
+    let credentials = ground.credentials(tx.conn(), client).await?;
     tx.commit().await?;
     ground.store.close().await?;
     Ok(credentials)
 }
 
 impl Ground {
-    /// A client with every right.
-    pub(super) fn superadmin_client(&self, identifier: &str) -> Client {
-        Client {
-            client_id: self.client_id(),
-            identifier: identifier.to_owned(),
-            kind: ClientKind::Service,
-            role: Some(Role::Superadmin),
-            scopes: [Scope::Superadmin].into_iter().collect::<Scopes>(),
-            allow: Allow::default(),
-            resources: Vec::new(),
-            redirect_uris: Vec::new(),
-            jwks: None,
-            refresh_tokens: false,
-            token_lifetime_s: None,
-            disabled: false,
-            not_before: None,
-            version: 1,
-            created_at: self.nature.clock.now(),
-        }
-    }
-
-    #[expect(clippy::expect_used, reason = "22 characters of the alphabet of client ids")]
-    fn client_id(&self) -> ClientId {
-        ClientId::parse(&token::<16>(&*self.nature.entropy)).expect("base64url is the alphabet of client ids")
-    }
-
-    /// A new secret of a client and a superadmin invitation, recorded, inside the caller's transaction.
+    /// A superadmin client's secret and a superadmin invitation, recorded, inside the caller's transaction.
     pub(super) async fn credentials(
         &self,
         conn: Conn<'_>,
-        client_id: ClientId,
+        client: FirstClient,
     ) -> Result<Credentials, Error> {
-        let client_secret = Secret::new(token::<32>(&*self.nature.entropy));
-        let id: Uuid = uuid(&*self.nature.clock, &*self.nature.entropy);
-        let place = Vault::row(&[id.as_bytes(), client_id.as_str().as_bytes()]);
-        let hash = self.vault.hash_secret("client_secret", "secret_hash", &place, &client_secret);
-        let row = ClientSecret { id, hash: hash.to_vec(), created_at: self.nature.clock.now() };
-        conn.insert_client_secret(&client_id, &row).await?;
+        let FirstClient { client_id, secret: client_secret } = client;
         let invitation = self.people().first_superadmin_invitation(conn, None).await?;
         let event = Event::new(Actor::System, Action::Recover, Origin::default());
         let subject = Some(format!("client:{client_id} invitation:{}", invitation.id));
         self.audit.record_in(conn, Event { subject, ..event }).await?;
         Ok(Credentials { client_id, client_secret, invitation_url: invitation.url })
+    }
+
+    pub(super) fn clients(&self) -> Clients {
+        Clients::new(self.tools(), RecentRows::default())
     }
 
     pub(super) fn tools(&self) -> Tools {

@@ -8,6 +8,7 @@ use crate::admin::clients::Clients;
 use crate::admin::connections::Imports;
 use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
+use crate::admin::resources::Resources;
 use crate::config::Config;
 use crate::connectors::catalog::Catalog;
 use crate::figures::Figures;
@@ -18,7 +19,7 @@ use crate::http::metrics::Exposed;
 use crate::http::problem::Code;
 use crate::http::server::Services;
 use crate::http::settings::WebSettings;
-use crate::identity::bearer::{Bearers, RecentClients};
+use crate::identity::bearer::{Bearers, RecentRows};
 use crate::identity::login::Logins;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
@@ -42,7 +43,7 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
         registry.clone(),
         keeper.clone(),
     );
-    let recent = RecentClients::default();
+    let recent = RecentRows::default();
     let Ground { nature, store, vault, public_url, .. } = &ground;
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
     let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
@@ -62,12 +63,13 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
         people: Arc::new(People::new(ground.tools(), passwords, sessions.clone(), url())),
         sessions,
         signup: Arc::new(signup(config, &ground, &registry, &keeper)),
-        issuer: Arc::new(issuer(config, &ground).await?),
+        issuer: Arc::new(issuer(config, &ground, recent.clone()).await?),
         apps: Arc::new(Apps::new(ground.tools(), keeper.clone(), url())),
         connectors: Arc::new(Connectors::new(ground.tools(), registry.clone(), rules)),
         credentials: Arc::new(ProviderCredentials::new(ground.tools(), registry.clone(), url())),
         imports: Arc::new(Imports::new(store.clone(), keeper.clone(), registry, clock.clone())),
         clients: Arc::new(Clients::new(ground.tools(), recent)),
+        resources: Arc::new(Resources::new(ground.tools(), url())),
         keeper,
     })
 }
@@ -139,12 +141,12 @@ fn signup(config: &Config, ground: &Ground, registry: &Arc<Registry>, keeper: &A
     Signup::new(settings, parts)
 }
 
-async fn issuer(config: &Config, ground: &Ground) -> Result<Issuer, Error> {
+async fn issuer(config: &Config, ground: &Ground, recent: RecentRows) -> Result<Issuer, Error> {
     let settings = issuer::Settings {
         issuer: ground.public_url.as_str().to_owned(),
         token_lifetime_s: config.issuer.token_lifetime_s,
     };
     let (store, vault, audit) = (ground.store.clone(), ground.vault.clone(), ground.audit.clone());
     let (clock, entropy) = (ground.nature.clock.clone(), ground.nature.entropy.clone());
-    Ok(Issuer::load(settings, store, vault, audit, clock, entropy).await?)
+    Ok(Issuer::load(settings, store, vault, audit, clock, entropy, recent).await?)
 }

@@ -15,6 +15,7 @@ mod may;
 pub(in crate::http) mod members;
 mod page;
 mod place;
+pub(in crate::http) mod resources;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -129,6 +130,13 @@ fn identity_routes(cfg: &mut ServiceConfig) {
     .service(
         at("/clients/{client_id}/secrets/{secret_id}", "DELETE")
             .route(delete().to(clients::delete_client_secret)),
+    )
+    .service(
+        at("/resources", "GET, POST, PUT, DELETE")
+            .route(get().to(resources::list_resources))
+            .route(post().to(resources::create_resource))
+            .route(put().to(resources::replace_resource))
+            .route(delete().to(resources::delete_resource)),
     )
     .service(
         at("/users", "GET, POST").route(get().to(users::list_users)).route(post().to(users::create_user)),

@@ -21,6 +21,8 @@ use super::layer::{prefix, security_headers, trace};
 use super::settings::WebSettings;
 use super::{account, invitations, login, page, start};
 use crate::identity::testing::{Fixture, PASSWORD, token};
+use crate::issuer::testing::issuer;
+use crate::issuer::{Algorithm, keys};
 use crate::store::testing::{TestDatabase, databases};
 
 const URL: &str = "https://api.example.com";
@@ -32,6 +34,8 @@ struct Site {
 
 async fn site(db: &TestDatabase, url: &str) -> Site {
     let fixture = Fixture::of(db, url);
+    let (store, vault, clock, entropy) = (db.store(), db.vault(), db.clock(), db.entropy());
+    keys::create_first(store.conn(), &vault, &*clock, &*entropy, Algorithm::Es256).await.unwrap();
     let settings = WebSettings::new(fixture.public_url.clone(), vec![]);
     let nature = trace::Nature { clock: db.clock(), entropy: db.entropy() };
     let app = App::new()
@@ -40,6 +44,7 @@ async fn site(db: &TestDatabase, url: &str) -> Site {
         .app_data(web::Data::from(Arc::clone(&fixture.people)))
         .app_data(web::Data::from(Arc::clone(&fixture.logins)))
         .app_data(web::Data::from(Arc::clone(&fixture.sessions)))
+        .app_data(web::Data::new(issuer(db).await))
         .configure(page::routes)
         .configure(login::routes)
         .configure(start::routes)

@@ -13,12 +13,13 @@ use super::binb_token::{min_ttl, receiver};
 use super::extract::{Caller, RequestOrigin};
 use super::oauth::form::{Parameters, presented};
 use super::oauth::token::{method_refused, wrong_method};
-use super::oauth_error::OAuthError;
+use super::oauth_error::{OAuthCode, OAuthError};
 use super::problem::{Answer, Outcome, Problem};
 use super::settings::WebSettings;
 use crate::issuer::Issuer;
 use crate::keeper::{HandedToken, Lifetime, SecretsKeeper};
 use crate::model::connection::{Flow, Request};
+use crate::model::grant::GrantType;
 
 /// How long a tool waits for a refresh under way.
 const WAIT: Duration = Duration::from_secs(20);
@@ -64,7 +65,9 @@ pub(super) async fn provider_token(
 ) -> Result<HttpResponse, OAuthError> {
     let answered = async {
         let mut form = Parameters::read(&request, payload).await?;
-        form.demand_client_credentials()?;
+        if form.grant_type()? != GrantType::ClientCredentials {
+            return Err(OAuthError::new(OAuthCode::UnsupportedGrantType, "only client_credentials here"));
+        }
         let (flow, life) = (form.take("flow")?, form.take("min_ttl")?);
         let (client, in_header) = presented(&request, &mut form)?;
         let caller = issuer.authenticate_caller(&client, origin.0).await;

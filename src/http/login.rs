@@ -7,12 +7,14 @@ use serde::Deserialize;
 
 use super::form::{PageForm, PageQuery};
 use super::layer::host;
+use super::oauth;
 use super::page::{self, Page, see_other};
 use super::person::{self, Visitor, local_path};
 use super::problem::Problem;
 use super::settings::WebSettings;
 use crate::identity::login::{Browser, Error, Logins};
 use crate::identity::session::Sessions;
+use crate::issuer::Issuer;
 use crate::model::secret::Secret;
 
 /// `/login` and `/logout`.
@@ -58,6 +60,7 @@ struct LoginPage<'p> {
 async fn login_page(
     visitor: Visitor,
     query: PageQuery<LoginParams>,
+    issuer: web::Data<Issuer>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let return_to = local_path(&settings, &query.0.return_to);
@@ -65,7 +68,9 @@ async fn login_page(
         return Ok(see_other(&settings.link(return_to.as_deref().unwrap_or("/"))));
     }
     let return_to = return_to.unwrap_or_default();
-    Ok(visitor.keep(show(StatusCode::OK, &visitor, "", &return_to, None)))
+    let mut response = show(StatusCode::OK, &visitor, "", &return_to, None);
+    lead_on(&mut response, &issuer, &return_to).await;
+    Ok(visitor.keep(response))
 }
 
 async fn login(
@@ -73,6 +78,7 @@ async fn login(
     visitor: Visitor,
     form: PageForm<LoginRequest>,
     logins: web::Data<Logins>,
+    issuer: web::Data<Issuer>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let form = form.0;
@@ -89,13 +95,21 @@ async fn login(
             let detail = Some(problem.detail().to_owned());
             let mut response = show(status, &visitor, &form.email, &return_to, detail);
             page::keep_manner(&problem, &mut response);
+            lead_on(&mut response, &issuer, &return_to).await;
             Ok(response)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn show(
+/// A sign-in for a client of ours may end at that client, with no page in between.
+async fn lead_on(response: &mut HttpResponse, issuer: &Issuer, return_to: &str) {
+    if let Some(url) = oauth::form_target(issuer, return_to).await {
+        page::allow_form_target(response, &url);
+    }
+}
+
+pub(super) fn show(
     status: StatusCode,
     visitor: &Visitor,
     email: &str,

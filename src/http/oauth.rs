@@ -1,19 +1,49 @@
 //! The routes of the authorization server.
 
+mod authorize;
+pub(super) mod device;
+mod exchange;
 pub(super) mod form;
+pub(super) mod introspect;
 pub(super) mod jwks;
 pub(super) mod metadata;
 pub(super) mod token;
+pub(super) mod userinfo;
+mod wishes;
 
-use actix_web::web;
+use actix_web::{Route, web};
 
-/// Registers them; needs `web::Data<Issuer>`.
+use super::layer::host;
+
+pub(super) use self::authorize::form_target;
+
+/// Registers them; needs `web::Data<Issuer>` and `web::Data<Bearers>`, for the pages all that pages need, and for token
+/// exchange the keeper.
 pub fn routes(config: &mut web::ServiceConfig) {
-    for path in ["/o/token/", "/o/token"] {
+    machine(config, "/o/token", || web::post().to(token::token));
+    machine(config, "/o/introspect", || web::post().to(introspect::introspect));
+    machine(config, "/o/revoke_token", || web::post().to(introspect::revoke));
+    machine(config, "/o/device_authorization", || web::post().to(device::device_authorization));
+    for path in ["/o/userinfo/", "/o/userinfo"] {
         config.service(
             web::resource(path)
-                .route(web::post().to(token::token))
+                .route(web::get().to(userinfo::userinfo))
+                .route(web::post().to(userinfo::userinfo))
                 .default_service(web::to(token::refuse_method)),
+        );
+    }
+    for path in ["/o/authorize/", "/o/authorize"] {
+        config.service(
+            host::resource(path)
+                .route(web::get().to(authorize::authorize))
+                .route(web::post().to(authorize::decide)),
+        );
+    }
+    for path in ["/o/device/", "/o/device"] {
+        config.service(
+            host::resource(path)
+                .route(web::get().to(device::device_page))
+                .route(web::post().to(device::decide)),
         );
     }
     config.route("/.well-known/jwks.json", web::get().to(jwks::jwks));
@@ -21,6 +51,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.route("/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
     for document in ["oauth-authorization-server", "openid-configuration"] {
         config.route(&format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
+    }
+}
+
+/// An endpoint for programs, with and without the final slash.
+fn machine(config: &mut web::ServiceConfig, path: &str, route: impl Fn() -> Route) {
+    for path in [format!("{path}/"), path.to_owned()] {
+        let resource = web::resource(path).route(route());
+        config.service(resource.default_service(web::to(token::refuse_method)));
     }
 }
 

@@ -24,6 +24,18 @@ pub enum OAuthCode {
     InvalidScope,
     /// No resource of the client's (RFC 8707 §2).
     InvalidTarget,
+    /// The person has not answered yet (RFC 8628 §3.5).
+    AuthorizationPending,
+    /// The device polls too fast (RFC 8628 §3.5).
+    SlowDown,
+    /// The person said no (RFC 8628 §3.5).
+    AccessDenied,
+    /// The device waited too long (RFC 8628 §3.5).
+    ExpiredToken,
+    /// The bearer token is missing or not good (RFC 6750 §3.1).
+    InvalidToken,
+    /// The bearer token does not reach (RFC 6750 §3.1).
+    InsufficientScope,
     /// Later.
     TemporarilyUnavailable,
     /// We failed.
@@ -41,6 +53,12 @@ impl OAuthCode {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -54,6 +72,7 @@ pub struct OAuthError {
     status: StatusCode,
     description: String,
     basic: bool,
+    bearer: Option<String>,
     retry_after_s: Option<u64>,
     closes: bool,
     ours: Option<Code>,
@@ -64,7 +83,8 @@ impl OAuthError {
     /// An error with the status the standard gives it. The description is ours, never what was sent.
     pub fn new(code: OAuthCode, description: impl Into<String>) -> Self {
         let status = match code {
-            OAuthCode::InvalidClient => StatusCode::UNAUTHORIZED,
+            OAuthCode::InvalidClient | OAuthCode::InvalidToken => StatusCode::UNAUTHORIZED,
+            OAuthCode::InsufficientScope => StatusCode::FORBIDDEN,
             OAuthCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             OAuthCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             OAuthCode::InvalidRequest
@@ -72,11 +92,25 @@ impl OAuthError {
             | OAuthCode::InvalidGrant
             | OAuthCode::UnsupportedGrantType
             | OAuthCode::InvalidScope
-            | OAuthCode::InvalidTarget => StatusCode::BAD_REQUEST,
+            | OAuthCode::InvalidTarget
+            | OAuthCode::AuthorizationPending
+            | OAuthCode::SlowDown
+            | OAuthCode::AccessDenied
+            | OAuthCode::ExpiredToken => StatusCode::BAD_REQUEST,
         };
         let retry_after_s = (code == OAuthCode::TemporarilyUnavailable).then_some(1);
         let (description, more) = (description.into(), Map::new());
-        Self { code, status, description, basic: false, retry_after_s, closes: false, ours: None, more }
+        Self {
+            code,
+            status,
+            description,
+            basic: false,
+            bearer: None,
+            retry_after_s,
+            closes: false,
+            ours: None,
+            more,
+        }
     }
 
     /// Says which way of client authentication is asked for, where it failed.
@@ -93,7 +127,10 @@ impl OAuthError {
         }
         let code = match self.code {
             OAuthCode::InvalidClient => Code::Unauthenticated,
-            OAuthCode::UnauthorizedClient => Code::Forbidden,
+            OAuthCode::InvalidToken => Code::InvalidToken,
+            OAuthCode::UnauthorizedClient | OAuthCode::InsufficientScope | OAuthCode::AccessDenied => {
+                Code::Forbidden
+            }
             OAuthCode::TemporarilyUnavailable if self.status == StatusCode::TOO_MANY_REQUESTS => {
                 Code::RateLimited
             }
@@ -106,7 +143,10 @@ impl OAuthError {
             | OAuthCode::InvalidGrant
             | OAuthCode::UnsupportedGrantType
             | OAuthCode::InvalidScope
-            | OAuthCode::InvalidTarget => Code::InvalidRequest,
+            | OAuthCode::InvalidTarget
+            | OAuthCode::AuthorizationPending
+            | OAuthCode::SlowDown
+            | OAuthCode::ExpiredToken => Code::InvalidRequest,
         };
         let status = if code == Code::Forbidden { code.status() } else { self.status };
         Self { ours: Some(code), status, ..self }
@@ -129,6 +169,29 @@ impl OAuthError {
             more: problem.fields().clone(),
             ..Self::new(code, problem.detail())
         }
+    }
+
+    /// A refusal of a token exchange: the statuses of RFC 6749 §5.2, and our code, action and fields beside.
+    pub(super) fn of_exchange(problem: Problem) -> Self {
+        let error = Self::of_hand_out(problem);
+        let code = match error.status {
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => OAuthCode::InvalidTarget,
+            _ => error.code,
+        };
+        let later = error.status.is_server_error() && code == OAuthCode::TemporarilyUnavailable;
+        let status = if later { error.status } else { StatusCode::BAD_REQUEST };
+        Self { code, status, ..error }
+    }
+
+    /// A refusal of a bearer token (RFC 6750 §3).
+    pub(super) fn of_bearer(problem: &Problem) -> Self {
+        let code = match problem.code() {
+            Code::Unauthenticated | Code::InvalidToken | Code::ClientDisabled => OAuthCode::InvalidToken,
+            Code::Forbidden => OAuthCode::InsufficientScope,
+            Code::StorageUnavailable => OAuthCode::TemporarilyUnavailable,
+            _ => OAuthCode::ServerError,
+        };
+        Self { bearer: problem.challenge_text().map(str::to_owned), ..Self::new(code, problem.detail()) }
     }
 
     pub(super) fn status(self, status: StatusCode) -> Self {
@@ -154,6 +217,9 @@ impl ResponseError for OAuthError {
             .insert_header((header::PRAGMA, "no-cache"));
         if self.basic {
             response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"jeton\", charset=\"UTF-8\""));
+        }
+        if let Some(challenge) = &self.bearer {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge.as_str()));
         }
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
@@ -191,6 +257,28 @@ impl From<issuer::Error> for OAuthError {
                 "the scope is malformed, unknown or not granted to this client",
             ),
             Error::InvalidTarget => Self::new(OAuthCode::InvalidTarget, "no resource of this client"),
+            Error::InvalidGrant(why) => Self::new(OAuthCode::InvalidGrant, why),
+            Error::AuthorizationPending => {
+                Self::new(OAuthCode::AuthorizationPending, "the person has not answered yet; ask again")
+            }
+            Error::SlowDown => Self::new(
+                OAuthCode::SlowDown,
+                "asked too soon; wait 5 seconds more between requests from now on",
+            ),
+            Error::AccessDenied => Self::new(OAuthCode::AccessDenied, "the person said no"),
+            Error::ExpiredToken => {
+                Self::new(OAuthCode::ExpiredToken, "the person did not answer in time; begin again")
+            }
+            Error::Overloaded => {
+                Self::new(OAuthCode::TemporarilyUnavailable, "too many devices wait; try again later")
+            }
+            Error::NotOurs(_) => {
+                tracing::error!(cause = %Chain(&error), "a stored row is not used");
+                Self::new(
+                    OAuthCode::ServerError,
+                    "a stored row was changed behind this service's back; tell an admin",
+                )
+            }
             Error::Store(_) | Error::Audit(_) => {
                 tracing::warn!(cause = %Chain(&error), "no token was issued");
                 Self::new(OAuthCode::TemporarilyUnavailable, "try again later")

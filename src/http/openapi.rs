@@ -10,9 +10,9 @@ use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{
-    apps, clients, connections, connectors, credentials, generations, invitations, members, users,
+    apps, clients, connections, connectors, credentials, generations, invitations, members, resources, users,
 };
-use crate::http::oauth::{jwks, metadata, token};
+use crate::http::oauth::{device, introspect, jwks, metadata, token, userinfo};
 use crate::http::{binb_token, drop_in, explain, health, metrics};
 
 #[derive(OpenApi)]
@@ -24,7 +24,8 @@ use crate::http::{binb_token, drop_in, explain, health, metrics};
     ),
     paths(
         binb_token::binb_token, binb_token::connection_status, drop_in::provider_token,
-        token::token, jwks::jwks, metadata::metadata, metadata::openid_metadata,
+        token::token, introspect::introspect, introspect::revoke, device::device_authorization, userinfo::userinfo,
+        jwks::jwks, metadata::metadata, metadata::openid_metadata,
         health::read_health, health::read_readiness, metrics::read_metrics, explain::explain_problem,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
         members::list_members, members::put_member, members::delete_member,
@@ -39,6 +40,8 @@ use crate::http::{binb_token, drop_in, explain, health, metrics};
         generations::list_generations, generations::restore_generation, generations::refresh_connection,
         clients::list_clients, clients::create_client, clients::read_client, clients::change_client,
         clients::delete_client, clients::create_client_secret, clients::delete_client_secret,
+        resources::list_resources, resources::create_resource, resources::replace_resource,
+        resources::delete_resource,
         users::list_users, users::create_user, users::read_user, users::change_user, users::delete_user,
         users::create_password_link, users::list_user_sessions, users::delete_user_sessions,
     ),

@@ -86,12 +86,12 @@ pub struct FormTargets(pub Vec<String>);
 /// Lets the forms of this page end at `url`'s origin.
 pub fn allow_form_target(response: &mut HttpResponse, url: &url::Url) {
     let origin = url.origin();
-    if origin.is_tuple() {
-        let mut extensions = response.extensions_mut();
-        let mut targets = extensions.remove::<FormTargets>().map(|targets| targets.0).unwrap_or_default();
-        targets.push(origin.ascii_serialization());
-        extensions.insert(FormTargets(targets));
-    }
+    // Private-use schemes (RFC 8252 §7.1) have no origin.
+    let source = if origin.is_tuple() { origin.ascii_serialization() } else { format!("{}:", url.scheme()) };
+    let mut extensions = response.extensions_mut();
+    let mut targets = extensions.remove::<FormTargets>().map(|targets| targets.0).unwrap_or_default();
+    targets.push(source);
+    extensions.insert(FormTargets(targets));
 }
 
 /// 303 to an absolute path of ours or an absolute URL; the caller adds the prefix.

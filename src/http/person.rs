@@ -169,13 +169,16 @@ pub fn login_link(settings: &WebSettings, path: &str) -> String {
     settings.link(&format!("/login?{query}"))
 }
 
+/// The longest path to go back to: as long as any request's.
+const MAX_PATH: usize = 8 * 1024;
+
 /// A path of ours to go back to: one `/` at the start, no second one, no backslash, nothing a browser would
 /// read as another host. The prefix, where it has one, is taken off.
 pub fn local_path(settings: &WebSettings, text: &str) -> Option<String> {
     let path = settings.without_prefix(text).unwrap_or(text);
     let clean = |c: char| !c.is_control() && !c.is_whitespace() && c != '\\';
     let local =
-        path.starts_with('/') && !path.starts_with("//") && path.len() <= 2048 && path.chars().all(clean);
+        path.starts_with('/') && !path.starts_with("//") && path.len() <= MAX_PATH && path.chars().all(clean);
     local.then(|| path.to_owned())
 }
 

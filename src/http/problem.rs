@@ -6,8 +6,10 @@
 mod admin;
 mod clients;
 mod identity;
+mod issuer;
 mod keeper;
 mod people;
+mod resources;
 mod signup;
 mod store;
 
@@ -165,6 +167,11 @@ impl Problem {
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = %Chain(cause), "a request failed inside");
         Self::new(Code::Internal)
+    }
+
+    /// The challenge that goes with it (RFC 6750 §3).
+    pub fn challenge_text(&self) -> Option<&str> {
+        self.challenge.as_deref()
     }
 
     /// Adds a field of the contract.

@@ -6,7 +6,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::Principal;
@@ -62,6 +62,8 @@ pub struct SignedIn {
     pub user: User,
     /// The session's id.
     pub session_id: Uuid,
+    /// When the person signed in.
+    pub signed_in_at: OffsetDateTime,
     /// For its forms.
     pub form_token: FormToken,
 }
@@ -104,6 +106,7 @@ impl Sessions {
             principal: Principal::of_user(user.id, user.role, memberships, origin),
             form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),
             session_id: session.id,
+            signed_in_at: session.created_at,
             user,
         }))
     }

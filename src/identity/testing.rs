@@ -113,6 +113,7 @@ pub(crate) fn weaker(scopes: &str) -> Superadmin {
         allow: Allow::default(),
         memberships: Vec::new(),
         origin: Origin::default(),
+        through: None,
     };
     Superadmin { principal }
 }

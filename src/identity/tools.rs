@@ -36,20 +36,14 @@ impl Tools {
     }
 
     /// Whether `stored` is the hash of this ticket in its row of `table`, which speaks for `subject`.
-    pub(in crate::identity) fn fits(
-        &self,
-        table: &'static str,
-        ticket: &Ticket,
-        subject: &[u8],
-        stored: &[u8],
-    ) -> bool {
+    pub fn fits(&self, table: &'static str, ticket: &Ticket, subject: &[u8], stored: &[u8]) -> bool {
         let row = Vault::row(&[ticket.id.as_bytes(), subject]);
         self.vault.hash_matches(table, "token_hash", &row, &ticket.secret, stored)
     }
 
     /// The hash to store for this ticket in its row of `table`, bound to what the row speaks for: a row turned
     /// to somebody else does not fit its ticket any more.
-    pub(in crate::identity) fn hash(
+    pub fn hash(
         &self,
         table: &'static str,
         ticket: &Ticket,

@@ -1,45 +1,61 @@
-//! Which client is it? By a secret; a wrong one costs one read and no write, as does an unknown client.
+//! Which client is it? By a secret, by a signature, or by its name alone where it can keep no secret. A wrong secret
+//! costs one read and no write, as does an unknown client.
+
+mod assertion;
 
 use tracing::warn;
 
 use crate::identity::Principal;
-use crate::model::client::{Client, ClientId, ClientKind};
+use crate::model::client::{Client, ClientId};
 use crate::model::event::Origin;
+use crate::model::grant::GrantType;
 use crate::model::secret::Secret;
 use crate::store::clients::ClientSecret;
 use crate::vault::Vault;
 
 use super::{Error, Issuer};
 
+pub use self::assertion::ALGORITHMS;
+
 /// How many secrets are compared, whatever is stored: time tells nothing.
 const COMPARED: usize = 2;
 
-/// What a client presents.
+/// What a client presents, by one method.
 #[derive(Debug)]
-pub struct Presented {
-    /// As it came.
-    pub client_id: String,
-    /// As it came.
-    pub secret: Secret,
+pub enum Presented {
+    /// `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+    Secret {
+        /// As it came.
+        client_id: String,
+        /// As it came.
+        secret: Secret,
+    },
+    /// `private_key_jwt` (RFC 7523 §2.2).
+    Assertion {
+        /// As it came beside the assertion, which says it too.
+        client_id: Option<String>,
+        /// The JWT.
+        assertion: Secret,
+    },
+    /// `none`: a public client says who it is.
+    Name {
+        /// As it came.
+        client_id: String,
+    },
 }
 
 impl Issuer {
-    /// The client these credentials belong to.
+    /// The client that presents this.
     ///
     /// # Errors
     /// [`Error::InvalidClient`], or [`Error::TooManyFailures`] instead of it.
     pub async fn authenticate_client(&self, presented: &Presented, origin: Origin) -> Result<Client, Error> {
-        let Some(id) = ClientId::parse(&presented.client_id) else {
-            return Err(self.refuse(None, origin, "unknown"));
-        };
-        let (client, secrets) = self.store.conn().find_client_and_secrets(&id).await?.unzip();
-        let secrets = secrets.unwrap_or_default();
-        let right = is_one_of(&self.vault, &id, &secrets, &presented.secret);
-        match client {
-            None => Err(self.refuse(None, origin, "unknown")),
-            Some(_) if !right => Err(self.refuse(Some(id), origin, "wrong secret")),
-            Some(client) if client.disabled => Err(self.refuse(Some(id), origin, "disabled")),
-            Some(client) => Ok(client),
+        match presented {
+            Presented::Secret { client_id, secret } => self.by_secret(client_id, secret, origin).await,
+            Presented::Assertion { client_id, assertion } => {
+                self.by_assertion(client_id.as_deref(), assertion, origin).await
+            }
+            Presented::Name { client_id } => self.by_name(client_id, origin).await,
         }
     }
 
@@ -50,15 +66,51 @@ impl Issuer {
         origin: Origin,
     ) -> Result<Principal, Error> {
         let client = self.authenticate_client(presented, origin).await?;
-        match client.kind {
-            ClientKind::Service | ClientKind::Provider => {
-                Ok(Principal::of_authenticated_client(&client, origin))
-            }
-            ClientKind::Programmatic => Err(Error::UnauthorizedClient),
+        self.demand(&client, GrantType::ClientCredentials)?;
+        Ok(Principal::of_authenticated_client(&client, origin))
+    }
+
+    /// Refuses a client whose kind does not use this grant.
+    pub(super) fn demand(&self, client: &Client, grant: GrantType) -> Result<(), Error> {
+        if client.may_use(grant) { Ok(()) } else { Err(Error::UnauthorizedClient) }
+    }
+
+    async fn by_secret(&self, client_id: &str, secret: &Secret, origin: Origin) -> Result<Client, Error> {
+        let Some(id) = ClientId::parse(client_id) else {
+            return Err(self.refuse(None, origin, "unknown"));
+        };
+        let (client, secrets) = self.store.conn().find_client_and_secrets(&id).await?.unzip();
+        let secrets = secrets.unwrap_or_default();
+        let right = is_one_of(&self.vault, &id, &secrets, secret);
+        let Some(client) = client else { return Err(self.refuse(None, origin, "unknown")) };
+        if !right {
+            return Err(self.refuse(Some(id), origin, "wrong secret"));
+        }
+        self.enabled(self.vault.check(client)?, origin)
+    }
+
+    async fn by_name(&self, client_id: &str, origin: Origin) -> Result<Client, Error> {
+        let Some(id) = ClientId::parse(client_id) else {
+            return Err(self.refuse(None, origin, "unknown"));
+        };
+        let Some(client) = self.store.conn().find_client(&id).await? else {
+            return Err(self.refuse(None, origin, "unknown"));
+        };
+        let client = self.vault.check(client)?;
+        if client.kind.is_confidential() {
+            return Err(self.refuse(Some(id), origin, "it must prove itself"));
+        }
+        self.enabled(client, origin)
+    }
+
+    fn enabled(&self, client: Client, origin: Origin) -> Result<Client, Error> {
+        match client.disabled {
+            true => Err(self.refuse(Some(client.client_id), origin, "disabled")),
+            false => Ok(client),
         }
     }
 
-    fn refuse(&self, known: Option<ClientId>, origin: Origin, reason: &'static str) -> Error {
+    fn refuse(&self, known: Option<ClientId>, origin: Origin, reason: &str) -> Error {
         let client = known.as_ref().map(ClientId::as_str).unwrap_or_default().to_owned();
         match self.failures.count((known, origin.address), self.clock.now()) {
             Some(retry_after_s) => Error::TooManyFailures { retry_after_s },

@@ -1,70 +1,60 @@
 //! The grant of machines: a client gets a token for itself (RFC 6749 §4.4).
 
-use crate::model::client::{Client, ClientKind};
+use crate::model::client::Client;
 use crate::model::entropy::uuid;
-use crate::model::event::{Action, Event, Origin};
-use crate::model::principal::Actor;
-use crate::model::scope::Scopes;
-use crate::model::secret::Secret;
+use crate::model::event::Origin;
+use crate::model::grant::{Grant, GrantId, GrantType};
 
-use super::authentication::Presented;
-use super::claims::{AccessToken, TYPE};
-use super::{Error, Issuer, keys};
+use super::mint::{IssuedTokens, Minted, Minting};
+use super::target::{within, without_openid};
+use super::{Error, Issuer};
 
 /// What a client asks for.
-#[derive(Debug)]
-pub struct Request {
-    /// Who it is.
-    pub client: Presented,
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
     /// `scope`; absent: all of the client's.
     pub scope: Option<String>,
-    /// `resource` (RFC 8707); absent: the broker itself.
+    /// `resource` (RFC 8707); absent: the client's only one, else the broker.
     pub resource: Option<String>,
 }
 
-/// An access token of ours.
-#[derive(Debug)]
-pub struct IssuedToken {
-    /// The JWT.
-    pub access_token: Secret,
-    /// Seconds it lives.
-    pub expires_in_s: u32,
-    /// What it grants.
-    pub scopes: Scopes,
-}
-
 impl Issuer {
-    /// Answers a client that asks for a token for itself.
-    pub async fn client_credentials(&self, request: &Request, origin: Origin) -> Result<IssuedToken, Error> {
-        let client = self.authenticate_client(&request.client, origin).await?;
-        match client.kind {
-            ClientKind::Service | ClientKind::Provider => {}
-            ClientKind::Programmatic => return Err(Error::UnauthorizedClient),
+    /// Answers a client that asks for a token for itself. Only one that is flagged for it gets a refresh token.
+    pub async fn client_credentials(
+        &self,
+        client: &Client,
+        asked: &Asked,
+        origin: Origin,
+    ) -> Result<IssuedTokens, Error> {
+        self.demand(client, GrantType::ClientCredentials)?;
+        let target = self.target(client, asked.resource.as_deref()).await?;
+        let scope = within(without_openid(target.available(client)), asked.scope.as_deref())?;
+        let scope = without_openid(scope);
+        if !client.refresh_tokens {
+            let minting = Minting { client, target: &target, scope, grant: None, user: None, nonce: None };
+            let Minted { tokens, event } = self.mint(minting, origin).await?;
+            self.audit.record(event).await?;
+            return Ok(tokens);
         }
-        if request.resource.as_deref().is_some_and(|resource| resource != self.url()) {
-            return Err(Error::InvalidTarget);
-        }
-        let scopes = granted(&client, request.scope.as_deref())?;
-        self.issue(&client, scopes, origin).await
+        let grant = Grant {
+            id: GrantId(uuid(&*self.clock, &*self.entropy)),
+            client_id: client.client_id.clone(),
+            user: None,
+            begun_by: GrantType::ClientCredentials,
+            scope: scope.clone(),
+            resource: target.uri().cloned(),
+            auth_time: None,
+            created_at: self.clock.now(),
+            expires_at: self.grant_ends(client, true),
+        };
+        let minting =
+            Minting { client, target: &target, scope, grant: Some(&grant), user: None, nonce: None };
+        let Minted { mut tokens, event } = self.mint(minting, origin).await?;
+        let tx = self.store.begin().await?;
+        tx.conn().insert_grant(&grant, self.vault.sign(&grant)).await?;
+        tokens.refresh_token = Some(self.insert_refresh_token(tx.conn(), &grant).await?);
+        self.audit.record_in(tx.conn(), event).await?;
+        tx.commit().await?;
+        Ok(tokens)
     }
-
-    async fn issue(&self, client: &Client, scopes: Scopes, origin: Origin) -> Result<IssuedToken, Error> {
-        let (jti, now) = (uuid(&*self.clock, &*self.entropy), self.clock.now());
-        let expires_in_s = client.token_lifetime_s.unwrap_or(self.settings.token_lifetime_s);
-        let claims = AccessToken::of_client(self.url(), client, &scopes, expires_in_s, jti, now);
-        let signer = self.keys.current(now).await.signer.clone();
-        let access_token = signer.sign(TYPE, &claims).map_err(|_| keys::Error::Crypto)?;
-        let actor = Actor::Client(client.client_id.clone());
-        let event = Event { subject: Some(jti.to_string()), ..Event::new(actor, Action::TokenIssue, origin) };
-        self.audit.record(event).await?;
-        Ok(IssuedToken { access_token, expires_in_s, scopes })
-    }
-}
-
-/// What is asked for, where it is within the client's.
-fn granted(client: &Client, asked: Option<&str>) -> Result<Scopes, Error> {
-    let Some(asked) = asked else { return Ok(client.scopes.clone()) };
-    let scopes = Scopes::parse(asked).map_err(|_| Error::InvalidScope)?;
-    let within = !scopes.is_empty() && client.scopes.covers(&scopes);
-    if within { Ok(scopes) } else { Err(Error::InvalidScope) }
 }

@@ -93,7 +93,7 @@ impl Signer {
         Ok(Secret::new(format!("{signed}.{}", encode(&signature))))
     }
 
-    fn algorithm(&self) -> Algorithm {
+    pub(super) fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Ec(_) => Algorithm::Es256,
             Pair::Rsa(_) => Algorithm::Rs256,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::admin::clients::{Clients, FirstClient, NewClient};
-use crate::identity::bearer::{Bearers, Error, RecentClients};
+use crate::identity::bearer::{Bearers, Error, RecentRows};
 use crate::identity::testing::tools;
 use crate::identity::{Principal, Superadmin};
 use crate::issuer::authentication::Presented;
-use crate::issuer::client_credentials::Request;
+use crate::issuer::client_credentials::Asked;
 use crate::issuer::{Algorithm, Issuer, Settings, keys};
 use crate::model::client::{Allow, ClientId, ClientKind, Role};
 use crate::model::entropy::SystemEntropy;
@@ -29,7 +29,7 @@ pub(crate) struct Authority {
 impl Authority {
     /// On a database without signing key and clients.
     pub(crate) async fn begin(db: &TestDatabase, algorithm: Algorithm) -> Self {
-        let recent = RecentClients::default();
+        let recent = RecentRows::default();
         let clients = clients(db, recent.clone());
         let store = db.store();
         let tx = store.begin().await.unwrap();
@@ -37,16 +37,17 @@ impl Authority {
         keys::create_first(tx.conn(), &vault, &*clock, &SystemEntropy, algorithm).await.unwrap();
         let first = clients.create_first(tx.conn()).await.unwrap();
         tx.commit().await.unwrap();
-        let issuer = issuer(db).await;
+        let issuer = issuer_seeing(db, recent.clone()).await;
         let bearers = Bearers::load(URL, db.store(), db.vault(), db.clock(), recent).await.unwrap();
         Self { issuer: Arc::new(issuer), bearers: Arc::new(bearers), clients: Arc::new(clients), first }
     }
 
     /// A token with the client's own scopes, or these.
     pub(crate) async fn token(&self, client: &ClientId, secret: &Secret, scope: Option<&str>) -> String {
-        let client = Presented { client_id: client.to_string(), secret: secret.clone() };
-        let request = Request { client, scope: scope.map(str::to_owned), resource: None };
-        let token = self.issuer.client_credentials(&request, Origin::default()).await.unwrap();
+        let presented = Presented::Secret { client_id: client.to_string(), secret: secret.clone() };
+        let client = self.issuer.authenticate_client(&presented, Origin::default()).await.unwrap();
+        let asked = Asked { scope: scope.map(str::to_owned), resource: None };
+        let token = self.issuer.client_credentials(&client, &asked, Origin::default()).await.unwrap();
         text(&token.access_token)
     }
 
@@ -74,14 +75,20 @@ impl Authority {
 }
 
 /// Another process's handle on the clients.
-pub(crate) fn clients(db: &TestDatabase, recent: RecentClients) -> Clients {
+pub(crate) fn clients(db: &TestDatabase, recent: RecentRows) -> Clients {
     Clients::new(tools(db), recent)
 }
 
 /// Another process's issuer.
 pub(crate) async fn issuer(db: &TestDatabase) -> Issuer {
+    issuer_seeing(db, RecentRows::default()).await
+}
+
+async fn issuer_seeing(db: &TestDatabase, recent: RecentRows) -> Issuer {
     let settings = Settings { issuer: URL.to_owned(), token_lifetime_s: 3_600 };
-    Issuer::load(settings, db.store(), db.vault(), db.audit(), db.clock(), db.entropy()).await.unwrap()
+    Issuer::load(settings, db.store(), db.vault(), db.audit(), db.clock(), db.entropy(), recent)
+        .await
+        .unwrap()
 }
 
 /// A superadmin client of kind service to be made.
@@ -92,6 +99,7 @@ pub(crate) fn service(identifier: &str, scopes: &str, allow: Option<&[&str]>) ->
         kind: ClientKind::Service,
         role: Some(Role::Superadmin),
         scopes: Some(Scopes::parse(scopes).unwrap()),
+        resource_scopes: Default::default(),
         allow: Allow(allow.map(|all| all.iter().map(location).collect())),
         resources: Vec::new(),
         redirect_uris: Vec::new(),

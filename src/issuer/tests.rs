@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use super::authentication::Presented;
-use super::client_credentials::{IssuedToken, Request};
+use super::client_credentials::Asked;
 use super::testing::{Authority, URL, issuer, service, text};
 use super::*;
 use crate::admin::clients::ClientChange;
@@ -26,10 +26,11 @@ async fn ask(
     secret: &Secret,
     scope: Option<&str>,
     resource: Option<&str>,
-) -> Result<IssuedToken, Error> {
-    let client = Presented { client_id: client.to_string(), secret: secret.clone() };
-    let request = Request { client, scope: scope.map(str::to_owned), resource: resource.map(str::to_owned) };
-    issuer.client_credentials(&request, Origin::default()).await
+) -> Result<IssuedTokens, Error> {
+    let presented = Presented::Secret { client_id: client.to_string(), secret: secret.clone() };
+    let client = issuer.authenticate_client(&presented, Origin::default()).await?;
+    let asked = Asked { scope: scope.map(str::to_owned), resource: resource.map(str::to_owned) };
+    issuer.client_credentials(&client, &asked, Origin::default()).await
 }
 
 #[tokio::test]
@@ -69,8 +70,8 @@ async fn scope_and_target_never_widen() {
         let authority = Authority::begin(&db, Algorithm::Es256).await;
         let (id, secret) = authority.client(service("job", "binb:read apps:read", None)).await;
         let ask = async |scope, resource| ask(&authority.issuer, &id, &secret, scope, resource).await;
-        assert_eq!(ask(None, None).await.unwrap().scopes.to_string(), "binb:read apps:read");
-        assert_eq!(ask(Some("apps:read"), Some(URL)).await.unwrap().scopes.to_string(), "apps:read");
+        assert_eq!(ask(None, None).await.unwrap().scope.to_string(), "binb:read apps:read");
+        assert_eq!(ask(Some("apps:read"), Some(URL)).await.unwrap().scope.to_string(), "apps:read");
         for scope in ["apps:write", "superadmin", "terms:read", "apps:read nonsense", " "] {
             assert!(matches!(ask(Some(scope), None).await, Err(Error::InvalidScope)), "{scope}");
         }
@@ -145,8 +146,13 @@ async fn a_programmatic_client_has_no_client_credentials() {
         let created = authority.clients.create(&by, new).await.unwrap();
         assert!(created.secret.is_none());
         let id = created.client.client_id;
-        let secret = authority.clients.add_secret(&by, &id).await.unwrap().secret;
-        let refused = ask(&authority.issuer, &id, &secret, None, None).await;
+        assert!(authority.clients.add_secret(&by, &id).await.is_err(), "{}", db.name);
+        let refused = ask(&authority.issuer, &id, &Secret::new("guessed"), None, None).await;
+        assert!(matches!(refused, Err(Error::InvalidClient)));
+        let presented = Presented::Name { client_id: id.to_string() };
+        let client = authority.issuer.authenticate_client(&presented, Origin::default()).await.unwrap();
+        let refused =
+            authority.issuer.client_credentials(&client, &Asked::default(), Origin::default()).await;
         assert!(matches!(refused, Err(Error::UnauthorizedClient)));
     }
 }
@@ -205,7 +211,7 @@ async fn a_narrowed_client_binds_tokens_already_out_at_once_here_and_within_five
         let (id, secret) = authority.client(service("job", "binb:read", None)).await;
         let token = authority.token(&id, &secret, None).await;
         let elsewhere =
-            bearer::Bearers::load(URL, db.store(), db.vault(), db.clock(), bearer::RecentClients::default())
+            bearer::Bearers::load(URL, db.store(), db.vault(), db.clock(), bearer::RecentRows::default())
                 .await
                 .unwrap();
         let header = format!("Bearer {token}");
@@ -320,7 +326,8 @@ async fn a_private_key_moved_to_another_row_does_not_sign() {
         db.sql("UPDATE signing_key SET kid = '00000000000070008000000000000001'").await;
         let settings = Settings { issuer: URL.to_owned(), token_lifetime_s: 60 };
         let (store, vault) = (db.store(), db.vault());
-        let loaded = Issuer::load(settings, store, vault, db.audit(), db.clock(), db.entropy()).await;
+        let recent = bearer::RecentRows::default();
+        let loaded = Issuer::load(settings, store, vault, db.audit(), db.clock(), db.entropy(), recent).await;
         assert!(matches!(loaded.err(), Some(keys::Error::Vault(_))), "{}", db.name);
     }
 }

@@ -65,7 +65,7 @@ impl SecretsKeeper {
     /// The status of what `retrieve_token` would hand out.
     pub async fn status(&self, by: &MayReceive, flow: Option<&Flow>) -> Result<Status, Error> {
         let definition = self.core.definition(by.connector()).await?;
-        let found = self.core.find(by.app(), by.connector(), flow).await?;
+        let found = self.core.find_for(by, flow).await?;
         super::note(&found.held.connection);
         Ok(told(&found.held.connection, &definition.policy(), found.now))
     }

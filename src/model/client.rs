@@ -1,5 +1,6 @@
 //! Our OAuth clients: who may ask for tokens here, and where a confined one may use them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,11 @@ use time::OffsetDateTime;
 
 use super::app::AppId;
 use super::connector::ConnectorId;
-use super::scope::Scopes;
+use super::grant::{GrantType, GrantedScope};
+use super::own::Own;
+use super::resource::ResourceScope;
+use super::scope::{Scope, Scopes};
+use super::time::to_micros;
 use super::uri::{RedirectUri, ResourceUri};
 
 /// A client id: 1 to 64 characters `A-Za-z0-9_-`.
@@ -66,6 +71,25 @@ impl ClientKind {
             Self::Service => "service",
             Self::Programmatic => "programmatic",
             Self::Provider => "provider",
+        }
+    }
+
+    /// Whether it can keep a secret (RFC 6749 §2.1).
+    pub fn is_confidential(self) -> bool {
+        match self {
+            Self::Service | Self::Provider => true,
+            Self::Programmatic => false,
+        }
+    }
+
+    /// The grants it is for; `refresh_token` comes with any other.
+    fn grant_types(self) -> &'static [GrantType] {
+        match self {
+            Self::Service => &[GrantType::ClientCredentials],
+            Self::Programmatic => &[GrantType::AuthorizationCode, GrantType::DeviceCode],
+            Self::Provider => {
+                &[GrantType::ClientCredentials, GrantType::AuthorizationCode, GrantType::TokenExchange]
+            }
         }
     }
 
@@ -207,6 +231,8 @@ pub struct Client {
     pub role: Option<Role>,
     /// The broker's scopes it may ask for.
     pub scopes: Scopes,
+    /// Scopes of its resource servers it may ask for.
+    pub resource_scopes: BTreeSet<ResourceScope>,
     /// Where it may receive tokens.
     pub allow: Allow,
     /// Resource servers it may ask tokens for (RFC 8707).
@@ -227,6 +253,43 @@ pub struct Client {
     pub version: i64,
     /// When it was made.
     pub created_at: OffsetDateTime,
+}
+
+impl Client {
+    /// Whether it may ask by this grant.
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grant_types().any(|own| own == grant)
+    }
+
+    /// The grants it may ask by.
+    pub fn grant_types(&self) -> impl Iterator<Item = GrantType> {
+        // Without a flag it is for those who speak for people.
+        let asks_people = self.kind.grant_types().contains(&GrantType::AuthorizationCode);
+        let refreshes = self.refresh_tokens || (asks_people && self.scopes.contains(Scope::OfflineAccess));
+        let refresh = refreshes.then_some(GrantType::RefreshToken);
+        self.kind.grant_types().iter().copied().chain(refresh)
+    }
+
+    /// All scopes it may ask for, whatever the resource.
+    pub fn scope(&self) -> GrantedScope {
+        GrantedScope { own: self.scopes.clone(), of_resource: self.resource_scopes.clone() }
+    }
+}
+
+/// All but when it was made: who changes what a client may do, where its codes go or which secrets count, makes it
+/// nobody's.
+impl Own for Client {
+    const TABLE: &'static str = "client";
+
+    #[expect(clippy::expect_used, reason = "texts, numbers and a JSON value are JSON")]
+    fn covered(&self) -> Vec<Vec<u8>> {
+        let rights = (&self.kind, &self.role, self.scope().to_string(), &self.allow.0, &self.resources);
+        let manner = (&self.redirect_uris, &self.jwks, self.refresh_tokens, self.token_lifetime_s);
+        let not_before = self.not_before.map(to_micros);
+        let row =
+            (&self.client_id, &self.identifier, rights, manner, self.disabled, not_before, self.version);
+        vec![serde_json::to_vec(&row).expect("it is JSON")]
+    }
 }
 
 #[cfg(test)]

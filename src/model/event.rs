@@ -49,6 +49,14 @@ pub enum Action {
     Logout,
     /// A machine got a token of ours, or was refused.
     TokenIssue,
+    /// A token of ours was revoked.
+    TokenRevoke,
+    /// A person said what a client of ours may do for it.
+    GrantApprove,
+    /// A grant was ended with all its tokens.
+    GrantEnd,
+    /// A resource server was registered, changed or deleted.
+    ResourceChange,
     /// `init` or `recover` ran.
     Recover,
 }
@@ -75,6 +83,10 @@ impl Action {
             Self::Login => "login",
             Self::Logout => "logout",
             Self::TokenIssue => "token.issue",
+            Self::TokenRevoke => "token.revoke",
+            Self::GrantApprove => "grant.approve",
+            Self::GrantEnd => "grant.end",
+            Self::ResourceChange => "resource.change",
             Self::Recover => "recover",
         }
     }

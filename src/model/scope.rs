@@ -83,6 +83,11 @@ impl Scope {
         }
     }
 
+    /// Whether it speaks of the person, whatever the resource server (OpenID Connect Core §5.4, §11).
+    pub fn is_of_openid(self) -> bool {
+        matches!(self, Self::Openid | Self::Profile | Self::Email | Self::OfflineAccess)
+    }
+
     /// Reads one scope token.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
@@ -116,9 +121,30 @@ impl Scopes {
         other.0.iter().all(|scope| self.grants(*scope))
     }
 
-    /// What both grant.
-    pub fn intersection(&self, other: &Self) -> Self {
-        Self(Scope::ALL.into_iter().filter(|scope| self.grants(*scope) && other.grants(*scope)).collect())
+    /// Whether `scope` itself is among them, whatever is implied.
+    pub fn contains(&self, scope: Scope) -> bool {
+        self.0.contains(&scope)
+    }
+
+    /// What is left of these where no more than `most` may be granted. In place of `superadmin` stand the broker's scopes
+    /// it implied that are left; it stands for none of OpenID Connect's.
+    #[must_use]
+    pub fn narrowed_to(&self, most: &Self) -> Self {
+        let kept = self.iter().filter(|scope| most.grants(*scope));
+        let implied = most.iter().filter(|scope| self.contains(Scope::Superadmin) && !scope.is_of_openid());
+        Self(kept.chain(implied).collect())
+    }
+
+    /// OpenID Connect's among them.
+    #[must_use]
+    pub fn of_openid(&self) -> Self {
+        Self(self.iter().filter(|scope| scope.is_of_openid()).collect())
+    }
+
+    /// The broker's among them.
+    #[must_use]
+    pub fn of_broker(&self) -> Self {
+        Self(self.iter().filter(|scope| !scope.is_of_openid()).collect())
     }
 
     /// The scopes, in documented order.
@@ -163,8 +189,32 @@ mod tests {
     }
 
     #[test]
-    fn an_intersection_never_widens() {
-        let client = Scopes::parse("binb:read").unwrap();
-        assert_eq!(Scopes::parse("superadmin").unwrap().intersection(&client), client);
+    fn narrowing_never_widens() {
+        let narrowed = |scopes: &str, most: &str| {
+            Scopes::parse(scopes).unwrap().narrowed_to(&Scopes::parse(most).unwrap()).to_string()
+        };
+        assert_eq!(narrowed("superadmin", "binb:read openid"), "binb:read");
+        assert_eq!(narrowed("superadmin", "superadmin openid"), "superadmin");
+        assert_eq!(narrowed("binb:read openid", "superadmin"), "binb:read openid");
+        assert_eq!(narrowed("binb:read", "apps:read"), "");
+        assert_eq!(narrowed("superadmin openid", "openid profile"), "openid");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_left_is_granted_by_both(a in 0_u32..65_536, b in 0_u32..65_536) {
+            let set = |bits: u32| -> Scopes {
+                let chosen = Scope::ALL.into_iter().enumerate().filter(|(n, _)| bits >> n & 1 == 1);
+                chosen.map(|(_, scope)| scope).collect()
+            };
+            let (asked, most) = (set(a), set(b));
+            let left = asked.narrowed_to(&most);
+            proptest::prop_assert!(asked.covers(&left) && most.covers(&left));
+            for scope in Scope::ALL.into_iter().filter(|scope| !scope.is_of_openid()) {
+                let both = asked.grants(scope) && most.grants(scope);
+                proptest::prop_assert_eq!(left.grants(scope), both, "{}", scope.as_str());
+            }
+            proptest::prop_assert!(left.of_openid().iter().all(|scope| asked.contains(scope)));
+        }
     }
 }

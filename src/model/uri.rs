@@ -26,6 +26,30 @@ impl RedirectUri {
     }
 }
 
+impl RedirectUri {
+    /// Whether a client may be sent to `asked`: the same bytes, but for the port on loopback, which a script cannot choose
+    /// beforehand (RFC 8252 §7.3).
+    pub fn accepts(&self, asked: &str) -> bool {
+        let on_loopback = || loopback_parts(&self.0).is_some_and(|own| loopback_parts(asked) == Some(own));
+        self.0 == asked || on_loopback()
+    }
+}
+
+/// `http://` and a loopback host, and what follows the port.
+fn loopback_parts(uri: &str) -> Option<(&str, &str)> {
+    let hosts = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let host = hosts.into_iter().find(|host| uri.starts_with(host))?;
+    let rest = uri.strip_prefix(host)?;
+    let rest = match rest.strip_prefix(':') {
+        Some(port) => {
+            let digits = port.bytes().take_while(u8::is_ascii_digit).count();
+            port.get(digits..).filter(|_| (1..=5).contains(&digits))?
+        }
+        None => rest,
+    };
+    (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((host, rest))
+}
+
 impl ResourceUri {
     /// As registered.
     pub fn as_str(&self) -> &str {
@@ -95,6 +119,40 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_port_on_loopback_may_differ() {
+        let uri = |text: &str| RedirectUri::try_from(text.to_owned()).unwrap();
+        let script = uri("http://127.0.0.1/cb?x=1");
+        for good in ["http://127.0.0.1/cb?x=1", "http://127.0.0.1:1/cb?x=1", "http://127.0.0.1:65535/cb?x=1"]
+        {
+            assert!(script.accepts(good), "{good}");
+        }
+        for bad in [
+            "http://127.0.0.1:/cb?x=1",
+            "http://127.0.0.1:123456/cb?x=1",
+            "http://127.0.0.1.evil.example/cb?x=1",
+            "http://127.0.0.1@evil.example/cb?x=1",
+            "http://127.0.0.1:80@evil.example/cb?x=1",
+            "http://127.0.0.1:80/cb?x=2",
+            "http://127.0.0.1:80/cb",
+            "http://localhost/cb?x=1",
+            "https://127.0.0.1/cb?x=1",
+            "http://127.0.0.1:80/CB?x=1",
+            "http://127.0.0.1:80/./cb?x=1",
+        ] {
+            assert!(!script.accepts(bad), "{bad}");
+        }
+        let web = uri("https://a.example/cb");
+        for bad in [
+            "https://a.example:443/cb",
+            "https://a.example/cb/",
+            "https://a.example/cb?",
+            "https://A.example/cb",
+        ] {
+            assert!(!web.accepts(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn redirect_uris_are_read_strictly() {

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Location, Role};
-use crate::model::scope::Scopes;
+use crate::model::grant::GrantedScope;
+use crate::model::own::Unchecked;
+use crate::model::secret::KeyedHash;
 use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::{client, client_secret};
 use crate::store::{Conn, Error};
@@ -27,38 +29,45 @@ pub struct ClientSecret {
 
 impl Conn<'_> {
     /// A client by its id.
-    pub async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, Error> {
-        client::Entity::find_by_id(id.as_str()).one(&self.db()).await?.map(Client::try_from).transpose()
+    pub async fn find_client(&self, id: &ClientId) -> Result<Option<Unchecked<Client>>, Error> {
+        client::Entity::find_by_id(id.as_str()).one(&self.db()).await?.map(unchecked).transpose()
     }
 
     /// A client by what people call it.
-    pub async fn find_client_by_identifier(&self, identifier: &str) -> Result<Option<Client>, Error> {
+    pub async fn find_client_by_identifier(
+        &self,
+        identifier: &str,
+    ) -> Result<Option<Unchecked<Client>>, Error> {
         let found = client::Entity::find().filter(client::Column::Identifier.eq(identifier));
-        found.one(&self.db()).await?.map(Client::try_from).transpose()
+        found.one(&self.db()).await?.map(unchecked).transpose()
     }
 
     /// Clients by identifier, from the one after `after`.
-    pub async fn list_clients(&self, after: Option<&str>, limit: u64) -> Result<Vec<Client>, Error> {
+    pub async fn list_clients(
+        &self,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<Unchecked<Client>>, Error> {
         let mut query = client::Entity::find().order_by_asc(client::Column::Identifier).limit(limit);
         if let Some(after) = after {
             query = query.filter(client::Column::Identifier.gt(after));
         }
-        query.all(&self.db()).await?.into_iter().map(Client::try_from).collect()
+        query.all(&self.db()).await?.into_iter().map(unchecked).collect()
     }
 
     /// Adds a client.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] where the identifier is taken.
-    pub async fn insert_client(&self, client: &Client) -> Result<(), Error> {
-        client::Entity::insert(row(client)).exec_without_returning(&self.db()).await?;
+    pub async fn insert_client(&self, client: &Client, own_mac: KeyedHash) -> Result<(), Error> {
+        client::Entity::insert(row(client, own_mac)).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
     /// Writes a client as it shall be, where its row still has the version `seen`; says whether it had.
-    pub async fn update_client(&self, client: &Client, seen: i64) -> Result<bool, Error> {
+    pub async fn update_client(&self, client: &Client, own_mac: KeyedHash, seen: i64) -> Result<bool, Error> {
         let done = client::Entity::update_many()
-            .set(row(client))
+            .set(row(client, own_mac))
             .filter(client::Column::ClientId.eq(client.client_id.as_str()))
             .filter(client::Column::Version.eq(seen))
             .exec(&self.db())
@@ -89,7 +98,7 @@ impl Conn<'_> {
     pub async fn find_client_and_secrets(
         &self,
         id: &ClientId,
-    ) -> Result<Option<(Client, Vec<ClientSecret>)>, Error> {
+    ) -> Result<Option<(Unchecked<Client>, Vec<ClientSecret>)>, Error> {
         let of_client: RelationDef = client_secret::Entity::belongs_to(client::Entity)
             .from(client_secret::Column::ClientId)
             .to(client::Column::ClientId)
@@ -103,7 +112,7 @@ impl Conn<'_> {
             .await?;
         let (clients, secrets): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         let Some(client) = clients.into_iter().next() else { return Ok(None) };
-        Ok(Some((client.try_into()?, secrets.into_iter().flatten().map(ClientSecret::from).collect())))
+        Ok(Some((unchecked(client)?, secrets.into_iter().flatten().map(ClientSecret::from).collect())))
     }
 
     /// The live secrets of a client, oldest first.
@@ -140,22 +149,23 @@ impl Conn<'_> {
     }
 }
 
-fn row(client: &Client) -> client::ActiveModel {
+fn row(client: &Client, own_mac: KeyedHash) -> client::ActiveModel {
     client::ActiveModel {
         client_id: Set(client.client_id.as_str().to_owned()),
         identifier: Set(client.identifier.clone()),
         kind: Set(client.kind.as_str().to_owned()),
         role: Set(client.role.map(|role| role.as_str().to_owned())),
-        scopes: Set(client.scopes.to_string()),
+        scopes: Set(client.scope().to_string()),
         allow: Set(client.allow.0.as_ref().map(json)),
         resources: Set(json(&client.resources)),
         redirect_uris: Set(json(&client.redirect_uris)),
-        jwks: Set(client.jwks.clone()),
+        jwks: Set(client.jwks.as_ref().map(ToString::to_string)),
         token_lifetime_s: Set(client.token_lifetime_s.and_then(|seconds| i32::try_from(seconds).ok())),
         refresh_tokens: Set(client.refresh_tokens),
         disabled: Set(client.disabled),
         not_before: Set(client.not_before.map(to_micros)),
         version: Set(client.version),
+        own_mac: Set(own_mac.to_vec()),
         created_at: Set(to_micros(client.created_at)),
     }
 }
@@ -171,33 +181,37 @@ impl From<client_secret::Model> for ClientSecret {
     }
 }
 
-impl TryFrom<client::Model> for Client {
-    type Error = Error;
-
-    fn try_from(row: client::Model) -> Result<Self, Error> {
-        let corrupt = |column| Error::Corrupt { table: "client", column };
-        let role = row.role.map(|role| Role::parse(&role).ok_or(corrupt("role"))).transpose()?;
-        let allow: Option<Vec<Location>> = row.allow.map(|allow| read(allow, "allow")).transpose()?;
-        Ok(Self {
-            client_id: ClientId::parse(&row.client_id).ok_or(corrupt("client_id"))?,
-            identifier: row.identifier,
-            kind: ClientKind::parse(&row.kind).ok_or(corrupt("kind"))?,
-            role,
-            scopes: Scopes::parse(&row.scopes).map_err(|_| corrupt("scopes"))?,
-            allow: Allow(allow),
-            resources: read(row.resources, "resources")?,
-            redirect_uris: read(row.redirect_uris, "redirect_uris")?,
-            jwks: row.jwks,
-            token_lifetime_s: row.token_lifetime_s.and_then(|seconds| u32::try_from(seconds).ok()),
-            refresh_tokens: row.refresh_tokens,
-            disabled: row.disabled,
-            not_before: row.not_before.map(from_micros),
-            version: row.version,
-            created_at: from_micros(row.created_at),
-        })
-    }
+fn unchecked(mut row: client::Model) -> Result<Unchecked<Client>, Error> {
+    let own_mac = std::mem::take(&mut row.own_mac);
+    Ok(Unchecked::new(read(row)?, own_mac))
 }
 
-fn read<T: DeserializeOwned>(value: Json, column: &'static str) -> Result<T, Error> {
+fn read(row: client::Model) -> Result<Client, Error> {
+    let corrupt = |column| Error::Corrupt { table: "client", column };
+    let role = row.role.map(|role| Role::parse(&role).ok_or(corrupt("role"))).transpose()?;
+    let allow: Option<Vec<Location>> = row.allow.map(|allow| list(allow, "allow")).transpose()?;
+    let scope = GrantedScope::parse(&row.scopes).ok_or(corrupt("scopes"))?;
+    let jwks = row.jwks.map(|jwks| serde_json::from_str(&jwks).map_err(|_| corrupt("jwks"))).transpose()?;
+    Ok(Client {
+        client_id: ClientId::parse(&row.client_id).ok_or(corrupt("client_id"))?,
+        identifier: row.identifier,
+        kind: ClientKind::parse(&row.kind).ok_or(corrupt("kind"))?,
+        role,
+        scopes: scope.own,
+        resource_scopes: scope.of_resource,
+        allow: Allow(allow),
+        resources: list(row.resources, "resources")?,
+        redirect_uris: list(row.redirect_uris, "redirect_uris")?,
+        jwks,
+        token_lifetime_s: row.token_lifetime_s.and_then(|seconds| u32::try_from(seconds).ok()),
+        refresh_tokens: row.refresh_tokens,
+        disabled: row.disabled,
+        not_before: row.not_before.map(from_micros),
+        version: row.version,
+        created_at: from_micros(row.created_at),
+    })
+}
+
+fn list<T: DeserializeOwned>(value: Json, column: &'static str) -> Result<T, Error> {
     serde_json::from_value(value).map_err(|_| Error::Corrupt { table: "client", column })
 }

@@ -103,12 +103,13 @@ impl Conn<'_> {
         Ok(done.rows_affected == 1)
     }
 
-    /// Deletes a person with memberships, sessions and links; whether there was one.
+    /// Deletes a person with memberships, sessions, links and grants; whether there was one.
     pub async fn delete_user(&self, id: UserId) -> Result<bool, Error> {
         let db = self.db();
         membership::Entity::delete_many().filter(membership::Column::UserId.eq(id.0)).exec(&db).await?;
         session::Entity::delete_many().filter(session::Column::UserId.eq(id.0)).exec(&db).await?;
         password_link::Entity::delete_many().filter(password_link::Column::UserId.eq(id.0)).exec(&db).await?;
+        self.end_grants_of_user(id).await?;
         Ok(user::Entity::delete_by_id(id.0).exec(&db).await?.rows_affected == 1)
     }
 

@@ -3,6 +3,8 @@
 //! Each module says `cfg(test)`, so that the lints know its fixtures for test code.
 
 #[cfg(test)]
+mod authorization;
+#[cfg(test)]
 mod background;
 #[cfg(test)]
 mod browser;

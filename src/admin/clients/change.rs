@@ -1,6 +1,9 @@
 //! What may change about a client.
 
+use std::collections::BTreeSet;
+
 use crate::model::client::{Allow, Client, Role};
+use crate::model::resource::ResourceScope;
 use crate::model::scope::Scopes;
 use crate::model::uri::{RedirectUri, ResourceUri};
 
@@ -13,6 +16,8 @@ pub struct ClientChange {
     pub role: Option<Option<Role>>,
     /// The broker's scopes.
     pub scopes: Option<Scopes>,
+    /// Scopes of its resource servers.
+    pub resource_scopes: Option<BTreeSet<ResourceScope>>,
     /// Where it may receive tokens.
     pub allow: Option<Allow>,
     /// Resource servers.
@@ -35,6 +40,7 @@ impl ClientChange {
             identifier: self.identifier.unwrap_or(client.identifier),
             role: self.role.unwrap_or(client.role),
             scopes: self.scopes.unwrap_or(client.scopes),
+            resource_scopes: self.resource_scopes.unwrap_or(client.resource_scopes),
             allow: self.allow.unwrap_or(client.allow),
             resources: self.resources.unwrap_or(client.resources),
             redirect_uris: self.redirect_uris.unwrap_or(client.redirect_uris),

@@ -1,10 +1,10 @@
 //! The superadmin client of `init` and `recover`, made without a server.
 
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
-use crate::model::event::{Action, Event, Origin};
-use crate::model::principal::Actor;
+use crate::model::own::Unchecked;
 use crate::model::scope::{Scope, Scopes};
 use crate::model::secret::Secret;
+use crate::model::time::to_micros;
 use crate::store::Conn;
 
 use super::secrets::MAX_SECRETS;
@@ -12,6 +12,8 @@ use super::{Clients, Error, NewClient};
 
 /// What the first client is called.
 const IDENTIFIER: &str = "superadmin";
+/// Clients looked at together.
+const PAGE: u64 = 200;
 
 /// A superadmin client and its secret, shown this once.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub struct FirstClient {
 }
 
 impl Clients {
-    /// Makes the first superadmin client, inside the transaction of `init`.
+    /// Makes the first superadmin client, inside the transaction of `init`, which records it.
     ///
     /// # Errors
     /// [`Error::IdentifierTaken`] where there is one.
@@ -31,29 +33,41 @@ impl Clients {
         self.create_superadmin(conn, IDENTIFIER.to_owned()).await
     }
 
-    /// Gives the first superadmin client a new secret, inside the transaction of `recover`: it is enabled again
-    /// and loses its oldest secret where it has two. If it is gone or was made less, another is made.
+    /// Gives a superadmin client a new secret, inside the transaction of `recover`, which records it: the oldest of two
+    /// goes, and with it the tokens got by it. Where no client administers the instance any more, another is made.
     pub async fn recover(&self, conn: Conn<'_>) -> Result<FirstClient, Error> {
-        let Some(client) = conn.find_client_by_identifier(IDENTIFIER).await? else {
-            return self.create_superadmin(conn, IDENTIFIER.to_owned()).await;
-        };
-        if !is_superadmin(&client) {
-            let identifier = format!("{IDENTIFIER}-{}", self.new_id());
+        let Some(client) = self.find_superadmin(conn).await? else {
+            // The clock makes the name unique: a lesser client may be called like the first.
+            let identifier = format!("{IDENTIFIER}-{}", to_micros(self.tools.clock.now()));
             return self.create_superadmin(conn, identifier).await;
-        }
+        };
         let id = client.client_id.clone();
-        let enabled = Client { disabled: false, ..client };
         let secrets = conn.list_client_secrets(&id).await?;
-        if secrets.len() >= MAX_SECRETS
-            && let Some(oldest) = secrets.first()
-        {
+        if let Some(oldest) = secrets.first().filter(|_| secrets.len() >= MAX_SECRETS) {
             conn.delete_client_secret(&id, oldest.id).await?;
-            self.refuse_older_tokens(conn, enabled).await?;
-        } else {
-            let version = enabled.version;
-            conn.update_client(&Client { version: version.saturating_add(1), ..enabled }, version).await?;
+            self.refuse_older_tokens(conn, client).await?;
         }
         self.hand_over(conn, id).await
+    }
+
+    async fn find_superadmin(&self, conn: Conn<'_>) -> Result<Option<Client>, Error> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = conn.list_clients(after.as_deref(), PAGE).await?;
+            let rows = page.into_iter().map(Unchecked::into_parts);
+            let mut last = None;
+            for (client, own_mac) in rows {
+                last = Some(client.identifier.clone());
+                let own = self.tools.vault.check(Unchecked::new(client, own_mac));
+                if let Ok(client) = own
+                    && administers(&client)
+                {
+                    return Ok(Some(client));
+                }
+            }
+            let Some(last) = last else { return Ok(None) };
+            after = Some(last);
+        }
     }
 
     async fn create_superadmin(&self, conn: Conn<'_>, identifier: String) -> Result<FirstClient, Error> {
@@ -62,6 +76,7 @@ impl Clients {
             kind: ClientKind::Service,
             role: Some(Role::Superadmin),
             scopes: Some([Scope::Superadmin].into_iter().collect::<Scopes>()),
+            resource_scopes: Default::default(),
             allow: Allow::default(),
             resources: Vec::new(),
             redirect_uris: Vec::new(),
@@ -69,25 +84,22 @@ impl Clients {
             token_lifetime_s: None,
             refresh_tokens: false,
         });
-        conn.insert_client(&client).await?;
+        conn.insert_client(&client, self.tools.vault.sign(&client)).await?;
         self.hand_over(conn, client.client_id).await
     }
 
     async fn hand_over(&self, conn: Conn<'_>, client_id: ClientId) -> Result<FirstClient, Error> {
         let secret = self.insert_secret(conn, &client_id).await?.secret;
-        let event = Event {
-            subject: Some(client_id.to_string()),
-            ..Event::new(Actor::System, Action::Recover, Origin::default())
-        };
-        self.tools.audit.record_in(conn, event).await?;
         self.recent.forget(&client_id);
         Ok(FirstClient { client_id, secret })
     }
 }
 
-fn is_superadmin(client: &Client) -> bool {
+/// Unconfined, enabled, with every right.
+fn administers(client: &Client) -> bool {
     client.kind == ClientKind::Service
-        && client.role == Some(Role::Superadmin)
+        && client.role.is_some()
+        && !client.disabled
         && !client.allow.is_confined()
         && client.scopes.grants(Scope::Superadmin)
 }

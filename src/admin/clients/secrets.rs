@@ -10,7 +10,7 @@ use crate::store::Conn;
 use crate::store::clients::ClientSecret;
 use crate::vault::Vault;
 
-use super::{Clients, Error, NewSecret, cover, locked};
+use super::{Clients, Error, NewSecret, cover};
 
 /// How many live secrets a client has at most: the old one and the new one while it is rolled out.
 pub(super) const MAX_SECRETS: usize = 2;
@@ -19,7 +19,14 @@ impl Clients {
     /// Makes a second secret. Needs `clients:write`.
     pub async fn add_secret(&self, by: &Superadmin, id: &ClientId) -> Result<NewSecret, Error> {
         let tx = self.tools.store.begin().await?;
-        cover(by, &locked(&tx, id, None).await?)?;
+        let client = self.locked(&tx, id, None).await?;
+        cover(by, &client)?;
+        if !client.kind.is_confidential() {
+            return Err(Error::Invalid {
+                field: "kind",
+                reason: "is programmatic: such a client cannot keep a secret",
+            });
+        }
         if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
             return Err(Error::TwoSecrets);
         }
@@ -31,7 +38,7 @@ impl Clients {
     /// Deletes a secret; tokens issued to the client before now are refused. Needs `clients:write`.
     pub async fn delete_secret(&self, by: &Superadmin, id: &ClientId, secret: Uuid) -> Result<(), Error> {
         let tx = self.tools.store.begin().await?;
-        let client = locked(&tx, id, None).await?;
+        let client = self.locked(&tx, id, None).await?;
         cover(by, &client)?;
         if !tx.conn().delete_client_secret(id, secret).await? {
             return Err(Error::NotFound);
@@ -44,7 +51,11 @@ impl Clients {
         let version = client.version;
         let not_before = Some(self.tools.clock.now());
         let client = Client { not_before, version: version.saturating_add(1), ..client };
-        if conn.update_client(&client, version).await? { Ok(()) } else { Err(Error::Changed) }
+        if conn.update_client(&client, self.tools.vault.sign(&client), version).await? {
+            Ok(())
+        } else {
+            Err(Error::Changed)
+        }
     }
 
     pub(super) async fn insert_secret(&self, conn: Conn<'_>, client: &ClientId) -> Result<NewSecret, Error> {

@@ -18,9 +18,9 @@ async fn a_client_reads_back_as_it_was_made_with_an_id_and_a_secret_of_their_own
         let authority = Authority::begin(&db, Algorithm::Es256).await;
         let by = authority.superadmin().await;
         let new = NewClient {
-            resources: vec!["https://terms.example".to_owned().try_into().unwrap()],
+            kind: ClientKind::Provider,
             redirect_uris: vec!["https://app.example/cb".to_owned().try_into().unwrap()],
-            jwks: Some(serde_json::json!({ "keys": [] })),
+
             token_lifetime_s: Some(600),
             refresh_tokens: true,
             ..service("Nightly job", "binb:read", Some(&["acme/github", "globex/*"]))
@@ -204,8 +204,10 @@ async fn recover_gives_the_first_client_a_new_secret_or_makes_another() {
         let off = ClientChange { disabled: Some(true), ..ClientChange::default() };
         authority.clients.change(&by, id, off, None).await.unwrap();
         let (client_id, secret) = (id.to_string(), authority.first.secret.clone());
-        let off = Presented { client_id, secret };
+        let off = Presented::Secret { client_id, secret };
         assert!(authority.issuer.authenticate_client(&off, Origin::default()).await.is_err(), "{}", db.name);
+        let on = ClientChange { disabled: Some(false), ..ClientChange::default() };
+        authority.clients.change(&by, id, on, None).await.unwrap();
         for _ in 0..3 {
             let again = recover().await;
             assert_eq!(&again.client_id, id);

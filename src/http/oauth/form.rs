@@ -7,6 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::http::extract::{Pairs, PairsError, decode_pair_text, read_body};
 use crate::http::oauth_error::{OAuthCode, OAuthError};
 use crate::issuer::authentication::Presented;
+use crate::model::grant::GrantType;
 use crate::model::secret::Secret;
 
 /// The parameters of a request; one without a value counts as left out (RFC 6749 §3.2).
@@ -23,13 +24,21 @@ impl Parameters {
         Ok(Self(Pairs::parse(&body).map_err(malformed)?))
     }
 
-    /// The only grant there is.
-    pub(in crate::http) fn demand_client_credentials(&mut self) -> Result<(), OAuthError> {
-        match self.take("grant_type")?.as_deref() {
-            Some("client_credentials") => Ok(()),
-            Some(_) => Err(OAuthError::new(OAuthCode::UnsupportedGrantType, "no grant of this server")),
-            None => Err(invalid("grant_type is missing")),
-        }
+    /// How a token is asked for.
+    pub(in crate::http) fn grant_type(&mut self) -> Result<GrantType, OAuthError> {
+        let text = self.require("grant_type")?;
+        let unknown = || OAuthError::new(OAuthCode::UnsupportedGrantType, "no grant of this server");
+        GrantType::parse(&text).ok_or_else(unknown)
+    }
+
+    /// A parameter that must be there.
+    pub(in crate::http) fn require(&mut self, name: &str) -> Result<String, OAuthError> {
+        self.take(name)?.ok_or_else(|| invalid(&format!("{name} is missing")))
+    }
+
+    /// The same, where it is a secret.
+    pub(in crate::http) fn require_secret(&mut self, name: &str) -> Result<Secret, OAuthError> {
+        self.require(name).map(Secret::new)
     }
 
     pub(in crate::http) fn take(&mut self, name: &str) -> Result<Option<String>, OAuthError> {
@@ -37,16 +46,33 @@ impl Parameters {
     }
 }
 
+/// What a URL must not carry.
+const SECRETS: [&str; 8] = [
+    "client_secret",
+    "client_assertion",
+    "code",
+    "code_verifier",
+    "refresh_token",
+    "device_code",
+    "subject_token",
+    "token",
+];
+
 /// RFC 6749 §2.3.1: never in the URL, which is logged everywhere on the way.
 fn refuse_secrets_in_query(request: &HttpRequest) -> Result<(), OAuthError> {
-    let secret = |name: &str| matches!(name, "client_secret" | "client_assertion");
+    let secret = |name: &str| SECRETS.contains(&name);
     let query = Pairs::parse(request.query_string().as_bytes());
     let query = query.map_err(|_| invalid("the query is not form-urlencoded UTF-8"))?;
     if query.names().any(secret) {
-        return Err(invalid("client credentials do not belong into the URL"));
+        return Err(invalid(
+            "secrets, codes and tokens do not belong into the URL: send them in the form body",
+        ));
     }
     Ok(())
 }
+
+/// The value of `client_assertion_type` (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What the client presents, by one method (RFC 6749 §2.3), and whether a challenge may answer it: libraries that
 /// sent a body look for the error there.
@@ -54,29 +80,45 @@ pub(in crate::http) fn presented(
     request: &HttpRequest,
     form: &mut Parameters,
 ) -> Result<(Presented, bool), OAuthError> {
-    let (id, secret) = (form.take("client_id")?, form.take("client_secret")?);
+    let (id, secret) = (form.take("client_id")?, form.take("client_secret")?.map(Secret::new));
+    let assertion = assertion(form)?;
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let failed =
         || OAuthError::new(OAuthCode::InvalidClient, "client authentication failed").challenging(true);
-    match (headers.next(), headers.next(), id, secret) {
-        (_, Some(_), _, _) => Err(invalid("the authorization header is repeated")),
-        (Some(_), None, _, Some(_)) => Err(invalid("only one way of client authentication at a time")),
-        (Some(value), None, id, None) => {
-            let basic = basic(value.as_bytes()).ok_or_else(failed)?;
-            if id.is_some_and(|id| id != basic.client_id) {
+    match (headers.next(), headers.next(), id, secret, assertion) {
+        (_, Some(_), ..) => Err(invalid("the authorization header is repeated")),
+        (Some(_), _, _, Some(_), _) | (Some(_), _, _, _, Some(_)) | (_, _, _, Some(_), Some(_)) => {
+            Err(invalid("only one way of client authentication at a time"))
+        }
+        (Some(value), None, id, None, None) => {
+            let (client_id, secret) = basic(value.as_bytes()).ok_or_else(failed)?;
+            if id.is_some_and(|id| id != client_id) {
                 return Err(invalid("client_id is not the one of the authorization header"));
             }
-            Ok((basic, true))
+            Ok((Presented::Secret { client_id, secret }, true))
         }
-        (None, None, Some(client_id), Some(secret)) => {
-            Ok((Presented { client_id, secret: Secret::new(secret) }, false))
+        (None, None, client_id, None, Some(assertion)) => {
+            Ok((Presented::Assertion { client_id, assertion }, false))
         }
-        (None, None, _, _) => Err(failed()),
+        (None, None, Some(client_id), Some(secret), None) => {
+            Ok((Presented::Secret { client_id, secret }, false))
+        }
+        (None, None, Some(client_id), None, None) => Ok((Presented::Name { client_id }, true)),
+        (None, None, None, _, None) => Err(failed()),
+    }
+}
+
+fn assertion(form: &mut Parameters) -> Result<Option<Secret>, OAuthError> {
+    match (form.take("client_assertion_type")?.as_deref(), form.take("client_assertion")?) {
+        (Some(JWT_BEARER), Some(assertion)) => Ok(Some(Secret::new(assertion))),
+        (None, None) => Ok(None),
+        (Some(JWT_BEARER), None) => Err(invalid("client_assertion is missing")),
+        (_, _) => Err(invalid("client_assertion_type is not jwt-bearer (RFC 7523 §2.2)")),
     }
 }
 
 /// `Basic base64(id:secret)`, where both are form-urlencoded first (RFC 6749 §2.3.1).
-fn basic(value: &[u8]) -> Option<Presented> {
+fn basic(value: &[u8]) -> Option<(String, Secret)> {
     let (scheme, rest) = value.split_at_checked(6)?;
     let encoded = rest.trim_ascii();
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -86,7 +128,7 @@ fn basic(value: &[u8]) -> Option<Presented> {
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (decoded.get(..colon)?, decoded.get(colon.saturating_add(1)..)?);
     let secret = Secret::new(decode_pair_text(secret).ok()?);
-    Some(Presented { client_id: decode_pair_text(id).ok()?, secret })
+    Some((decode_pair_text(id).ok()?, secret))
 }
 
 fn malformed(error: PairsError) -> OAuthError {

@@ -14,6 +14,7 @@ impl From<Error> for Problem {
             }
             Error::Changed => Self::new(Code::PreconditionFailed),
             Error::Invalid { field, reason } => Self::invalid(&format!("/{field}"), reason),
+            Error::NotOurs(cause) => cause.into(),
             Error::Store(_) => {
                 tracing::warn!(cause = %Chain(&error), "clients could not be read or written");
                 Self::new(Code::StorageUnavailable)

@@ -17,6 +17,9 @@ impl From<Error> for Problem {
             Error::Refused(jeton_guard::Error::KeysUnavailable) => Self::new(Code::StorageUnavailable),
             Error::Refused(cause) => invalid(Code::InvalidToken, &cause.to_string()),
             Error::NotAClient => invalid(Code::InvalidToken, "the token speaks for no client"),
+            Error::Revoked => invalid(Code::InvalidToken, "the token was revoked"),
+            Error::UserDisabled => invalid(Code::InvalidToken, "the person is disabled or gone"),
+            Error::NotOurs(cause) => cause.into(),
             Error::Outdated => invalid(Code::InvalidToken, "the token was withdrawn"),
             Error::ClientDisabled => invalid(Code::ClientDisabled, "the client is disabled"),
             Error::Store(_) => {

@@ -68,6 +68,12 @@ fn not_ours(table: &str) -> &'static str {
             "the connector's credentials were changed in the database and are not used: a superadmin must store them \
              again"
         }
+        "client" => {
+            "the client was changed in the database and is not used: a superadmin must delete and make it again"
+        }
+        "oauth_grant" | "device_code" => {
+            "what was granted was changed in the database and is not used: grant it again"
+        }
         _ => {
             "the connection was changed in the database and its provider is not called: connect the account again"
         }

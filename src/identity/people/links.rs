@@ -33,7 +33,7 @@ impl People {
         Ok(self.require_link(token).await?.1)
     }
 
-    /// Sets the password, ends all sessions of the person and signs this browser in.
+    /// Sets the password, ends all sessions and grants of the person and signs this browser in.
     pub async fn set_password(
         &self,
         token: &str,
@@ -50,6 +50,7 @@ impl People {
             return Err(Error::Unusable);
         }
         tx.conn().delete_sessions_of(user.id).await?;
+        tx.conn().end_grants_of_user(user.id).await?;
         let opened = self.sessions.open_in(tx.conn(), &user, None, origin).await?;
         let event = Event::new(Actor::User(user.id), Action::UserChange, origin);
         let event = Event { subject: Some(user.id.to_string()), ..event };

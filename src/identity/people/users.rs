@@ -53,7 +53,7 @@ impl People {
         Ok(part(users, limit, |user| user.id.0))
     }
 
-    /// Changes a person; who is disabled is signed out everywhere.
+    /// Changes a person; who is disabled is signed out everywhere, out of clients too.
     pub async fn update_user(
         &self,
         by: &Superadmin,
@@ -72,6 +72,7 @@ impl People {
         let user = tx.conn().update_user(id, &change).await?.ok_or(Error::NotFound)?;
         if user.disabled {
             tx.conn().delete_sessions_of(id).await?;
+            tx.conn().end_grants_of_user(id).await?;
         }
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
         tx.commit().await?;
@@ -95,13 +96,14 @@ impl People {
         Ok(self.tools.store.conn().sessions_of(id).await?)
     }
 
-    /// Signs a person out everywhere; how many sessions that were.
+    /// Signs a person out everywhere, out of clients too; how many sessions that were.
     pub async fn end_sessions(&self, by: &Superadmin, id: UserId) -> Result<u64, Error> {
         let tx = self.tools.store.begin().await?;
         let user = tx.conn().find_user(id).await?.ok_or(Error::NotFound)?;
         covered(by, user.role)?;
         covered_in_apps(tx.conn(), by, id).await?;
         let ended = tx.conn().delete_sessions_of(id).await?;
+        tx.conn().end_grants_of_user(id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
         tx.commit().await?;
         Ok(ended)

@@ -15,7 +15,7 @@ pub struct Model {
     pub kind: String,
     /// `superadmin` or null.
     pub role: Option<String>,
-    /// Space-separated.
+    /// Space-separated; the broker's and other resource servers'.
     pub scopes: String,
     /// Locations it is confined to; null: not confined.
     pub allow: Option<Json>,
@@ -24,7 +24,7 @@ pub struct Model {
     /// Exact.
     pub redirect_uris: Json,
     /// For private_key_jwt.
-    pub jwks: Option<Json>,
+    pub jwks: Option<String>,
     /// Null: the instance's default.
     pub token_lifetime_s: Option<i32>,
     /// Whether it gets refresh tokens.
@@ -35,6 +35,8 @@ pub struct Model {
     pub not_before: Option<i64>,
     /// Counts changes.
     pub version: i64,
+    /// Makes the row ours.
+    pub own_mac: Vec<u8>,
     /// Microseconds since 1970.
     pub created_at: i64,
 }

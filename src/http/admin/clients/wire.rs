@@ -9,7 +9,9 @@ use crate::admin::clients::{ClientChange, Created, NewClient, NewSecret, SecretI
 use crate::http::admin::times;
 use crate::http::problem::Problem;
 use crate::model::client::{Allow, Client, ClientKind, Location, Role};
-use crate::model::scope::{Scope, Scopes};
+use crate::model::grant::{GrantType, GrantedScope};
+use crate::model::resource::ResourceScope;
+use crate::model::scope::Scope;
 use crate::model::uri::{RedirectUri, ResourceUri};
 
 /// A client, without its secrets.
@@ -18,8 +20,11 @@ pub(in crate::http) struct ClientResponse {
     client_id: String,
     identifier: String,
     kind: ClientKind,
+    /// What it may ask tokens by; follows from its kind, its scopes and `refresh_tokens`.
+    grant_types: Vec<&'static str>,
     role: Option<Role>,
-    scopes: Vec<&'static str>,
+    /// The broker's, then those of its resources.
+    scopes: Vec<String>,
     /// Where it may receive tokens (`app/connector`, `*` for either); null: not confined.
     allow: Option<Vec<String>>,
     resources: Vec<String>,
@@ -78,7 +83,7 @@ pub(in crate::http) struct CreateClientRequest {
     identifier: String,
     kind: ClientKind,
     role: Option<Role>,
-    /// `binb:read` for a superadmin when missing, else none.
+    /// The broker's, and those of its resources; `binb:read` for a superadmin when missing, else none.
     scopes: Option<Vec<String>>,
     /// Where it may receive tokens; missing or null: not confined.
     #[schema(value_type = Option<Vec<String>>)]
@@ -134,11 +139,13 @@ where
 
 impl CreateClientRequest {
     pub(super) fn read(self) -> Result<NewClient, Problem> {
+        let scope = self.scopes.as_deref().map(scopes).transpose()?;
         Ok(NewClient {
             identifier: self.identifier,
             kind: self.kind,
             role: self.role,
-            scopes: self.scopes.as_deref().map(scopes).transpose()?,
+            resource_scopes: scope.as_ref().map(|scope| scope.of_resource.clone()).unwrap_or_default(),
+            scopes: scope.map(|scope| scope.own),
             allow: Allow(self.allow),
             resources: self.resources.unwrap_or_default(),
             redirect_uris: self.redirect_uris.unwrap_or_default(),
@@ -151,10 +158,12 @@ impl CreateClientRequest {
 
 impl ChangeClientRequest {
     pub(super) fn read(self) -> Result<ClientChange, Problem> {
+        let scope = self.scopes.as_deref().map(scopes).transpose()?;
         Ok(ClientChange {
             identifier: self.identifier,
             role: self.role,
-            scopes: self.scopes.as_deref().map(scopes).transpose()?,
+            resource_scopes: scope.as_ref().map(|scope| scope.of_resource.clone()),
+            scopes: scope.map(|scope| scope.own),
             allow: self.allow.map(Allow),
             resources: self.resources,
             redirect_uris: self.redirect_uris,
@@ -166,22 +175,27 @@ impl ChangeClientRequest {
     }
 }
 
-fn scopes(texts: &[String]) -> Result<Scopes, Problem> {
-    let read = |(index, text): (usize, &String)| {
-        Scope::parse(text)
-            .ok_or_else(|| Problem::invalid(&format!("/scopes/{index}"), "is no scope of the broker"))
-    };
-    texts.iter().enumerate().map(read).collect()
+fn scopes(texts: &[String]) -> Result<GrantedScope, Problem> {
+    for (index, text) in texts.iter().enumerate() {
+        if Scope::parse(text).is_none() && ResourceScope::parse(text).is_none() {
+            return Err(Problem::invalid(&format!("/scopes/{index}"), "is no scope token (RFC 6749 §3.3)"));
+        }
+    }
+    GrantedScope::parse(&texts.join(" "))
+        .ok_or_else(|| Problem::invalid("/scopes", "is no list of scope tokens"))
 }
 
 impl From<Client> for ClientResponse {
     fn from(client: Client) -> Self {
+        let grant_types = client.grant_types().map(GrantType::as_str).collect();
+        let scope = client.scope().to_string();
         Self {
             client_id: client.client_id.into(),
             identifier: client.identifier,
             kind: client.kind,
             role: client.role,
-            scopes: client.scopes.iter().map(Scope::as_str).collect(),
+            grant_types,
+            scopes: scope.split_whitespace().map(str::to_owned).collect(),
             allow: client.allow.0.map(|all| all.into_iter().map(String::from).collect()),
             resources: client.resources.iter().map(|uri| uri.as_str().to_owned()).collect(),
             redirect_uris: client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),

@@ -1,0 +1,244 @@
+//! `GET, POST /o/authorize/`: a client sends a person here to say yes or no.
+//!
+//! The browser goes on to registered addresses only; whatever is wrong with client or address is told on a page.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use url::{Url, form_urlencoded};
+
+use crate::http::extract::{Pairs, PairsError, read_body};
+use crate::http::login;
+use crate::http::page::{self, Page, allow_form_target, see_other};
+use crate::http::person::{Person, Visitor};
+use crate::http::problem::{Code, Problem};
+use crate::http::settings::WebSettings;
+use crate::issuer::Issuer;
+use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
+use crate::model::grant::GrantedScope;
+
+use super::wishes::{Wish, wishes};
+
+const PATH: &str = "/o/authorize/";
+
+#[derive(Template)]
+#[template(path = "authorize.html")]
+struct ConsentPage<'p> {
+    page: Page,
+    csrf_token: &'p str,
+    client: &'p str,
+    person: &'p str,
+    email: &'p str,
+    goes_to: String,
+    wishes: Vec<Wish>,
+    /// The request, to be judged again when the form comes.
+    query: String,
+    /// What is agreed to.
+    shown: String,
+}
+
+/// A link of a client.
+pub(super) async fn authorize(
+    request: HttpRequest,
+    visitor: Visitor,
+    issuer: web::Data<Issuer>,
+) -> page::Answer {
+    let params = match Pairs::parse(request.query_string().as_bytes()) {
+        Ok(pairs) => read(pairs),
+        Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
+    };
+    let answered = go_on(&issuer, &visitor, params).await;
+    Ok(answered.unwrap_or_else(refused))
+}
+
+/// The person's answer; or a request that a client sent as a form, which goes on as a link: only so the browser brings
+/// its session along.
+pub(super) async fn decide(
+    request: HttpRequest,
+    payload: web::Payload,
+    visitor: Visitor,
+    issuer: web::Data<Issuer>,
+    settings: web::Data<WebSettings>,
+) -> page::Answer {
+    let body = read_body(&request, payload.into_inner(), "application/x-www-form-urlencoded").await?;
+    let malformed = |_| Problem::of(Code::InvalidRequest, "the form is not well formed");
+    let mut form = Pairs::parse(&body).map_err(malformed)?;
+    let Some(csrf_token) = form.take("csrf_token").map_err(malformed)? else {
+        let query = write(&read(form));
+        return Ok(see_other(&settings.link(&format!("{PATH}?{query}"))));
+    };
+    visitor.check_csrf(&csrf_token)?;
+    let mut field = |name| form.take(name).map_err(malformed).map(Option::unwrap_or_default);
+    let (decision, query, shown) = (field("decision")?, field("query")?, field("shown")?);
+    let params = read(Pairs::parse(query.as_bytes()).map_err(malformed)?);
+    let answered = answer(&issuer, &visitor, params, &decision, &shown).await;
+    Ok(answered.unwrap_or_else(refused))
+}
+
+/// Where the forms of a page that leads back to an authorization request may end in the end.
+pub(in crate::http) async fn form_target(issuer: &Issuer, return_to: &str) -> Option<Url> {
+    let query = return_to.strip_prefix(PATH)?.strip_prefix('?')?;
+    let params = read(Pairs::parse(query.as_bytes()).ok()?);
+    let request = issuer.authorization_request(&params).await.ok()?;
+    Url::parse(request.redirect_uri()).ok()
+}
+
+async fn go_on(
+    issuer: &Issuer,
+    visitor: &Visitor,
+    params: AuthorizationParams,
+) -> Result<HttpResponse, Refusal> {
+    let request = issuer.authorization_request(&params).await?;
+    let person = visitor.person();
+    match (issuer.next(&request, person.map(Person::signed_in)).await?, person) {
+        (Next::Ask(scope), Some(person)) => Ok(visitor.keep(ask(person, &request, &scope, write(&params)))),
+        (Next::Answer(_), Some(person)) => {
+            let location = issuer.grant_code(&request, person.signed_in(), false).await?;
+            Ok(see_other(&location))
+        }
+        (Next::SignIn, _) | (_, None) => {
+            // Whoever has just signed in need not do it again.
+            let return_to = format!("{PATH}?{}", write(&without_login(params)));
+            let mut response = login::show(StatusCode::OK, visitor, "", &return_to, None);
+            allow(&mut response, &request);
+            Ok(visitor.keep(response))
+        }
+    }
+}
+
+async fn answer(
+    issuer: &Issuer,
+    visitor: &Visitor,
+    params: AuthorizationParams,
+    decision: &str,
+    shown: &str,
+) -> Result<HttpResponse, Refusal> {
+    let request = issuer.authorization_request(&params).await?;
+    let Some(person) = visitor.person() else { return go_on(issuer, visitor, params).await };
+    if decision != "accept" {
+        return Err(issuer.deny(&request));
+    }
+    match issuer.next(&request, Some(person.signed_in())).await? {
+        Next::Ask(scope) | Next::Answer(scope) if scope.to_string() == shown => {
+            let location = issuer.grant_code(&request, person.signed_in(), true).await?;
+            Ok(see_other(&location))
+        }
+        // The client was changed meanwhile, or the sign-in has become too old.
+        Next::Ask(_) | Next::Answer(_) | Next::SignIn => go_on(issuer, visitor, params).await,
+    }
+}
+
+fn ask(person: &Person, request: &AuthorizationRequest, scope: &GrantedScope, query: String) -> HttpResponse {
+    let client = &request.client().identifier;
+    let mut response = Page::render(&ConsentPage {
+        page: Page::new(format!("Let {client} in?")).of(person),
+        csrf_token: person.csrf_token(),
+        client,
+        person: &person.user().display_name,
+        email: person.user().email.as_str(),
+        goes_to: destination(request.redirect_uri()),
+        wishes: wishes(scope, request.resource()),
+        query,
+        shown: scope.to_string(),
+    });
+    allow(&mut response, request);
+    response
+}
+
+fn allow(response: &mut HttpResponse, request: &AuthorizationRequest) {
+    if let Ok(url) = Url::parse(request.redirect_uri()) {
+        allow_form_target(response, &url);
+    }
+}
+
+/// Where the browser goes, as a person reads it.
+fn destination(redirect_uri: &str) -> String {
+    let url = Url::parse(redirect_uri).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    match (url.as_ref().map(Url::scheme), host) {
+        (Some("http"), Some(_)) => "a program on this computer".to_owned(),
+        (Some("https"), Some(host)) => host.to_owned(),
+        (Some(scheme), _) => format!("the app that opens {scheme}: links"),
+        (None, _) => redirect_uri.to_owned(),
+    }
+}
+
+fn refused(refusal: Refusal) -> HttpResponse {
+    use actix_web::ResponseError;
+    match refusal {
+        Refusal::Sent { location, .. } => see_other(&location),
+        Refusal::Shown(why) => page::Error::from(Problem::of(Code::InvalidRequest, why)).error_response(),
+        Refusal::Failed(error) => page::Error::from(Problem::from(error)).error_response(),
+    }
+}
+
+/// The parameters we know; others are ignored (RFC 6749 §3.1).
+fn read(mut pairs: Pairs) -> AuthorizationParams {
+    let mut repeated = false;
+    let mut take = |name: &str| match pairs.take(name) {
+        Ok(value) => value.filter(|value| !value.is_empty()),
+        Err(PairsError::Repeated(_) | PairsError::Malformed) => {
+            repeated = true;
+            None
+        }
+    };
+    let mut params = AuthorizationParams {
+        client_id: take("client_id"),
+        redirect_uri: take("redirect_uri"),
+        response_type: take("response_type"),
+        response_mode: take("response_mode"),
+        scope: take("scope"),
+        state: take("state"),
+        code_challenge: take("code_challenge"),
+        code_challenge_method: take("code_challenge_method"),
+        nonce: take("nonce"),
+        prompt: take("prompt"),
+        max_age: take("max_age"),
+        resource: take("resource"),
+        request: take("request"),
+        request_uri: take("request_uri"),
+        repeated: false,
+    };
+    params.repeated = repeated;
+    params
+}
+
+/// The same as a query.
+fn write(params: &AuthorizationParams) -> String {
+    let fields = [
+        ("client_id", &params.client_id),
+        ("redirect_uri", &params.redirect_uri),
+        ("response_type", &params.response_type),
+        ("response_mode", &params.response_mode),
+        ("scope", &params.scope),
+        ("state", &params.state),
+        ("code_challenge", &params.code_challenge),
+        ("code_challenge_method", &params.code_challenge_method),
+        ("nonce", &params.nonce),
+        ("prompt", &params.prompt),
+        ("max_age", &params.max_age),
+        ("resource", &params.resource),
+        ("request", &params.request),
+        ("request_uri", &params.request_uri),
+    ];
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in fields {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    if params.repeated {
+        // Still to be refused.
+        query.append_pair("state", "").append_pair("state", "");
+    }
+    query.finish()
+}
+
+fn without_login(params: AuthorizationParams) -> AuthorizationParams {
+    let kept = |prompt: &String| {
+        let words = prompt.split(' ').filter(|word| !["login", "select_account"].contains(word));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let prompt = params.prompt.as_ref().map(kept).filter(|prompt| !prompt.is_empty());
+    AuthorizationParams { prompt, ..params }
+}

@@ -1,0 +1,175 @@
+//! The device flow (RFC 8628): the device asks, its person answers on a page.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+
+use crate::http::extract::RequestOrigin;
+use crate::http::form::{PageForm, PageQuery};
+use crate::http::oauth_error::OAuthError;
+use crate::http::page::{self, Page};
+use crate::http::person::Person;
+use crate::http::problem::Problem;
+use crate::issuer::client_credentials::Asked;
+use crate::issuer::device::{DeviceAuthorization, WaitingDevice};
+use crate::issuer::{Error, Issuer};
+
+use super::form::{Parameters, presented};
+use super::token::{authenticate, unkept};
+use super::wishes::{Wish, wishes};
+
+/// RFC 8628 §3.2.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::http) struct DeviceAuthorizationResponse<'a> {
+    device_code: &'a str,
+    user_code: &'a str,
+    verification_uri: String,
+    verification_uri_complete: String,
+    expires_in: i64,
+    interval: i64,
+}
+
+/// The form of a device's request.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the shape alone is used: the form is read parameter by parameter")]
+pub(in crate::http) struct DeviceAuthorizationRequest {
+    client_id: String,
+    /// Space-separated; without it all of the client's.
+    scope: Option<String>,
+    /// RFC 8707.
+    resource: Option<String>,
+}
+
+/// Begins for a device: it shows the code and the address, and polls the token endpoint.
+#[utoipa::path(post, path = "/o/device_authorization/", tag = "authorization server", security((), ("basic" = [])),
+    request_body(content = DeviceAuthorizationRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = DeviceAuthorizationResponse),
+        (status = "default", description = "RFC 6749 §5.2", body = Object)))]
+pub(in crate::http) async fn device_authorization(
+    request: HttpRequest,
+    payload: web::Payload,
+    origin: RequestOrigin,
+    issuer: web::Data<Issuer>,
+) -> Result<HttpResponse, OAuthError> {
+    let mut form = Parameters::read(&request, payload).await?;
+    let asked = Asked { scope: form.take("scope")?, resource: form.take("resource")? };
+    let (client, in_header) = presented(&request, &mut form)?;
+    let client = authenticate(&issuer, &client, in_header, origin.0).await?;
+    Ok(answer(issuer.url(), &issuer.authorize_device(&client, &asked).await?))
+}
+
+#[expect(clippy::disallowed_methods, reason = "door: the codes go to the device that asked")]
+fn answer(issuer: &str, device: &DeviceAuthorization) -> HttpResponse {
+    let page = format!("{}/o/device/", issuer.trim_end_matches('/'));
+    let user_code = device.user_code.expose_secret();
+    let query: String = form_urlencoded::byte_serialize(user_code.as_bytes()).collect();
+    unkept(DeviceAuthorizationResponse {
+        device_code: device.device_code.expose_secret(),
+        user_code,
+        verification_uri_complete: format!("{page}?user_code={query}"),
+        verification_uri: page,
+        expires_in: device.expires_in_s,
+        interval: device.interval_s,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct DevicePage<'p> {
+    page: Page,
+    csrf_token: &'p str,
+    person: &'p str,
+    user_code: &'p str,
+    stage: Stage<'p>,
+}
+
+/// What the page is about.
+enum Stage<'p> {
+    /// The code is typed; why the one before was none.
+    Typing(Option<String>),
+    /// The person is asked.
+    Asking { client: &'p str, wishes: Vec<Wish> },
+    /// It was answered.
+    Done { client: &'p str, yes: bool },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeviceParams {
+    #[serde(default)]
+    user_code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeviceForm {
+    #[serde(default)]
+    csrf_token: String,
+    #[serde(default)]
+    user_code: String,
+    #[serde(default)]
+    decision: String,
+}
+
+/// Where the code is typed; one in the address is filled in, and no more.
+pub(super) async fn device_page(person: Person, query: PageQuery<DeviceParams>) -> page::Answer {
+    Ok(show(StatusCode::OK, &person, &query.0.user_code, Stage::Typing(None)))
+}
+
+/// A code, or the answer to what it asks.
+pub(super) async fn decide(
+    person: Person,
+    form: PageForm<DeviceForm>,
+    issuer: web::Data<Issuer>,
+) -> page::Answer {
+    let form = form.0;
+    person.check_csrf(&form.csrf_token)?;
+    let device = match issuer.find_device(person.signed_in(), &form.user_code).await {
+        Ok(device) => device,
+        Err(Error::InvalidGrant(why)) => {
+            let why = Some(format!(
+                "{why}. Compare it with the one your script shows; after ten minutes it shows a new one."
+            ));
+            return Ok(show(StatusCode::BAD_REQUEST, &person, &form.user_code, Stage::Typing(why)));
+        }
+        Err(error @ Error::TooManyFailures { .. }) => {
+            let problem = Problem::from(error);
+            let why = Some(problem.detail().to_owned());
+            let mut response = show(problem.code().status(), &person, "", Stage::Typing(why));
+            page::keep_manner(&problem, &mut response);
+            return Ok(response);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let client = &device.client.identifier;
+    match form.decision.as_str() {
+        decision @ ("accept" | "cancel") => {
+            let yes = decision == "accept";
+            if !issuer.answer_device(person.signed_in(), &device, yes).await? {
+                let why = Some("The script does not wait any more. Start it again.".to_owned());
+                return Ok(show(StatusCode::BAD_REQUEST, &person, "", Stage::Typing(why)));
+            }
+            Ok(show(StatusCode::OK, &person, &form.user_code, Stage::Done { client, yes }))
+        }
+        _ => Ok(show(StatusCode::OK, &person, &form.user_code, asking(&device))),
+    }
+}
+
+fn asking(device: &WaitingDevice) -> Stage<'_> {
+    let wishes = wishes(&device.scope, device.resource.as_deref());
+    Stage::Asking { client: &device.client.identifier, wishes }
+}
+
+fn show(status: StatusCode, person: &Person, user_code: &str, stage: Stage<'_>) -> HttpResponse {
+    let title = match &stage {
+        Stage::Typing(_) => "Connect a script or device".to_owned(),
+        Stage::Asking { client, .. } => format!("Let {client} in?"),
+        Stage::Done { yes: true, .. } => "It is connected".to_owned(),
+        Stage::Done { yes: false, .. } => "It was not let in".to_owned(),
+    };
+    let page = Page::new(title).of(person);
+    let (csrf_token, name) = (person.csrf_token(), &person.user().display_name);
+    Page::render_status(status, &DevicePage { page, csrf_token, person: name, user_code, stage })
+}

@@ -1,0 +1,34 @@
+//! `GET, POST /o/userinfo/`: who is the person of this token (OpenID Connect Core §5.3)?
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use jeton_guard::{BearerError, Challenge};
+
+use crate::http::oauth_error::OAuthError;
+use crate::http::problem::{Code, Problem};
+use crate::identity::bearer::Bearers;
+use crate::issuer::PersonClaims;
+use crate::model::scope::{Scope, Scopes};
+
+use super::token::unkept;
+
+/// Claims about the person, as far as the token's scopes go. The token is sent in the `Authorization` header.
+#[utoipa::path(get, path = "/o/userinfo/", tag = "authorization server",
+    responses((status = 200, body = Object), (status = "default", description = "RFC 6750 §3", body = Object)))]
+pub(in crate::http) async fn userinfo(
+    request: HttpRequest,
+    bearers: web::Data<Bearers>,
+) -> Result<HttpResponse, OAuthError> {
+    let headers = request.headers().get_all(actix_web::http::header::AUTHORIZATION);
+    let token = bearers.inspect_header(headers.map(|value| value.as_bytes())).await;
+    let token = token.map_err(|error| OAuthError::of_bearer(&Problem::from(error)))?;
+    let scopes: Scopes = token.claims.scope.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    match token.user.as_ref().filter(|_| scopes.contains(Scope::Openid)) {
+        Some(user) => Ok(unkept(PersonClaims::of(user, &scopes))),
+        None => {
+            let challenge = Challenge::new("jeton").error(BearerError::InsufficientScope).scope("openid");
+            let problem =
+                Problem::of(Code::Forbidden, "the token has no scope `openid`, or speaks for no person");
+            Err(OAuthError::of_bearer(&problem.challenge(challenge.to_string())))
+        }
+    }
+}

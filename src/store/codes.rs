@@ -1,0 +1,130 @@
+//! Rows of authorization codes and of what people agreed to.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::OnConflict;
+
+use crate::model::client::ClientId;
+use crate::model::grant::{AuthorizationCode, GrantId, GrantedScope};
+use crate::model::principal::UserId;
+use crate::model::secret::KeyedHash;
+use crate::model::time::{from_micros, to_micros};
+use crate::model::uri::ResourceUri;
+use crate::store::entity::{authorization_code, consent};
+use crate::store::{Conn, Error};
+
+/// How long a used code is remembered, so that a second use is known for one, in microseconds: as long as any
+/// access token made by it can live.
+const REMEMBERED_US: i64 = 25 * 3_600 * 1_000_000;
+
+/// A code as stored.
+#[derive(Clone, Debug)]
+pub struct StoredCode {
+    /// What it stands for.
+    pub code: AuthorizationCode,
+    /// What its second half is compared with.
+    pub hash: Vec<u8>,
+    /// Whether it was used.
+    pub used: bool,
+}
+
+impl Conn<'_> {
+    /// Stores a code; forgets those that can tell nothing any more.
+    pub async fn insert_code(&self, code: &AuthorizationCode, hash: KeyedHash) -> Result<(), Error> {
+        let old = authorization_code::Column::ExpiresAt.lt(self.now_us().saturating_sub(REMEMBERED_US));
+        authorization_code::Entity::delete_many().filter(old).exec(&self.db()).await?;
+        let row = authorization_code::ActiveModel {
+            id: Set(code.id),
+            code_hash: Set(hash.to_vec()),
+            grant_id: Set(code.grant.0),
+            client_id: Set(code.client_id.to_string()),
+            user_id: Set(code.user.0),
+            redirect_uri: Set(code.redirect_uri.clone()),
+            scopes: Set(code.scope.to_string()),
+            resource: Set(code.resource.as_ref().map(|uri| uri.as_str().to_owned())),
+            code_challenge: Set(code.code_challenge.clone()),
+            nonce: Set(code.nonce.clone()),
+            auth_time: Set(to_micros(code.auth_time)),
+            created_at: Set(self.now_us()),
+            expires_at: Set(to_micros(code.expires_at)),
+            used_at: Set(None),
+        };
+        authorization_code::Entity::insert(row).exec_without_returning(&self.db()).await?;
+        Ok(())
+    }
+
+    /// A code, used or not.
+    pub async fn find_code(&self, id: Uuid) -> Result<Option<StoredCode>, Error> {
+        authorization_code::Entity::find_by_id(id).one(&self.db()).await?.map(read).transpose()
+    }
+
+    /// Uses a code, in one statement; whether it could still be.
+    pub async fn take_code(&self, id: Uuid) -> Result<bool, Error> {
+        let done = authorization_code::Entity::update_many()
+            .filter(authorization_code::Column::Id.eq(id))
+            .filter(authorization_code::Column::UsedAt.is_null())
+            .filter(authorization_code::Column::ExpiresAt.gt(self.now_us()))
+            .col_expr(authorization_code::Column::UsedAt, Expr::value(self.now_us()))
+            .exec(&self.db())
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// What a person agreed to give a client, for this resource server or, without one, for the broker.
+    pub async fn find_consent(
+        &self,
+        user: UserId,
+        client: &ClientId,
+        resource: Option<&ResourceUri>,
+    ) -> Result<GrantedScope, Error> {
+        let key = (user.0, client.to_string(), text(resource));
+        let row = consent::Entity::find_by_id(key).one(&self.db()).await?;
+        let corrupt = Error::Corrupt { table: "consent", column: "scopes" };
+        row.map_or(Ok(GrantedScope::default()), |row| GrantedScope::parse(&row.scopes).ok_or(corrupt))
+    }
+
+    /// Remembers what a person agreed to, in place of what was remembered.
+    pub async fn put_consent(
+        &self,
+        user: UserId,
+        client: &ClientId,
+        resource: Option<&ResourceUri>,
+        scope: &GrantedScope,
+    ) -> Result<(), Error> {
+        let row = consent::ActiveModel {
+            user_id: Set(user.0),
+            client_id: Set(client.to_string()),
+            resource: Set(text(resource)),
+            scopes: Set(scope.to_string()),
+            created_at: Set(self.now_us()),
+        };
+        let key = [consent::Column::UserId, consent::Column::ClientId, consent::Column::Resource];
+        let again = OnConflict::columns(key)
+            .update_columns([consent::Column::Scopes, consent::Column::CreatedAt])
+            .to_owned();
+        consent::Entity::insert(row).on_conflict(again).exec_without_returning(&self.db()).await?;
+        Ok(())
+    }
+}
+
+fn text(resource: Option<&ResourceUri>) -> String {
+    resource.map(|uri| uri.as_str().to_owned()).unwrap_or_default()
+}
+
+fn read(row: authorization_code::Model) -> Result<StoredCode, Error> {
+    let corrupt = |column| Error::Corrupt { table: "authorization_code", column };
+    let code = AuthorizationCode {
+        id: row.id,
+        grant: GrantId(row.grant_id),
+        client_id: ClientId::parse(&row.client_id).ok_or(corrupt("client_id"))?,
+        user: UserId(row.user_id),
+        redirect_uri: row.redirect_uri,
+        scope: GrantedScope::parse(&row.scopes).ok_or(corrupt("scopes"))?,
+        resource: row.resource.map(|uri| uri.try_into().map_err(|_| corrupt("resource"))).transpose()?,
+        code_challenge: row.code_challenge,
+        nonce: row.nonce,
+        auth_time: from_micros(row.auth_time),
+        expires_at: from_micros(row.expires_at),
+    };
+    Ok(StoredCode { code, hash: row.code_hash, used: row.used_at.is_some() })
+}

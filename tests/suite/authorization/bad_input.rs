@@ -1,0 +1,196 @@
+//! Bad input of every kind at every endpoint: the standard's error code, never a 500, never a redirect to an address
+//! that is not registered. A1, A2, A3.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use super::{World, error, refusal};
+
+const FORMS: [&str; 4] = ["/o/token/", "/o/introspect/", "/o/revoke_token/", "/o/device_authorization/"];
+
+#[tokio::test]
+async fn the_endpoints_of_programs_take_forms_by_post_and_nothing_else() {
+    for world in World::each().await {
+        let broker = world.broker();
+        let basic = |request: RequestBuilder| request.basic_auth(&world.shop.0, Some(&world.shop.1));
+        for path in FORMS {
+            let url = broker.at(path);
+            for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH] {
+                let answer = basic(broker.http.request(method.clone(), &url)).send().await.unwrap();
+                assert_eq!(answer.headers()["allow"], "POST", "{method} {path}");
+                assert_eq!(answer.headers()["cache-control"], "no-store");
+                assert_eq!(refusal(answer).await, error(405, "invalid_request"));
+            }
+            let json =
+                basic(broker.http.post(&url)).json(&serde_json::json!({"grant_type": "client_credentials"}));
+            assert_eq!(refusal(json.send().await.unwrap()).await, error(400, "invalid_request"), "{path}");
+            let binary =
+                basic(broker.http.post(&url)).header("content-type", "application/x-www-form-urlencoded");
+            let answer = binary.body(vec![0xff, 0xfe, b'=']).send().await.unwrap();
+            assert_eq!(refusal(answer).await, error(400, "invalid_request"), "{path}");
+            let large = basic(broker.http.post(&url)).form(&[("token", "a".repeat(70_000))]);
+            assert_eq!(refusal(large.send().await.unwrap()).await, error(413, "invalid_request"), "{path}");
+            for name in ["client_secret", "client_assertion", "code", "refresh_token", "device_code", "token"]
+            {
+                let request = basic(broker.http.post(format!("{url}?{name}=x"))).form(&[("token", "x")]);
+                let answer = request.send().await.unwrap();
+                assert_eq!(
+                    refusal(answer).await,
+                    error(400, "invalid_request"),
+                    "{name} in the URL of {path}"
+                );
+            }
+            for name in ["token", "client_id", "grant_type", "scope", "resource"] {
+                let known = matches!(
+                    (path, name),
+                    (_, "client_id")
+                        | ("/o/token/", "grant_type" | "scope" | "resource")
+                        | ("/o/introspect/" | "/o/revoke_token/", "token")
+                        | ("/o/device_authorization/", "scope" | "resource")
+                );
+                if known {
+                    let form =
+                        [("grant_type", "client_credentials"), ("token", "x"), (name, "x"), (name, "x")];
+                    let answer = basic(broker.http.post(&url)).form(&form).send().await.unwrap();
+                    assert_eq!(
+                        refusal(answer).await,
+                        error(400, "invalid_request"),
+                        "{name} twice at {path}"
+                    );
+                }
+            }
+        }
+        world.stop().await;
+    }
+}
+
+/// Values that have broken parsers before.
+const ODD: [&str; 14] = [
+    " ",
+    "%",
+    "../../etc/passwd",
+    "'; DROP TABLE client; --",
+    "<script>alert(1)</script>",
+    "\u{1F600}",
+    "\u{202E}abc",
+    "null",
+    "[]",
+    "-1",
+    "99999999999999999999",
+    "a.b.c.d",
+    "00000000000070008000000000000000.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "https://evil.example/",
+];
+
+#[tokio::test]
+async fn no_value_of_any_parameter_is_a_500() {
+    for world in World::each().await {
+        let broker = world.broker();
+        let grants = [
+            ("client_credentials", &["scope", "resource"][..]),
+            ("authorization_code", &["code", "redirect_uri", "code_verifier", "resource"]),
+            ("refresh_token", &["refresh_token", "scope", "resource"]),
+            ("urn:ietf:params:oauth:grant-type:device_code", &["device_code"]),
+            (
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+                &[
+                    "subject_token",
+                    "subject_token_type",
+                    "audience",
+                    "flow",
+                    "min_ttl",
+                    "requested_token_type",
+                ],
+            ),
+        ];
+        for (grant, names) in grants {
+            for name in names {
+                for odd in ODD {
+                    let mut form = vec![("grant_type", grant), (*name, odd)];
+                    let defaults = names.iter().filter(|own| *own != name).map(|own| (*own, "x"));
+                    form.extend(defaults);
+                    let request = broker.http.post(broker.at("/o/token/")).form(&form);
+                    let answer = request.basic_auth(&world.shop.0, Some(&world.shop.1)).send().await.unwrap();
+                    let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+                    assert_eq!(status, 400, "{grant} {name}={odd}: {body}");
+                    let body: Value = serde_json::from_str(&body).unwrap();
+                    let fields = body.as_object().unwrap().keys();
+                    assert!(body["error"].is_string() && fields.len() >= 2, "{body}");
+                    assert!(
+                        !body["error_description"].as_str().unwrap().contains(odd)
+                            || odd == " "
+                            || odd == "%"
+                    );
+                }
+            }
+        }
+        for path in ["/o/introspect/", "/o/revoke_token/"] {
+            for odd in ODD {
+                let request =
+                    broker.http.post(broker.at(path)).form(&[("token", odd), ("token_type_hint", odd)]);
+                let answer = request.basic_auth(&world.shop.0, Some(&world.shop.1)).send().await.unwrap();
+                assert_eq!(answer.status(), 200, "{path} {odd}");
+            }
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_value_at_the_pages_is_a_500_or_a_redirect_elsewhere() {
+    for mut world in World::each().await {
+        let names = [
+            "client_id",
+            "redirect_uri",
+            "response_type",
+            "response_mode",
+            "scope",
+            "state",
+            "code_challenge",
+            "code_challenge_method",
+            "nonce",
+            "prompt",
+            "max_age",
+            "resource",
+            "request",
+            "request_uri",
+        ];
+        let own = [super::BACK.split_once('?').unwrap().0.to_owned(), world.broker().url.clone()];
+        for name in names {
+            for odd in ODD {
+                let url = world.request(&[(name, odd)]);
+                let seen = world.ada.get(&url).await;
+                let status = seen.status.as_u16();
+                assert!([200, 303, 400].contains(&status), "{name}={odd}: {status}");
+                let safe = seen
+                    .location
+                    .as_ref()
+                    .is_none_or(|to| own.iter().any(|own| to.as_str().starts_with(own)));
+                assert!(safe, "{name}={odd}: {:?}", seen.location);
+                assert!(!seen.body.contains("<script"), "{name}={odd}");
+            }
+        }
+        let device = world.broker().at("/o/device/");
+        for odd in ODD {
+            let url = url::Url::parse_with_params(&device, [("user_code", odd)]).unwrap();
+            let page = world.ada.get(url.as_str()).await;
+            assert_eq!(page.status, 200);
+            assert!(!page.body.contains("<script"), "{odd}");
+        }
+        let mut raw = Vec::new();
+        for query in
+            ["client_id=%", "client_id=%ff", "%00=1", "client_id", "&&&", "=", "client_id=a&client_id=b"]
+        {
+            raw.push(
+                world
+                    .ada
+                    .get(&format!("{}?{query}", world.broker().at("/o/authorize/")))
+                    .await
+                    .status
+                    .as_u16(),
+            );
+        }
+        assert_eq!(raw, [400; 7], "{}", world.house.home.name);
+        world.stop().await;
+    }
+}

@@ -1,0 +1,212 @@
+//! The device flow: A11.
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use super::{Client, World, ask, claims, error, ok, public, refusal, text};
+use crate::support::jar::{Jar, Seen};
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+async fn script(world: &World, changes: &Value) -> Client {
+    let mut body = json!({
+        "identifier": "Notebook", "kind": "programmatic",
+        "scopes": ["openid", "profile", "offline_access"],
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    public(&world.house, &body).await
+}
+
+async fn begin(world: &World, script: &Client) -> Value {
+    ok(ask(world.broker(), "/o/device_authorization/", script, &[]).await).await
+}
+
+async fn poll(world: &World, script: &Client, device: &Value) -> Response {
+    let form = [("grant_type", GRANT), ("device_code", text(&device["device_code"]))];
+    ask(world.broker(), "/o/token/", script, &form).await
+}
+
+/// Types a code, and says yes or no if asked.
+async fn answer(jar: &mut Jar, world: &World, code: &str, decision: &str) -> Seen {
+    let url = world.broker().at("/o/device/");
+    let token = jar.get(&url).await.csrf_token();
+    let asked = jar.post(&url, &[("csrf_token", &token), ("user_code", code)]).await;
+    if asked.status != 200 {
+        return asked;
+    }
+    assert!(asked.body.contains("Notebook"), "{}", asked.body);
+    jar.post(&url, &[("csrf_token", &token), ("user_code", code), ("decision", decision)]).await
+}
+
+#[tokio::test]
+async fn a_script_gets_a_persons_tokens_once_the_person_has_typed_its_code() {
+    for mut world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let device = begin(&world, &script).await;
+        assert_eq!((&device["expires_in"], &device["interval"]), (&json!(600), &json!(5)));
+        let page = world.broker().at("/o/device/");
+        assert_eq!(text(&device["verification_uri"]), page);
+        let code = text(&device["user_code"]);
+        assert_eq!(text(&device["verification_uri_complete"]), format!("{page}?user_code={code}"));
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "authorization_pending"));
+        // Opening the link answers nothing.
+        let seen = world.ada.get(text(&device["verification_uri_complete"])).await;
+        assert!(seen.body.contains(code) && !seen.body.contains("Notebook"), "{}", seen.body);
+        world.house.pass(5);
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "authorization_pending"));
+        let mut ada = world.ada.clone();
+        let done = answer(&mut ada, &world, &code.to_lowercase().replace('-', " "), "accept").await;
+        assert!(done.body.contains("may act for you now"), "{}", done.body);
+        world.house.pass(5);
+        let tokens = ok(poll(&world, &script, &device).await).await;
+        assert_eq!(tokens["scope"], "openid profile offline_access");
+        assert_eq!(claims(&tokens["id_token"])["preferred_username"], "ada@example.com");
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "invalid_grant"));
+        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&tokens["refresh_token"]))];
+        ok(ask(world.broker(), "/o/token/", &script, &form).await).await;
+        world.ada = ada;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_hurries_is_slowed_down_and_one_that_waits_too_long_is_told() {
+    for world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let device = begin(&world, &script).await;
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "authorization_pending"));
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "slow_down"));
+        world.house.pass(6);
+        assert_eq!(
+            refusal(poll(&world, &script, &device).await).await,
+            error(400, "slow_down"),
+            "10 s from then on"
+        );
+        world.house.pass(15);
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "authorization_pending"));
+        world.house.pass(600);
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "expired_token"));
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_is_no_and_a_code_is_answered_once() {
+    for mut world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let device = begin(&world, &script).await;
+        let mut ada = world.ada.clone();
+        let done = answer(&mut ada, &world, text(&device["user_code"]), "cancel").await;
+        assert!(done.body.contains("was told no"), "{}", done.body);
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "access_denied"));
+        let again = answer(&mut ada, &world, text(&device["user_code"]), "accept").await;
+        assert_eq!(again.status, 400);
+        assert_eq!(refusal(poll(&world, &script, &device).await).await, error(400, "access_denied"));
+        // Another client's device code is nobody's.
+        let device = begin(&world, &script).await;
+        let body = json!({"identifier": "Other", "kind": "programmatic", "scopes": ["openid"]});
+        let other = public(&world.house, &body).await;
+        assert_eq!(refusal(poll(&world, &other, &device).await).await, error(400, "invalid_grant"));
+        world.ada = ada;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn guessing_codes_is_limited_for_each_person_over_all_pages() {
+    for mut world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let device = begin(&world, &script).await;
+        let mut ada = world.ada.clone();
+        for _ in 0..10 {
+            assert_eq!(answer(&mut ada, &world, "BBBB-BBBB", "accept").await.status, 400);
+        }
+        let right = answer(&mut ada, &world, text(&device["user_code"]), "accept").await;
+        assert_eq!(right.status, 429, "even the right one has to wait now");
+        let mut eve = Jar::new();
+        eve.accept(&world.house.invitation("acme", "eve@example.com").await, "Eve").await;
+        let other = answer(&mut eve, &world, text(&device["user_code"]), "accept").await;
+        assert_eq!(other.status, 200, "others are not locked out by it: {}", other.body);
+        world.ada = ada;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_gets_superadmin_rights_only_where_its_client_is_confined() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        world.house.import("acme", "sandbox", &json!({})).await;
+        let mut root = Jar::new();
+        root.accept(&world.broker().invitation_url, "Root").await;
+        let wide = json!({"identifier": "Notebook wide", "role": "superadmin", "scopes": ["openid", "binb:read", "apps:read"]});
+        let confined = json!({
+            "identifier": "Notebook confined", "role": "superadmin", "scopes": ["openid", "binb:read", "apps:read"],
+            "allow": ["acme/*"],
+        });
+        for (body, status) in [(wide, 403), (confined, 200)] {
+            let script = script(&world, &body).await;
+            let device = begin(&world, &script).await;
+            answer(&mut root, &world, text(&device["user_code"]), "accept").await;
+            let tokens = ok(poll(&world, &script, &device).await).await;
+            let token = text(&tokens["access_token"]);
+            assert_eq!(claims(&tokens["access_token"]).get("role").is_some(), status == 200, "{tokens}");
+            let get = async |path: &str| {
+                let http = &world.broker().http;
+                http.get(world.broker().at(path)).bearer_auth(token).send().await.unwrap().status().as_u16()
+            };
+            assert_eq!(get("/acme/sandbox/binb-token").await, status, "{}", world.house.home.name);
+            assert_eq!(get("/globex/sandbox/binb-token").await, 403);
+            assert_eq!(get("/admin/v1/apps").await, 403);
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_code_changed_by_sql_is_worth_nothing() {
+    for mut world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let device = begin(&world, &script).await;
+        let users = world.house.ask(Method::GET, "/admin/v1/users", None).await;
+        let users: Value = users.json().await.unwrap();
+        let id = text(&users["items"][0]["id"]).to_owned();
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        let id = if world.house.home.name == "sqlite" {
+            format!("X'{}'", id.replace('-', ""))
+        } else {
+            format!("'{id}'")
+        };
+        sql.run(&format!(
+            "UPDATE device_code SET state = 'approved', auth_time = created_at, user_id = {id}"
+        ))
+        .await;
+        let (status, code) = refusal(poll(&world, &script, &device).await).await;
+        assert_eq!((status, code.as_str()), (500, "server_error"), "{}", world.house.home.name);
+        world.ada = Jar::new();
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_devices_is_bounded() {
+    for world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        begin(&world, &script).await;
+        // As many as may wait for one client, but for one.
+        let copy = "INSERT INTO device_code (id, code_hash, user_code_hash, client_id, scopes, state, interval_us, created_at, expires_at, own_mac) ";
+        let sqlite = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+             SELECT randomblob(16), code_hash, randomblob(32), client_id, scopes, state, interval_us, created_at, expires_at, own_mac FROM device_code, n";
+        let postgres = "SELECT gen_random_uuid(), code_hash, decode(md5(i::text), 'hex'), client_id, scopes, state, interval_us, created_at, expires_at, own_mac FROM device_code, generate_series(1, 999) i";
+        let rows = if world.house.home.name == "sqlite" { sqlite } else { postgres };
+        sql.run(&format!("{copy}{rows}")).await;
+        let refused = refusal(ask(world.broker(), "/o/device_authorization/", &script, &[]).await).await;
+        assert_eq!(refused, error(503, "temporarily_unavailable"), "{}", world.house.home.name);
+        world.house.pass(601);
+        begin(&world, &script).await;
+        world.stop().await;
+    }
+}

@@ -1,0 +1,162 @@
+//! Introspection, revocation, userinfo and the metadata: A5, A6, A8.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{World, ask, claims, error, ok, public, refusal, text};
+
+async fn introspect(world: &World, client: &super::Client, token: &str) -> Value {
+    ok(ask(world.broker(), "/o/introspect/", client, &[("token", token)]).await).await
+}
+
+#[tokio::test]
+async fn a_client_learns_what_its_own_tokens_are_worth_and_nothing_of_others() {
+    for mut world in World::each().await {
+        let tokens = world.tokens(&[]).await;
+        let (access, refresh) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
+        let told = introspect(&world, &world.shop, access).await;
+        let said = claims(&tokens["access_token"]);
+        assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("Bearer")));
+        for claim in ["sub", "iss", "aud", "client_id", "exp", "iat", "jti", "scope"] {
+            assert_eq!(told[claim], said[claim], "{claim}");
+        }
+        assert_eq!(told["username"], "ada@example.com");
+        assert_eq!(introspect(&world, &world.shop, refresh).await["active"], true);
+        let other = world.house.client(&super::provider("Other")).await;
+        let inactive = json!({"active": false});
+        for token in [access, refresh] {
+            assert_eq!(introspect(&world, &other, token).await, inactive);
+        }
+        for token in ["x", "a.b.c", text(&tokens["id_token"]), "00000000000070008000000000000000.AAAA"] {
+            assert_eq!(introspect(&world, &world.shop, token).await, inactive, "{token}");
+        }
+        world.house.pass(3_700);
+        assert_eq!(introspect(&world, &world.shop, access).await, inactive, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_introspects_without_proving_himself() {
+    for world in World::each().await {
+        let form = [("token", "x")];
+        let nobody = (String::from("nobody"), String::from("x"));
+        let wrong = (world.shop.0.clone(), String::from("wrong"));
+        for client in [nobody, wrong] {
+            let refused = refusal(ask(world.broker(), "/o/introspect/", &client, &form).await).await;
+            assert_eq!(refused, error(401, "invalid_client"));
+        }
+        let body = json!({"identifier": "Script", "kind": "programmatic", "scopes": ["openid"]});
+        let script = public(&world.house, &body).await;
+        let refused = refusal(ask(world.broker(), "/o/introspect/", &script, &form).await).await;
+        assert_eq!(refused, error(400, "unauthorized_client"));
+        for path in ["/o/introspect/", "/o/revoke_token/"] {
+            let refused = refusal(ask(world.broker(), path, &world.shop, &[]).await).await;
+            assert_eq!(refused, error(400, "invalid_request"), "{path}");
+            let bearer = world.broker().token_of(&world.shop).await;
+            let request = world.broker().http.post(world.broker().at(path)).bearer_auth(bearer).form(&form);
+            assert_eq!(refusal(request.send().await.unwrap()).await, error(401, "invalid_client"));
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_revokes_its_own_tokens_and_no_other() {
+    for mut world in World::each().await {
+        let tokens = world.tokens(&[]).await;
+        let (access, refresh) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
+        let other = world.house.client(&super::provider("Other")).await;
+        let revoke = async |client: &super::Client, token: &str| {
+            let answer = ask(world.broker(), "/o/revoke_token/", client, &[("token", token)]).await;
+            answer.status().as_u16()
+        };
+        for token in [access, refresh, "unknown"] {
+            assert_eq!(revoke(&other, token).await, 200);
+        }
+        assert_eq!(world.userinfo(access).await.status(), 200, "another client's token stays alive");
+        assert_eq!(revoke(&world.shop, access).await, 200);
+        assert_eq!(world.userinfo(access).await.status(), 401);
+        let next = ok(world.refresh(refresh, &[]).await).await;
+        assert_eq!(world.userinfo(text(&next["access_token"])).await.status(), 200, "the grant lives on");
+        assert_eq!(revoke(&world.shop, text(&next["refresh_token"])).await, 200);
+        assert_eq!(world.userinfo(text(&next["access_token"])).await.status(), 401);
+        let dead = refusal(world.refresh(text(&next["refresh_token"]), &[]).await).await;
+        assert_eq!(dead, error(400, "invalid_grant"), "{}", world.house.home.name);
+        // A machine's own, too.
+        let job =
+            world.house.client(&json!({"identifier": "job", "kind": "service", "role": "superadmin"})).await;
+        let token = world.broker().token_of(&job).await;
+        assert_eq!(introspect(&world, &job, &token).await["active"], true);
+        assert_eq!(revoke(&job, &token).await, 200);
+        assert_eq!(introspect(&world, &job, &token).await, json!({"active": false}));
+        let http = &world.broker().http;
+        let handed = http.get(world.broker().at("/acme/sandbox/binb-token")).bearer_auth(&token);
+        assert_eq!(handed.send().await.unwrap().status(), 401);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn userinfo_tells_a_person_s_token_and_no_other() {
+    for mut world in World::each().await {
+        let bare = world.tokens(&[("scope", "openid")]).await;
+        let told = ok(world.userinfo(text(&bare["access_token"])).await).await;
+        assert_eq!(told, json!({"sub": claims(&bare["access_token"])["sub"]}));
+        let without = world.tokens(&[("scope", "profile")]).await;
+        assert!(without.get("id_token").is_none());
+        let refused = world.userinfo(text(&without["access_token"])).await;
+        let challenge = refused.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        assert!(challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"openid\""));
+        assert_eq!(refusal(refused).await, error(403, "insufficient_scope"));
+        let machine = world.broker().token_of(&world.house.broker.superadmin).await;
+        assert_eq!(refusal(world.userinfo(&machine).await).await, error(403, "insufficient_scope"));
+        let url = world.broker().at("/o/userinfo");
+        let nothing = world.broker().http.get(&url).send().await.unwrap();
+        assert!(nothing.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+        assert_eq!(nothing.status(), 401);
+        let id_token = world.userinfo(text(&bare["id_token"])).await;
+        assert_eq!(refusal(id_token).await, error(401, "invalid_token"), "an ID token is no access token");
+        let in_query = format!("{url}?access_token={}", text(&bare["access_token"]));
+        assert_eq!(world.broker().http.get(in_query).send().await.unwrap().status(), 401);
+        let posted = world.broker().http.post(&url).bearer_auth(text(&bare["access_token"]));
+        assert_eq!(posted.send().await.unwrap().status(), 200, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn every_address_of_the_metadata_answers_and_all_of_them_are_there() {
+    for world in World::each().await {
+        let broker = world.broker();
+        for document in ["oauth-authorization-server", "openid-configuration"] {
+            let request = broker.http.get(broker.at(&format!("/.well-known/{document}")));
+            let spoofed =
+                request.header("x-forwarded-host", "evil.example").header("forwarded", "host=evil.example");
+            let metadata: Value = spoofed.send().await.unwrap().json().await.unwrap();
+            assert_eq!(metadata["issuer"], broker.url);
+            assert!(!metadata.to_string().contains("evil"));
+            let mut seen = 0;
+            for (name, value) in metadata.as_object().unwrap() {
+                let endpoint = name.ends_with("_endpoint") || name == "jwks_uri";
+                if !endpoint {
+                    continue;
+                }
+                seen += 1;
+                let url = text(value);
+                assert!(url.starts_with(&broker.url), "{name}: {url}");
+                let method = match name.as_str() {
+                    "jwks_uri" | "authorization_endpoint" | "userinfo_endpoint" => Method::GET,
+                    _ => Method::POST,
+                };
+                let status = broker.http.request(method.clone(), url).send().await.unwrap().status().as_u16();
+                assert!([200, 400, 401].contains(&status), "{name}: {method} {url}: {status}");
+                let bare = url.trim_end_matches('/');
+                let again = broker.http.request(method, bare).send().await.unwrap().status().as_u16();
+                assert_eq!(again, status, "{name} without its final slash");
+            }
+            assert_eq!(seen, 7);
+        }
+        world.stop().await;
+    }
+}
