@@ -8,6 +8,7 @@ pub mod clients;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
+pub mod keys;
 
 /// Which part of a collection is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Error, Ground, Nature, keyring, public_url};
+use super::{Error, Ground, Nature, keyring, public_url, services};
 use crate::config::Config;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
 use crate::identity::tools::Tools;
-use crate::issuer::{self, Algorithm};
+use crate::issuer;
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
 use crate::model::entropy::{token, uuid};
 use crate::model::event::{Action, Event, Origin};
@@ -65,7 +65,7 @@ pub async fn init(config: &Config, nature: Nature) -> Result<Credentials, Error>
             other => Error::Store(other),
         })?;
     let (clock, entropy) = (&*ground.nature.clock, &*ground.nature.entropy);
-    issuer::keys::create_first(tx.conn(), &ground.vault, clock, entropy, Algorithm::Es256).await?;
+    issuer::keys::create_first(tx.conn(), &ground.vault, clock, entropy, services::algorithm(config)).await?;
     let client = ground.superadmin_client("superadmin");
     tx.conn().insert_client(&client).await?;
     let credentials = ground.credentials(tx.conn(), client.client_id).await?;

@@ -82,6 +82,8 @@ pub struct Services {
     pub imports: Arc<admin::connections::Imports>,
     /// Administration of clients.
     pub clients: Arc<admin::clients::Clients>,
+    /// Keys that sign our tokens.
+    pub signing_keys: Arc<admin::keys::SigningKeys>,
 }
 
 impl Services {
@@ -102,7 +104,8 @@ impl Services {
             .app_data(Data::from(Arc::clone(&self.connectors)))
             .app_data(Data::from(Arc::clone(&self.credentials)))
             .app_data(Data::from(Arc::clone(&self.imports)))
-            .app_data(Data::from(Arc::clone(&self.clients)));
+            .app_data(Data::from(Arc::clone(&self.clients)))
+            .app_data(Data::from(Arc::clone(&self.signing_keys)));
     }
 }
 

@@ -94,8 +94,7 @@ impl Bearers {
     ) -> Result<Principal, Error> {
         let token = jeton_guard::bearer(authorization)?.ok_or(Error::Missing)?;
         let now = self.clock.now();
-        self.keys.refresh(&self.store, &self.vault, now).await;
-        let claims = self.guard.verify(token, now).await?;
+        let claims = self.keys.verify(&self.guard, &self.store, &self.vault, token, now).await?;
         let client = self.client_of(&claims).await?;
         check_age(&claims, &client)?;
         Ok(Principal::of_client(&client, &rights(&claims), origin))

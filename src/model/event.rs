@@ -49,6 +49,8 @@ pub enum Action {
     Logout,
     /// A machine got a token of ours, or was refused.
     TokenIssue,
+    /// A signing key was made, began or ended to sign, or was taken out.
+    KeyChange,
     /// `init` or `recover` ran.
     Recover,
 }
@@ -75,6 +77,7 @@ impl Action {
             Self::Login => "login",
             Self::Logout => "logout",
             Self::TokenIssue => "token.issue",
+            Self::KeyChange => "key.change",
             Self::Recover => "recover",
         }
     }

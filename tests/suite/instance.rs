@@ -61,6 +61,35 @@ async fn a_new_instance_serves_its_superadmin_and_ends_when_told() {
 }
 
 #[tokio::test]
+async fn tokens_are_signed_with_the_algorithm_that_init_was_given_and_another_one_is_warned_of() {
+    for home in Home::each().await {
+        let mut init = jeton(&home);
+        init.args(["init", "--json"]).args(home.flags()).env("JETON_ISSUER__ALGORITHM", "RS256");
+        let client = made(&init.output().unwrap());
+        let serving = Serving::start_with(&home, &[("JETON_ISSUER__ALGORITHM", "RS256")]);
+        let answer: Value = token(&serving.url, &client).await.json().await.unwrap();
+        let bearer = answer["access_token"].as_str().unwrap();
+        let keys = http().get(format!("{}/.well-known/jwks.json", serving.url)).send().await.unwrap();
+        let keys: jeton_guard::KeySet = keys.text().await.unwrap().parse().unwrap();
+        let issuer = serving.url.as_str();
+        let guard = jeton_guard::Guard::builder(issuer).audience(issuer);
+        let guard = guard.algorithms([jeton_guard::Algorithm::Rs256]).keys(jeton_guard::GivenKeys::new(keys));
+        let now = jeton::model::time::Clock::now(&jeton::model::time::SystemClock);
+        assert!(guard.build().unwrap().verify(bearer, now).await.is_ok(), "{}", home.name);
+        let apps = http().get(format!("{issuer}/admin/v1/apps")).bearer_auth(bearer).send().await.unwrap();
+        assert_eq!(apps.status(), 200);
+        let warning = "run `jeton keys rotate`";
+        let (_, log) = serving.terminate();
+        assert!(!log.contains(warning), "{log}");
+
+        let serving = Serving::start_with(&home, &[("JETON_ISSUER__ALGORITHM", "ES256")]);
+        assert_eq!(token(&serving.url, &client).await.status(), 200);
+        let (_, log) = serving.terminate();
+        assert!(log.contains(warning), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn what_init_makes_is_for_its_owner_alone() {
     let home = Home::sqlite();
     let out = home.path().join("credentials.json");
