@@ -167,8 +167,7 @@ impl SigningKeys {
                 SigningKeyState::Retired { retired_at, .. }
                     if now - retired_at >= SIGNING_ON && !key.sealed_private.bytes.is_empty() =>
                 {
-                    let destroyed = conn.destroy_signing_key(key.kid, SIGNING_ON).await?;
-                    steps.destroyed += usize::from(destroyed);
+                    steps.destroyed += usize::from(self.destroy(key.kid).await?);
                 }
                 _ => {}
             }
@@ -248,6 +247,13 @@ impl SigningKeys {
         tx.commit().await?;
         info!(kid = %kid.simple(), algorithm = pending.algorithm, "another signing key signs from now on");
         Ok(true)
+    }
+
+    async fn destroy(&self, kid: Uuid) -> Result<bool, Error> {
+        let tx = self.tools.store.begin().await?;
+        let destroyed = tx.conn().destroy_signing_key(kid, SIGNING_ON).await?;
+        tx.commit().await?;
+        Ok(destroyed)
     }
 
     async fn remove(&self, kid: Uuid) -> Result<bool, Error> {

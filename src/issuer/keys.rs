@@ -31,6 +31,9 @@ pub enum Error {
     /// A row holds no key of its algorithm.
     #[error("signing key {0} is no key of its algorithm")]
     Malformed(Uuid),
+    /// The public part of a row is none that this instance made.
+    #[error("the public part of signing key {0} is not ours")]
+    NotOurs(Uuid),
     /// The database gave nothing.
     #[error("the signing keys could not be read")]
     Store(#[from] crate::store::Error),
@@ -75,7 +78,7 @@ pub async fn make(vault: &Vault, kid: Uuid, algorithm: Algorithm) -> Result<NewS
 pub fn check(key: &SigningKey, vault: &Vault) -> Result<(), Error> {
     open_one(key, vault)?;
     let own = vault.is_own_public_key(key.kid, &key.public_jwk, &key.public_mac);
-    if own { Ok(()) } else { Err(Error::Malformed(key.kid)) }
+    if own { Ok(()) } else { Err(Error::NotOurs(key.kid)) }
 }
 
 impl Issuer {
@@ -117,7 +120,7 @@ impl Keys {
     }
 
     async fn reread(&self) {
-        if let Err(error) = self.reload().await {
+        if let Err(error) = self.store.bounded(self.reload()).await {
             warn!(%error, "the signing keys could not be read again; the ones known stay in use");
         }
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Broker, Home, http};
 use crate::support::program::{Serving, exit_code, jeton, run, stderr};
+use crate::support::sql::Sql;
 
 /// The usual port may be somebody else's.
 const ANYWHERE: &[&str] = &["--listen", "127.0.0.1:0"];
@@ -86,6 +87,29 @@ async fn tokens_are_signed_with_the_algorithm_that_init_was_given_and_another_on
         assert_eq!(token(&serving.url, &client).await.status(), 200);
         let (_, log) = serving.terminate();
         assert!(log.contains(warning), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_an_earlier_schema_signs_on_and_counts_since_it_was_made() {
+    for home in Home::each().await {
+        let client = made(&run(&home, "init", &["--json"]));
+        let sql = Sql::open(&home).await;
+        sql.run("DROP INDEX signing_key_state").await;
+        for column in ["activates_at", "activated_at"] {
+            sql.run(&format!("ALTER TABLE signing_key DROP COLUMN {column}")).await;
+        }
+        sql.run("DELETE FROM seaql_migrations WHERE version LIKE 'm0009%'").await;
+        drop(sql);
+        let migrated = run(&home, "migrate", &[]);
+        assert_eq!(exit_code(&migrated), 0, "{}", stderr(&migrated));
+        let sql = Sql::open(&home).await;
+        let kept = sql.count("signing_key WHERE state = 'active' AND activated_at = created_at").await;
+        assert_eq!(kept, 1, "{}", home.name);
+        drop(sql);
+        let serving = Serving::start(&home);
+        assert_eq!(token(&serving.url, &client).await.status(), 200);
+        serving.terminate();
     }
 }
 

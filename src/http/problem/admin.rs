@@ -114,6 +114,7 @@ impl From<issuer::keys::Error> for Problem {
             issuer::keys::Error::Vault(cause) => cause.into(),
             issuer::keys::Error::NoActiveKey
             | issuer::keys::Error::Malformed(_)
+            | issuer::keys::Error::NotOurs(_)
             | issuer::keys::Error::Crypto => Self::internal(&error),
         }
     }
