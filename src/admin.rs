@@ -8,6 +8,7 @@ pub mod clients;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
+pub mod keys;
 pub mod resources;
 
 /// Which part of a collection is asked for.

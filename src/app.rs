@@ -30,7 +30,7 @@ use crate::spool::Spool;
 use crate::store::instance::Instance;
 use crate::store::{self, Store};
 use crate::vault::{self, InstanceKeys, Vault};
-use crate::{identity, issuer};
+use crate::{admin, identity, issuer};
 
 use self::background::Background;
 use self::showing::Showing;
@@ -97,6 +97,9 @@ pub enum Error {
     /// Signing keys.
     #[error("tokens cannot be signed")]
     Issuer(#[from] issuer::keys::Error),
+    /// Which key signs.
+    #[error("the signing keys could not be looked at")]
+    SigningKeys(#[from] admin::keys::Error),
     /// The first invitation.
     #[error("no invitation could be made")]
     People(#[from] identity::people::Error),
@@ -155,6 +158,7 @@ impl Error {
             | Self::Store(_)
             | Self::Bearers(_)
             | Self::Issuer(_)
+            | Self::SigningKeys(_)
             | Self::People(_)
             | Self::Clients(_)
             | Self::Audit(_)
@@ -224,7 +228,8 @@ impl App {
         let (figures, exposed) = (Arc::clone(&self.services.figures), Arc::clone(&self.services.metrics));
         let showing = Showing::start(figures, &exposed, self.metrics_listen)
             .map_err(|source| Error::Metrics { address: self.metrics_listen.unwrap_or(address), source })?;
-        let upkeep = Upkeep::start(Arc::clone(&self.services.signup), Arc::clone(&self.services.keeper));
+        let Services { signup, keeper, signing_keys, .. } = &self.services;
+        let upkeep = Upkeep::start(Arc::clone(signup), Arc::clone(keeper), Arc::clone(signing_keys));
         let background = self.sweeps.then(|| Background::start(Arc::clone(&self.services.keeper)));
         let readiness = Arc::clone(&self.services.readiness);
         let server = Server::start(listener, self.services).map_err(Error::Server)?;

@@ -16,6 +16,7 @@ mod exec;
 mod init;
 mod input;
 mod invite;
+mod keys;
 mod migrate;
 mod openapi;
 mod output;
@@ -70,6 +71,7 @@ enum Command {
     Client(client::Args),
     User(user::Args),
     Invite(invite::Args),
+    Keys(keys::Args),
 }
 
 impl Cli {
@@ -97,6 +99,7 @@ impl Cli {
             Command::Client(args) => client::run(args).await,
             Command::User(args) => user::run(args).await,
             Command::Invite(args) => invite::run(args).await,
+            Command::Keys(args) => keys::run(args).await,
         }
     }
 }
@@ -141,6 +144,7 @@ mod tests {
             "connection list --state lost",
             "connection list --needs-attention --state active",
             "client create x --kind robot",
+            "keys retire",
             "credentials set github --client-secret s3cret --client-id x",
         ] {
             let parsed = Cli::try_parse_from(["jeton"].into_iter().chain(line.split(' ')));

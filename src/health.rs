@@ -9,7 +9,6 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use crate::spool::{self, Spool};
 use crate::store::Store;
-use crate::store::signing_keys::SigningKeyState;
 use crate::vault::{Place, Vault};
 
 /// Why the process is not ready.
@@ -90,7 +89,7 @@ impl Parts {
     async fn look(&self) -> Result<Vec<Warning>, NotReady> {
         let keys = async { self.store.conn().list_signing_keys().await };
         let keys = self.store.bounded(keys).await?;
-        let active = keys.iter().find(|key| key.state == SigningKeyState::Active).ok_or(NotReady::Keys)?;
+        let active = keys.iter().find(|key| key.is_active()).ok_or(NotReady::Keys)?;
         let place = Place::of("signing_key", "sealed_private", active.kid);
         let opened = self.vault.open(self.vault.instance_key(), &place, &active.sealed_private);
         opened.map_err(|_| NotReady::Keys)?;

@@ -16,6 +16,7 @@ mod m0005_audit;
 mod m0006_adoptions;
 mod m0007_outbox;
 mod m0008_authorization_server;
+mod m0009_signing_key_times;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_adoptions::Migration),
             Box::new(m0007_outbox::Migration),
             Box::new(m0008_authorization_server::Migration),
+            Box::new(m0009_signing_key_times::Migration),
         ]
     }
 }

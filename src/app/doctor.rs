@@ -83,7 +83,9 @@ async fn stored(config: &Config, nature: &Nature, found: &mut Vec<Check>) -> Opt
     };
     let instance = database::look(config, nature, &glance, found).await;
     let vault = match (instance, keyring) {
-        (Some(instance), Some(keyring)) => keys::look(&glance, nature, keyring, &instance, found).await,
+        (Some(instance), Some(keyring)) => {
+            keys::look(config, &glance, nature, keyring, &instance, found).await
+        }
         _ => {
             found.push(Check::skipped("keys", "an instance and a keyring are needed for that"));
             None

@@ -4,7 +4,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Error, Ground, Nature, keyring, public_url};
+use super::{Error, Ground, Nature, keyring, public_url, services};
 use crate::admin::clients::{Clients, FirstClient};
 use crate::config::Config;
 use crate::identity::bearer::RecentRows;
@@ -12,7 +12,7 @@ use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
 use crate::identity::tools::Tools;
-use crate::issuer::{self, Algorithm};
+use crate::issuer;
 use crate::model::client::ClientId;
 use crate::model::entropy::uuid;
 use crate::model::event::{Action, Event, Origin};
@@ -63,7 +63,7 @@ pub async fn init(config: &Config, nature: Nature) -> Result<Credentials, Error>
             other => Error::Store(other),
         })?;
     let (clock, entropy) = (&*ground.nature.clock, &*ground.nature.entropy);
-    issuer::keys::create_first(tx.conn(), &ground.vault, clock, entropy, Algorithm::Es256).await?;
+    issuer::keys::create_first(tx.conn(), &ground.vault, clock, entropy, services::algorithm(config)).await?;
     let client = ground.clients().create_first(tx.conn()).await?;
     let credentials = ground.credentials(tx.conn(), client).await?;
     tx.commit().await?;

@@ -8,6 +8,7 @@ use crate::admin::clients::Clients;
 use crate::admin::connections::Imports;
 use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
+use crate::admin::keys::{self, SigningKeys};
 use crate::admin::resources::Resources;
 use crate::config::Config;
 use crate::connectors::catalog::Catalog;
@@ -24,7 +25,7 @@ use crate::identity::login::Logins;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
-use crate::issuer::{self, Issuer};
+use crate::issuer::{self, Algorithm, Issuer};
 use crate::keeper::{self, SecretsKeeper};
 use crate::model::connector::Rules;
 use crate::outbound::Outbound;
@@ -49,27 +50,31 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
     let sessions = Arc::new(Sessions::new(ground.tools()));
     let rules = Rules { allow_loopback: config.outbound.allow_loopback, builtin: false };
+    let bearers = Arc::new(
+        Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())
+            .await?,
+    );
+    let issuer = Arc::new(issuer(config, &ground, recent.clone()).await?);
+    let signing_keys = signing_keys(config, &ground, &issuer, &bearers).await?;
     Ok(Services {
         settings: Arc::new(WebSettings::new(url(), config.trusted_proxies.clone())),
         nature: Arc::new(WebNature { clock: clock.clone(), entropy: entropy.clone() }),
         figures,
         metrics: Arc::new(Exposed { gauges: Arc::new(gauges), elsewhere: config.metrics_listen.is_some() }),
         readiness: Arc::new(Readiness::new(store.clone(), vault.clone(), ground.spool.clone())),
-        bearers: Arc::new(
-            Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())
-                .await?,
-        ),
+        bearers,
         logins: Arc::new(Logins::new(ground.tools(), passwords.clone(), sessions.clone())),
         people: Arc::new(People::new(ground.tools(), passwords, sessions.clone(), url())),
         sessions,
         signup: Arc::new(signup(config, &ground, &registry, &keeper)),
-        issuer: Arc::new(issuer(config, &ground, recent.clone()).await?),
+        issuer,
         apps: Arc::new(Apps::new(ground.tools(), keeper.clone(), url())),
         connectors: Arc::new(Connectors::new(ground.tools(), registry.clone(), rules)),
         credentials: Arc::new(ProviderCredentials::new(ground.tools(), registry.clone(), url())),
         imports: Arc::new(Imports::new(store.clone(), keeper.clone(), registry, clock.clone())),
         clients: Arc::new(Clients::new(ground.tools(), recent)),
         resources: Arc::new(Resources::new(ground.tools(), url())),
+        signing_keys,
         keeper,
     })
 }
@@ -149,4 +154,25 @@ async fn issuer(config: &Config, ground: &Ground, recent: RecentRows) -> Result<
     let (store, vault, audit) = (ground.store.clone(), ground.vault.clone(), ground.audit.clone());
     let (clock, entropy) = (ground.nature.clock.clone(), ground.nature.entropy.clone());
     Ok(Issuer::load(settings, store, vault, audit, clock, entropy, recent).await?)
+}
+
+async fn signing_keys(
+    config: &Config,
+    ground: &Ground,
+    issuer: &Arc<Issuer>,
+    bearers: &Arc<Bearers>,
+) -> Result<Arc<SigningKeys>, Error> {
+    let days = config.issuer.rotation_days;
+    let settings = keys::Settings {
+        algorithm: algorithm(config),
+        rotate_after: (days > 0).then(|| time::Duration::days(days.into())),
+    };
+    let keys = SigningKeys::new(ground.tools(), settings, Arc::clone(issuer), Arc::clone(bearers));
+    keys.tell_algorithm().await?;
+    Ok(Arc::new(keys))
+}
+
+/// What new signing keys are for.
+pub(super) fn algorithm(config: &Config) -> Algorithm {
+    Algorithm::parse(config.issuer.algorithm).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
 //! What is done without anybody asking? Consents that nobody finished, tokens a deletion left alive, what was superseded
-//! a week ago, answers that wait in the spool, changes that nobody was told of.
+//! a week ago, answers that wait in the spool, changes that nobody was told of, signing keys whose time has come.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::admin::keys::SigningKeys;
 use crate::keeper::SecretsKeeper;
 use crate::signup::Signup;
 
@@ -26,11 +27,12 @@ impl Upkeep {
     /// What a revocation under way may still take when the process ends.
     pub(super) const LONGEST_STOP: Duration = Duration::from_secs(30);
 
-    pub(super) fn start(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>) -> Self {
+    pub(super) fn start(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, keys: Arc<SigningKeys>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(replay(Arc::clone(&keeper), stopped.clone()));
         tasks.spawn(tell(Arc::clone(&keeper), stopped.clone()));
+        tasks.spawn(roll(keys, stopped.clone()));
         tasks.spawn(tidy(signup, keeper, stopped));
         Self { stop, tasks }
     }
@@ -78,6 +80,23 @@ async fn tell(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) {
     while goes_on(&mut stopped, REPLAY).await {
         if let Err(error) = keeper.tell_changes().await {
             debug!(%error, "what has changed could not be told yet");
+        }
+    }
+}
+
+/// Apart from what calls providers: a key must not wait for one of them.
+async fn roll(keys: Arc<SigningKeys>, mut stopped: watch::Receiver<bool>) {
+    while goes_on(&mut stopped, TIDY).await {
+        match keys.step().await {
+            Ok(steps) if steps == Default::default() => {}
+            Ok(steps) => info!(
+                promoted = steps.promoted,
+                made = steps.made,
+                destroyed = steps.destroyed,
+                removed = steps.removed,
+                "signing keys went on in their life"
+            ),
+            Err(error) => warn!(%error, "signing keys could not be looked after; tried again later"),
         }
     }
 }

@@ -23,7 +23,8 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.loopback_url().unwrap().as_str(), "http://127.0.0.1:8080");
     assert!(config.refresh.background);
-    assert_eq!((config.issuer.algorithm, config.issuer.token_lifetime_s), ("ES256", 3600));
+    let issuer = &config.issuer;
+    assert_eq!((issuer.algorithm, issuer.token_lifetime_s, issuer.rotation_days), ("ES256", 3600, 90));
     assert!(
         config.public_url.is_none() && !config.outbound.allow_loopback && config.trusted_proxies.is_empty()
     );
@@ -93,6 +94,8 @@ fn every_violation_is_told_at_once_and_no_secret_is_repeated() {
         proxy = 'socks5://u:canary@proxy'
         [issuer]
         token_lifetime_s = 5
+        rotation_days = 3651
+        algorithm = 'HS256'
     ";
     let text = refusal(file, &[]);
     assert!(!text.contains("canary"), "{text}");
@@ -103,7 +106,9 @@ fn every_violation_is_told_at_once_and_no_secret_is_repeated() {
     configuration key `log_format` (set in FILE) must be `text` or `json`
     configuration key `outbound.allow_networks` (set in FILE) holds an item that is wrong: `10.0.0.0/33` is no network like 10.0.0.0/8 or fd00::/8
     configuration key `outbound.proxy` (set in FILE) must be an http or https URL, such as http://proxy.example.com:3128
+    configuration key `issuer.algorithm` (set in FILE) must be `ES256` or `RS256`
     configuration key `issuer.token_lifetime_s` (set in FILE) must be a whole number from 60 to 86400
+    configuration key `issuer.rotation_days` (set in FILE) must be a whole number from 0 to 3650
     configuration key `listen` (set in FILE) opens 0.0.0.0:80 to other machines over plain http; listen on 127.0.0.1, or name the proxy that ends TLS in `proxy.trusted`
     ");
 }
@@ -143,6 +148,13 @@ fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
 fn tokens_are_refreshed_unasked_unless_that_is_turned_off() {
     let config = load("[refresh]\nbackground = false", &[], Vec::new()).unwrap();
     assert!(!config.refresh.background);
+    assert!(config.refuse_unsupported().is_ok());
+}
+
+#[test]
+fn tokens_may_be_signed_with_rsa_and_keys_left_alone() {
+    let config = load("[issuer]\nalgorithm = 'RS256'\nrotation_days = 0", &[], Vec::new()).unwrap();
+    assert_eq!((config.issuer.algorithm, config.issuer.rotation_days), ("RS256", 0));
     assert!(config.refuse_unsupported().is_ok());
 }
 

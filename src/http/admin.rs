@@ -10,6 +10,7 @@ pub(in crate::http) mod connectors;
 pub(in crate::http) mod credentials;
 pub(in crate::http) mod generations;
 pub(in crate::http) mod invitations;
+pub(in crate::http) mod keys;
 mod link;
 mod may;
 pub(in crate::http) mod members;
@@ -28,7 +29,8 @@ use crate::http::server::only;
 
 pub(in crate::http) use self::link::{LinkResponse, read_email};
 pub(in crate::http) use self::may::{
-    AppsRead, AppsWrite, ClientsRead, ClientsWrite, ConnectionsRead, ConnectionsWrite, ConnectorsWrite, May,
+    AppsRead, AppsWrite, ClientsRead, ClientsWrite, ConnectionsRead, ConnectionsWrite, ConnectorsWrite,
+    KeysWrite, May,
 };
 pub(in crate::http) use self::page::{Collection, CollectionParams};
 
@@ -37,6 +39,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     app_routes(cfg);
     connector_routes(cfg);
     identity_routes(cfg);
+    key_routes(cfg);
 }
 
 fn app_routes(cfg: &mut ServiceConfig) {
@@ -153,6 +156,16 @@ fn identity_routes(cfg: &mut ServiceConfig) {
             .route(get().to(users::list_user_sessions))
             .route(delete().to(users::delete_user_sessions)),
     );
+}
+
+fn key_routes(cfg: &mut ServiceConfig) {
+    cfg.service(at("/keys/signing", "GET").route(get().to(keys::list_signing_keys)))
+        .service(
+            at("/keys/signing/rotate", "GET, POST")
+                .route(get().to(keys::read_signing_key_rotation))
+                .route(post().to(keys::rotate_signing_key)),
+        )
+        .service(at("/keys/signing/{kid}", "DELETE").route(delete().to(keys::delete_signing_key)));
 }
 
 /// A resource under `/admin/v1` that takes these methods; others are answered by a problem.

@@ -10,7 +10,8 @@ use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{
-    apps, clients, connections, connectors, credentials, generations, invitations, members, resources, users,
+    apps, clients, connections, connectors, credentials, generations, invitations, keys, members, resources,
+    users,
 };
 use crate::http::oauth::{device, introspect, jwks, metadata, token, userinfo};
 use crate::http::{binb_token, drop_in, explain, health, metrics};
@@ -44,6 +45,8 @@ use crate::http::{binb_token, drop_in, explain, health, metrics};
         resources::delete_resource,
         users::list_users, users::create_user, users::read_user, users::change_user, users::delete_user,
         users::create_password_link, users::list_user_sessions, users::delete_user_sessions,
+        keys::list_signing_keys, keys::rotate_signing_key, keys::read_signing_key_rotation,
+        keys::delete_signing_key,
     ),
     components(schemas(ProblemResponse, ProblemAction, ProblemError)),
     modifiers(&Shared)

@@ -84,6 +84,8 @@ pub struct Services {
     pub clients: Arc<admin::clients::Clients>,
     /// Administration of other resource servers.
     pub resources: Arc<admin::resources::Resources>,
+    /// Keys that sign our tokens.
+    pub signing_keys: Arc<admin::keys::SigningKeys>,
 }
 
 impl Services {
@@ -105,7 +107,8 @@ impl Services {
             .app_data(Data::from(Arc::clone(&self.credentials)))
             .app_data(Data::from(Arc::clone(&self.imports)))
             .app_data(Data::from(Arc::clone(&self.clients)))
-            .app_data(Data::from(Arc::clone(&self.resources)));
+            .app_data(Data::from(Arc::clone(&self.resources)))
+            .app_data(Data::from(Arc::clone(&self.signing_keys)));
     }
 }
 

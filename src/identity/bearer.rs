@@ -140,8 +140,7 @@ impl Bearers {
 
     async fn verify(&self, guard: &Guard, token: &str) -> Result<GoodToken, Error> {
         let now = self.clock.now();
-        self.keys.refresh(&self.store, &self.vault, now).await;
-        let claims = guard.verify(token, now).await?;
+        let claims = self.keys.verify(guard, &self.store, &self.vault, token, now).await?;
         let reader = Reader { recent: &self.recent, store: &self.store, vault: &self.vault, now };
         let id = claims.client_id.as_deref().and_then(ClientId::parse).ok_or(Error::NotAClient)?;
         let client = reader.client(&id).await?.filter(|client| !client.disabled);

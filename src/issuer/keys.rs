@@ -1,7 +1,7 @@
 //! Which keys sign our tokens, and which are published?
 //!
-//! All keys of the table are published, the newest active one signs. They are read again every 5 s at most, so
-//! that replicas see each other's.
+//! All keys of the table are published, the active one signs. They are read again every 5 s at most, so that replicas
+//! see each other's; who changes them in this process has them read again at once.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use crate::model::entropy::{Entropy, uuid};
 use crate::model::time::{Clock, Every};
-use crate::store::signing_keys::{SigningKey, SigningKeyState};
+use crate::store::signing_keys::{NewSigningKey, SigningKey};
 use crate::store::{Conn, Store};
 use crate::vault::{Place, Vault};
 
+use super::Issuer;
 use super::signer::{Algorithm, Signer};
 
 /// How old they may get before they are read again.
@@ -30,6 +31,9 @@ pub enum Error {
     /// A row holds no key of its algorithm.
     #[error("signing key {0} is no key of its algorithm")]
     Malformed(Uuid),
+    /// The public part of a row is none that this instance made.
+    #[error("the public part of signing key {0} is not ours")]
+    NotOurs(Uuid),
     /// The database gave nothing.
     #[error("the signing keys could not be read")]
     Store(#[from] crate::store::Error),
@@ -49,15 +53,39 @@ pub async fn create_first(
     entropy: &dyn Entropy,
     algorithm: Algorithm,
 ) -> Result<(), Error> {
-    let kid = uuid(clock, entropy);
-    let (private, public_jwk) = Signer::generate(kid, algorithm).map_err(|_| Error::Crypto)?;
-    let sealed_private = vault.seal(vault.instance_key(), &place(kid), &private)?;
-    let state = SigningKeyState::Active;
-    let algorithm = algorithm.as_str().to_owned();
+    let key = make(vault, uuid(clock, entropy), algorithm).await?;
+    Ok(conn.insert_active_signing_key(&key).await?)
+}
+
+/// Makes a signing key to be stored. An RSA key takes the processor for a while: it is made beside the runtime.
+pub async fn make(vault: &Vault, kid: Uuid, algorithm: Algorithm) -> Result<NewSigningKey, Error> {
+    let made = tokio::task::spawn_blocking(move || Signer::generate(kid, algorithm)).await;
+    let (private, public_jwk) = made.map_err(|_| Error::Crypto)?.map_err(|_| Error::Crypto)?;
     let public_jwk = public_jwk.to_string();
-    let public_mac = vault.hash_public_key(kid, &public_jwk).to_vec();
-    let key = SigningKey { kid, algorithm, sealed_private, public_jwk, public_mac, state };
-    Ok(conn.insert_signing_key(&key).await?)
+    Ok(NewSigningKey {
+        kid,
+        algorithm: algorithm.as_str().to_owned(),
+        sealed_private: vault.seal(vault.instance_key(), &place(kid), &private)?,
+        public_mac: vault.hash_public_key(kid, &public_jwk).to_vec(),
+        public_jwk,
+    })
+}
+
+/// Whether a stored key could sign, and what it signs would be believed.
+///
+/// # Errors
+/// What stands in the way.
+pub fn check(key: &SigningKey, vault: &Vault) -> Result<(), Error> {
+    open_one(key, vault)?;
+    let own = vault.is_own_public_key(key.kid, &key.public_jwk, &key.public_mac);
+    if own { Ok(()) } else { Err(Error::NotOurs(key.kid)) }
+}
+
+impl Issuer {
+    /// Reads the signing keys again, now: they were changed in this process.
+    pub async fn reread_keys(&self) {
+        self.keys.reread().await;
+    }
 }
 
 /// The keys as read last.
@@ -84,12 +112,17 @@ impl Keys {
 
     /// The keys, at most 5 s old; older where the database cannot be read.
     pub(super) async fn current(&self, now: OffsetDateTime) -> Arc<Loaded> {
-        if self.reading.claim(now)
-            && let Err(error) = self.reload().await
-        {
-            warn!(%error, "the signing keys could not be read again; the ones known stay in use");
+        if let Some(begun) = self.reading.begin(now) {
+            self.reread().await;
+            begun.done();
         }
         self.known()
+    }
+
+    async fn reread(&self) {
+        if let Err(error) = self.store.bounded(self.reload()).await {
+            warn!(%error, "the signing keys could not be read again; the ones known stay in use");
+        }
     }
 
     fn known(&self) -> Arc<Loaded> {
@@ -106,7 +139,7 @@ impl Keys {
 
 /// Opens the active key, unless it is the one `known` already.
 fn open(rows: &[SigningKey], vault: &Vault, known: Option<&Arc<Signer>>) -> Result<Loaded, Error> {
-    let active = rows.iter().find(|row| row.state == SigningKeyState::Active).ok_or(Error::NoActiveKey)?;
+    let active = rows.iter().find(|row| row.is_active()).ok_or(Error::NoActiveKey)?;
     let signer = match known.filter(|signer| signer.kid() == active.kid) {
         Some(signer) => Arc::clone(signer),
         None => Arc::new(open_one(active, vault)?),

@@ -57,6 +57,8 @@ pub enum Action {
     GrantEnd,
     /// A resource server was registered, changed or deleted.
     ResourceChange,
+    /// A signing key was made, began or ended to sign, or was taken out.
+    KeyChange,
     /// `init` or `recover` ran.
     Recover,
 }
@@ -87,6 +89,7 @@ impl Action {
             Self::GrantApprove => "grant.approve",
             Self::GrantEnd => "grant.end",
             Self::ResourceChange => "resource.change",
+            Self::KeyChange => "key.change",
             Self::Recover => "recover",
         }
     }

@@ -71,6 +71,34 @@ impl Every {
         let due = now.saturating_sub(done).saturating_abs() >= self.age_us;
         due && self.done_at_us.compare_exchange(done, now, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
+
+    /// As [`Every::claim`], for what takes a while and may be given up meanwhile: then it is due again.
+    pub fn begin(&self, now: OffsetDateTime) -> Option<Begun<'_>> {
+        self.claim(now).then(|| Begun { every: self, done: false })
+    }
+}
+
+/// Something that was taken on. Dropped before it is done, it is due for the next one who asks.
+#[derive(Debug)]
+#[must_use]
+pub struct Begun<'a> {
+    every: &'a Every,
+    done: bool,
+}
+
+impl Begun<'_> {
+    /// It is done; or was tried, and is not to be tried again before it is due.
+    pub fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.every.done_at_us.store(i64::MIN, Ordering::SeqCst);
+        }
+    }
 }
 
 /// Microseconds since 1970: how times are stored, so that both databases compare them alike.
@@ -105,6 +133,20 @@ mod tests {
         assert!(every.claim(start + Duration::seconds(5)));
         assert!(!every.claim(start + Duration::seconds(5)));
         assert!(every.claim(start - Duration::seconds(5)), "the clock was set back");
+    }
+
+    #[test]
+    fn what_was_given_up_is_due_for_the_next() {
+        let start = OffsetDateTime::UNIX_EPOCH;
+        let every = Every::new(Duration::seconds(5), start);
+        assert!(every.begin(start + Duration::seconds(4)).is_none());
+        let begun = every.begin(start + Duration::seconds(5)).unwrap();
+        assert!(every.begin(start + Duration::seconds(5)).is_none());
+        drop(begun);
+        every.begin(start + Duration::seconds(5)).unwrap().done();
+        for _ in 0..2 {
+            assert!(every.begin(start + Duration::seconds(5)).is_none(), "asking does not make it due");
+        }
     }
 
     #[test]

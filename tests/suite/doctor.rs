@@ -237,6 +237,48 @@ async fn clocks_that_are_apart_are_told() {
 }
 
 #[tokio::test]
+async fn a_signing_key_of_another_algorithm_or_age_is_told_until_its_successor_waits() {
+    for home in Home::each().await {
+        instance(&home).await;
+        let clock = Arc::new(ShiftedClock::default());
+        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let look = async |more: &[(&'static str, &str)]| {
+            let checks = examine(Ok(home.config("127.0.0.1:0", more)), &nature, true).await;
+            checks.iter().map(|check| serde_json::to_value(check).unwrap()).collect::<Vec<Value>>()
+        };
+        told(&look(&[]).await, "signing key", "ok", "one is active and opens; ES256, for 0 days");
+        let rsa = [("issuer.algorithm", "RS256")];
+        told(&look(&rsa).await, "signing key", "warning", "is RS256 Run `jeton keys rotate`");
+        clock.advance(time::Duration::days(92));
+        told(
+            &look(&[]).await,
+            "signing key",
+            "warning",
+            "has signed for 92 days, and `issuer.rotation_days` is 90",
+        );
+        told(&look(&[("issuer.rotation_days", "0")]).await, "signing key", "ok", "ES256, for 92 days");
+        let sql = Sql::open(&home).await;
+        let columns = "sealed_private, key_id, public_jwk, public_mac, created_at, activates_at";
+        sql.run(&format!(
+            "INSERT INTO signing_key (kid, algorithm, state, {columns}) \
+             SELECT '00000000000070008000000000000001', 'RS256', 'pending', {columns} FROM signing_key"
+        ))
+        .await;
+        told(
+            &look(&[("issuer.rotation_days", "0"), rsa[0]]).await,
+            "signing key",
+            "ok",
+            "one is active and opens",
+        );
+        sql.run("DROP INDEX signing_key_state").await;
+        sql.run("ALTER TABLE signing_key DROP COLUMN activates_at").await;
+        sql.run("DELETE FROM seaql_migrations WHERE version LIKE 'm0009%'").await;
+        drop(sql);
+        told(&look(&[]).await, "signing key", "skipped", "the schema lacks");
+    }
+}
+
+#[tokio::test]
 async fn keys_that_do_not_fit_are_told() {
     for home in Home::each().await {
         let served = Served::start(&home, &[]).await;

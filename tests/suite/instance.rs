@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Broker, Home, http};
 use crate::support::program::{Serving, exit_code, jeton, run, stderr};
+use crate::support::sql::Sql;
 
 /// The usual port may be somebody else's.
 const ANYWHERE: &[&str] = &["--listen", "127.0.0.1:0"];
@@ -57,6 +58,58 @@ async fn a_new_instance_serves_its_superadmin_and_ends_when_told() {
         for secret in [client["client_secret"].as_str().unwrap(), bearer] {
             assert!(!log.contains(secret), "{}: a secret is in the log", home.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_signed_with_the_algorithm_that_init_was_given_and_another_one_is_warned_of() {
+    for home in Home::each().await {
+        let mut init = jeton(&home);
+        init.args(["init", "--json"]).args(home.flags()).env("JETON_ISSUER__ALGORITHM", "RS256");
+        let client = made(&init.output().unwrap());
+        let serving = Serving::start_with(&home, &[("JETON_ISSUER__ALGORITHM", "RS256")]);
+        let answer: Value = token(&serving.url, &client).await.json().await.unwrap();
+        let bearer = answer["access_token"].as_str().unwrap();
+        let keys = http().get(format!("{}/.well-known/jwks.json", serving.url)).send().await.unwrap();
+        let keys: jeton_guard::KeySet = keys.text().await.unwrap().parse().unwrap();
+        let issuer = serving.url.as_str();
+        let guard = jeton_guard::Guard::builder(issuer).audience(issuer);
+        let guard = guard.algorithms([jeton_guard::Algorithm::Rs256]).keys(jeton_guard::GivenKeys::new(keys));
+        let now = jeton::model::time::Clock::now(&jeton::model::time::SystemClock);
+        assert!(guard.build().unwrap().verify(bearer, now).await.is_ok(), "{}", home.name);
+        let apps = http().get(format!("{issuer}/admin/v1/apps")).bearer_auth(bearer).send().await.unwrap();
+        assert_eq!(apps.status(), 200);
+        let warning = "run `jeton keys rotate`";
+        let (_, log) = serving.terminate();
+        assert!(!log.contains(warning), "{log}");
+
+        let serving = Serving::start_with(&home, &[("JETON_ISSUER__ALGORITHM", "ES256")]);
+        assert_eq!(token(&serving.url, &client).await.status(), 200);
+        let (_, log) = serving.terminate();
+        assert!(log.contains(warning), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_an_earlier_schema_signs_on_and_counts_since_it_was_made() {
+    for home in Home::each().await {
+        let client = made(&run(&home, "init", &["--json"]));
+        let sql = Sql::open(&home).await;
+        sql.run("DROP INDEX signing_key_state").await;
+        for column in ["activates_at", "activated_at"] {
+            sql.run(&format!("ALTER TABLE signing_key DROP COLUMN {column}")).await;
+        }
+        sql.run("DELETE FROM seaql_migrations WHERE version LIKE 'm0009%'").await;
+        drop(sql);
+        let migrated = run(&home, "migrate", &[]);
+        assert_eq!(exit_code(&migrated), 0, "{}", stderr(&migrated));
+        let sql = Sql::open(&home).await;
+        let kept = sql.count("signing_key WHERE state = 'active' AND activated_at = created_at").await;
+        assert_eq!(kept, 1, "{}", home.name);
+        drop(sql);
+        let serving = Serving::start(&home);
+        assert_eq!(token(&serving.url, &client).await.status(), 200);
+        serving.terminate();
     }
 }
 

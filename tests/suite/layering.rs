@@ -37,7 +37,11 @@ const RULE: [(&str, &[&str]); 21] = [
         &["model", "vault", "connectors", "store", "audit", "outbound", "identity", "registry", "keeper"],
     ),
     ("issuer", &["model", "vault", "store", "audit", "keeper", "identity"]),
-    ("admin", &["model", "vault", "store", "audit", "connectors", "keeper", "identity", "registry"]),
+    // Signing keys are made and read by whoever signs.
+    (
+        "admin",
+        &["model", "vault", "store", "audit", "connectors", "keeper", "identity", "registry", "issuer"],
+    ),
     ("gauges", &["model", "store", "audit", "registry", "figures", "keeper"]),
     ("health", &["model", "store", "vault", "audit", "spool"]),
     (

@@ -202,3 +202,32 @@ async fn every_check_of_the_doctor_is_in_the_manual() {
         served.sandbox.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_keys_are_rotated_and_taken_out_as_the_manual_says() {
+    let (_, section) = OPERATIONS.split_once("## Signing keys").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let [rotate, retire] = &blocks(section, "sh")[..] else { panic!("other blocks than were tested") };
+    let stdout = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    for home in Home::each().await {
+        let served = Served::start(&home, &[]).await;
+        let said = follow(&served, &home, rotate);
+        assert_eq!(exit_code(&said), 0, "{said:?}");
+        let said = stdout(&said);
+        let active = said.lines().find(|line| line.contains(" active ")).unwrap();
+        let active = active.split_whitespace().next().unwrap();
+        let said_of_new: Vec<&str> = said.lines().filter(|line| line.ends_with(" pending")).collect();
+        assert_eq!(said_of_new, ["state         pending"], "{said}");
+
+        let taken_out = follow(&served, &home, &retire.replace("KID", active));
+        assert_eq!((exit_code(&taken_out), stdout(&taken_out).as_str()), (0, ""), "{taken_out:?}");
+        let left = follow(&served, &home, "jeton keys status --json");
+        let left: Value = serde_json::from_str(&stdout(&left)).unwrap();
+        let states: Vec<&Value> = left.as_array().unwrap().iter().map(|key| &key["state"]).collect();
+        assert_eq!(states, ["pending", "active"], "{left}");
+        assert!(!left.to_string().contains(active), "{left}");
+        let Served { serving, sandbox, .. } = served;
+        serving.terminate();
+        sandbox.stop().await;
+    }
+}

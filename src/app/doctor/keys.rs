@@ -33,6 +33,7 @@ pub(super) fn keyring(config: &Config, found: &mut Vec<Check>) -> Option<Arc<Key
 }
 
 pub(super) async fn look(
+    config: &Config,
     glance: &Glance,
     nature: &Nature,
     keyring: Arc<Keyring>,
@@ -50,7 +51,7 @@ pub(super) async fn look(
     };
     found.push(Check::ok(NAME, format!("the keyring opens that of `{}`", instance.name)));
     found.push(data_keys(glance, &*keyring).await);
-    found.push(signing(glance, &vault).await);
+    found.push(signing(config, nature, glance, &vault).await);
     Some(vault)
 }
 
@@ -75,10 +76,14 @@ async fn data_keys(glance: &Glance, keyring: &dyn KeySource) -> Check {
     Check::failure(NAME, Remedy::Configure, says, advice)
 }
 
-async fn signing(glance: &Glance, vault: &Vault) -> Check {
+async fn signing(config: &Config, nature: &Nature, glance: &Glance, vault: &Vault) -> Check {
     const NAME: &str = "signing key";
     let keys = match glance.store.conn().list_signing_keys().await {
         Ok(keys) => keys,
+        // Its columns may be newer than the database.
+        Err(_) if glance.store.conn().compare_schema().await.is_ok_and(|schema| schema.missing > 0) => {
+            return Check::skipped(NAME, "the schema lacks what this release knows of it");
+        }
         Err(error) => {
             return Check::failure(NAME, Remedy::Wait, chain(&error), "Look at the database's own log");
         }
@@ -87,11 +92,33 @@ async fn signing(glance: &Glance, vault: &Vault) -> Check {
         let place = Place::of("signing_key", "sealed_private", key.kid);
         vault.open(vault.instance_key(), &place, &key.sealed_private).is_ok()
     };
-    let says = match keys.iter().find(|key| key.state == SigningKeyState::Active) {
-        Some(active) if opens(active) => return Check::ok(NAME, "one is active and opens"),
+    let says = match keys.iter().find(|key| key.is_active()) {
+        Some(active) if opens(active) => return rotated(config, nature, active, &keys),
         Some(_) => "the active one does not open",
         None => "no signing key is active",
     };
     let advice = "Restore table signing_key from a backup: without an active key nobody can sign in";
     Check::failure(NAME, Remedy::Configure, says, advice)
+}
+
+/// Whether it is of the algorithm and age that were configured.
+fn rotated(config: &Config, nature: &Nature, active: &SigningKey, all: &[SigningKey]) -> Check {
+    const NAME: &str = "signing key";
+    let SigningKeyState::Active { activated_at } = active.state else {
+        return Check::skipped(NAME, "it is not active");
+    };
+    let (algorithm, configured) = (&active.algorithm, config.issuer.algorithm);
+    let waits = all.iter().any(|key| key.is_pending() && key.algorithm == configured);
+    if algorithm != configured && !waits {
+        let says = format!("the active one is {algorithm}, and `issuer.algorithm` is {configured}");
+        return Check::warning(NAME, says, "Run `jeton keys rotate`");
+    }
+    let (days, most) = ((nature.clock.now() - activated_at).whole_days(), config.issuer.rotation_days);
+    if most > 0 && days > i64::from(most).saturating_add(1) {
+        let says = format!("the active one has signed for {days} days, and `issuer.rotation_days` is {most}");
+        let advice =
+            "A server that runs makes another one within a minute: look for `signing keys` in its log";
+        return Check::warning(NAME, says, advice);
+    }
+    Check::ok(NAME, format!("one is active and opens; {algorithm}, for {days} days"))
 }

@@ -30,7 +30,7 @@ macro_rules! needs {
     };
 }
 
-needs! { AppsRead AppsWrite ClientsRead ClientsWrite ConnectionsRead ConnectionsWrite ConnectorsWrite }
+needs! { AppsRead AppsWrite ClientsRead ClientsWrite ConnectionsRead ConnectionsWrite ConnectorsWrite KeysWrite }
 
 /// No query parameters at all.
 #[derive(Clone, Copy, Debug, Deserialize)]

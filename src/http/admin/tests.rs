@@ -4,6 +4,7 @@ mod apps;
 mod connections;
 mod connectors;
 mod generations;
+mod keys;
 mod people;
 mod refusals;
 
@@ -18,6 +19,7 @@ use crate::admin::apps::Apps;
 use crate::admin::connections::Imports;
 use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
+use crate::admin::keys::{self as signing_keys, SigningKeys};
 use crate::connectors::catalog::Catalog;
 use crate::http::settings::WebSettings;
 use crate::identity::password::Passwords;
@@ -44,6 +46,7 @@ pub(super) struct Broker {
     imports: web::Data<Imports>,
     keeper: web::Data<SecretsKeeper>,
     people: web::Data<People>,
+    signing_keys: web::Data<SigningKeys>,
     web: web::Data<WebSettings>,
 }
 
@@ -89,7 +92,10 @@ impl Broker {
         let people = People::new(tools.clone(), passwords, sessions, public_url.clone());
         let apps = Apps::new(tools.clone(), keeper.clone(), public_url.clone());
         let connectors = Connectors::new(tools.clone(), registry.clone(), Rules::default());
-        let credentials = ProviderCredentials::new(tools, registry.clone(), public_url.clone());
+        let credentials = ProviderCredentials::new(tools.clone(), registry.clone(), public_url.clone());
+        let settings = signing_keys::Settings { algorithm: Algorithm::Es256, rotate_after: None };
+        let (issuer, bearers) = (authority.issuer.clone(), authority.bearers.clone());
+        let signing_keys = SigningKeys::new(tools, settings, issuer, bearers);
         let imports = Imports::new(store, keeper.clone(), registry, clock);
         Self {
             db,
@@ -101,6 +107,7 @@ impl Broker {
             imports: web::Data::new(imports),
             keeper: web::Data::from(keeper),
             people: web::Data::new(people),
+            signing_keys: web::Data::new(signing_keys),
             web: web::Data::new(WebSettings::new(public_url, Vec::new())),
         }
     }
@@ -156,6 +163,7 @@ impl Broker {
             .app_data(self.imports.clone())
             .app_data(self.keeper.clone())
             .app_data(self.people.clone())
+            .app_data(self.signing_keys.clone())
             .app_data(self.web.clone())
             .configure(super::routes);
         let app = init_service(app).await;

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::admin::{apps, connections, connectors, credentials};
+use crate::admin::{apps, connections, connectors, credentials, keys};
 use crate::http::problem::{Code, Problem};
+use crate::issuer;
 use crate::model::app::AppId;
 use crate::model::connector::Violation;
 
@@ -88,6 +89,33 @@ impl From<connections::Error> for Problem {
             connections::Error::Keeper(cause) => cause.into(),
             connections::Error::Registry(cause) => cause.into(),
             connections::Error::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<keys::Error> for Problem {
+    fn from(error: keys::Error) -> Self {
+        match error {
+            keys::Error::NotFound(kid) => {
+                Self::of(Code::NotFound, format!("there is no signing key `{}`", kid.simple()))
+            }
+            keys::Error::Changed => Self::of(Code::StorageUnavailable, error.to_string()),
+            keys::Error::Keys(cause) => cause.into(),
+            keys::Error::Audit(cause) => cause.into(),
+            keys::Error::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<issuer::keys::Error> for Problem {
+    fn from(error: issuer::keys::Error) -> Self {
+        match error {
+            issuer::keys::Error::Store(cause) => cause.into(),
+            issuer::keys::Error::Vault(cause) => cause.into(),
+            issuer::keys::Error::NoActiveKey
+            | issuer::keys::Error::Malformed(_)
+            | issuer::keys::Error::NotOurs(_)
+            | issuer::keys::Error::Crypto => Self::internal(&error),
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct Model {
     pub kid: String,
     /// JWS algorithm.
     pub algorithm: String,
-    /// PKCS#8, sealed.
+    /// PKCS#8, sealed; empty once it was destroyed.
     pub sealed_private: Vec<u8>,
     /// Data key that sealed it.
     pub key_id: Uuid,
@@ -25,6 +25,10 @@ pub struct Model {
     pub created_at: i64,
     /// Since when it signs no more.
     pub retired_at: Option<i64>,
+    /// When it begins to sign, where it had to wait.
+    pub activates_at: Option<i64>,
+    /// Since when it signs.
+    pub activated_at: Option<i64>,
 }
 
 /// None: rows are joined by hand where they are.

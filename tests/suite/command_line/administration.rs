@@ -59,7 +59,7 @@ async fn connections_that_need_attention_end_with_78() {
 
 #[tokio::test]
 async fn each_verb_is_its_call() {
-    let cases: [(&str, &str, Value); 21] = [
+    let cases: [(&str, &str, Value); 23] = [
         ("app create acme", "POST /admin/v1/apps", json!({"id": "acme", "name": "acme"})),
         ("app update acme --state disabled", "PATCH /admin/v1/apps/acme", json!({"state": "disabled"})),
         ("app delete acme --confirm acme", "DELETE /admin/v1/apps/acme?confirm=acme", Value::Null),
@@ -118,6 +118,8 @@ async fn each_verb_is_its_call() {
             json!({"role": null, "disabled": false}),
         ),
         ("user password-link u1", "POST /admin/v1/users/u1/password-link", json!({})),
+        ("keys rotate", "POST /admin/v1/keys/signing/rotate", json!({})),
+        ("keys retire 0193a1", "DELETE /admin/v1/keys/signing/0193a1", Value::Null),
     ];
     for (line, expected, body) in cases {
         let server = broker(|_| ok(&json!({"id": "x"}))).await;
@@ -146,6 +148,38 @@ async fn kept_generations_are_a_table_and_a_refresh_names_the_one_it_saw() {
     let last = server.seen().pop().unwrap();
     let path = "/admin/v1/apps/acme/connections/github/refresh";
     assert_eq!((last.target.as_str(), last.body.as_str()), (path, r#"{"generation":7}"#));
+}
+
+#[tokio::test]
+async fn signing_keys_are_a_table_and_one_that_is_not_there_is_told() {
+    let server = broker(|seen| match seen.method.as_str() {
+        "GET" => {
+            let key = json!({"kid": "0193a1", "algorithm": "ES256", "state": "active",
+                "created_at": "2026-11-24T10:00:00Z", "activates_at": null,
+                "activated_at": "2026-11-24T10:10:00Z", "retired_at": null, "removed_at": null});
+            ok(&json!({"items": [key], "next_cursor": null}))
+        }
+        _ => {
+            let detail = "there is no signing key `0193a2`";
+            (
+                404,
+                "",
+                json!({"code": "not_found", "action": "fix_configuration", "detail": detail}).to_string(),
+            )
+        }
+    })
+    .await;
+    let output = run(&server, &["keys", "status"], "").await;
+    insta::assert_snapshot!(stdout(&output), @r"
+    KID     ALGORITHM  STATE   ACTIVATES AT  ACTIVATED AT          RETIRED AT  REMOVED AT
+    0193a1  ES256      active  -             2026-11-24T10:10:00Z  -           -
+    ");
+    let output = run(&server, &["keys", "retire", "0193a2"], "").await;
+    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(
+        stderr(&output),
+        "jeton: cannot take out the signing key 0193a2: there is no signing key `0193a2` (not_found)\n"
+    );
 }
 
 #[tokio::test]
