@@ -51,7 +51,9 @@ pub(crate) fn read(answer: Response, code: &str) -> impl Future<Output = Value> 
         let (_, expected, action) = CODES.iter().find(|(one, ..)| *one == code).unwrap();
         assert_eq!((problem["code"].as_str(), status), (Some(code.as_str()), *expected), "{told}");
         assert_eq!((&problem["action"], &problem["status"]), (&(*action).into(), &status.into()), "{told}");
-        assert_eq!(problem["type"], format!("/problems/{code}"), "{told}");
+        // The path of the public URL, where a test gives it one, comes before.
+        let named = problem["type"].as_str().map(|named| named.strip_prefix("/laputa").unwrap_or(named));
+        assert_eq!(named, Some(format!("/problems/{code}").as_str()), "{told}");
         assert_eq!(header("content-type").as_deref(), Some("application/problem+json"), "{told}");
         assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{told}");
         for sentence in ["title", "detail"] {
