@@ -9,12 +9,14 @@ mod binb_token;
 #[cfg(test)]
 mod browser_tests;
 pub mod connect;
+pub mod docs;
 mod drop_in;
 pub mod explain;
 pub mod extract;
 pub mod form;
 pub mod health;
 pub mod invitations;
+pub mod kept;
 pub mod layer;
 pub mod login;
 pub mod metrics;
@@ -34,10 +36,11 @@ use self::server::only;
 
 /// Every route, by area.
 pub fn routes(cfg: &mut ServiceConfig) {
-    // /healthz /readyz /metrics /problems/{code} /static/
+    // /healthz /readyz /metrics /problems/{code} /docs /static/
     cfg.configure(health::routes)
         .configure(metrics::routes)
         .configure(explain::routes)
+        .configure(docs::routes)
         .configure(page::routes);
     // /o/ /.well-known/
     cfg.configure(oauth::routes);

@@ -54,15 +54,22 @@ pub(super) struct StatusParams {
 pub(super) struct BinbTokenResponse {
     access_token: String,
     token_type: &'static str,
+    /// Seconds until `expires_at`.
     expires_in: Option<i64>,
+    /// When the provider ends it.
     expires_at: Option<String>,
+    /// No refresh of ours ends it before.
     guaranteed_until: Option<String>,
+    /// As granted.
     scope: Option<String>,
     app_id: String,
     connector: String,
     flow: String,
+    /// Counts the connection's token sets; for `rejected`.
     generation: i64,
+    /// Whether it was refreshed while the caller waited.
     refreshed: bool,
+    /// Fields of the provider's answer that its API needs.
     #[schema(value_type = Object)]
     extra: serde_json::Map<String, serde_json::Value>,
     degraded: Option<DegradedResponse>,

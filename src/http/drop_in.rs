@@ -40,6 +40,7 @@ pub(super) struct ProviderTokenResponse<'a> {
 #[expect(dead_code, reason = "the shape alone is used: the form is read parameter by parameter")]
 pub(super) struct ProviderTokenRequest {
     /// `client_credentials`.
+    #[schema(example = "client_credentials")]
     grant_type: String,
     client_id: Option<String>,
     client_secret: Option<String>,

@@ -1,12 +1,19 @@
 //! What does a problem's `type` lead to? A page that explains its code, for whoever reads it in a log.
+//!
+//! Every text on it is one of ours: nothing of the request is repeated.
 
-use actix_web::web;
+mod advice;
+
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::extract::Segments;
 use super::page::Page;
-use super::problem::{Answer, Code, Problem};
-use super::server::only;
+use super::problem::Code;
+use super::server::{not_found, only};
+
+use self::advice::Advice;
+pub(super) use self::advice::meaning;
 
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -19,23 +26,19 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[template(path = "explain.html")]
 struct ExplainPage {
     page: Page,
-    text: &'static str,
-    code: &'static str,
-    status: u16,
-    action: String,
+    code: Code,
+    meaning: &'static str,
+    advice: Advice,
 }
 
-/// What a problem's code means and what to do. Every text on the page is one of ours: nothing of the request is
-/// repeated.
+/// What a problem's code means, what its caller does, and what the operator does.
 #[utoipa::path(get, path = "/problems/{code}", tag = "operation", security(()), params(("code" = String, Path)),
     responses((status = 200, content_type = "text/html", body = String)))]
-pub(super) async fn explain_problem(path: Segments) -> Answer {
+pub(super) async fn explain_problem(path: Segments, request: HttpRequest) -> HttpResponse {
     let asked = path.text("code");
-    let found = Code::ALL.iter().find(|code| code.as_str() == asked);
-    let code = *found.ok_or_else(|| Problem::new(Code::NotFound))?;
-    let action = serde_json::to_value(code.action()).ok();
-    let action = action.as_ref().and_then(|action| action.as_str()).unwrap_or_default().to_owned();
-    let (text, status) = (code.explanation(), code.status().as_u16());
-    let page = Page::new(code.title());
-    Ok(Page::render(&ExplainPage { page, text, code: code.as_str(), status, action }))
+    let Some(&code) = Code::ALL.iter().find(|code| code.as_str() == asked) else {
+        return not_found(request).await;
+    };
+    let (meaning, advice) = (meaning(code.action()), advice::advice(code));
+    Page::render(&ExplainPage { page: Page::new(code.title()), code, meaning, advice })
 }

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, path::Operation};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, Server, path::Operation};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{
@@ -14,7 +14,8 @@ use crate::http::admin::{
     users,
 };
 use crate::http::oauth::{device, introspect, jwks, metadata, token, userinfo};
-use crate::http::{binb_token, drop_in, explain, health, metrics};
+use crate::http::{binb_token, docs, drop_in, explain, health, metrics};
+use crate::model::scope::Scope;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +29,7 @@ use crate::http::{binb_token, drop_in, explain, health, metrics};
         token::token, introspect::introspect, introspect::revoke, device::device_authorization, userinfo::userinfo,
         jwks::jwks, metadata::metadata, metadata::openid_metadata,
         health::read_health, health::read_readiness, metrics::read_metrics, explain::explain_problem,
+        docs::read_reference, docs::read_document,
         apps::list_apps, apps::create_app, apps::read_app, apps::change_app, apps::delete_app,
         members::list_members, members::put_member, members::delete_member,
         invitations::list_invitations, invitations::create_invitation, invitations::delete_invitation,
@@ -48,15 +50,41 @@ use crate::http::{binb_token, drop_in, explain, health, metrics};
         keys::list_signing_keys, keys::rotate_signing_key, keys::read_signing_key_rotation,
         keys::delete_signing_key,
     ),
-    components(schemas(ProblemResponse, ProblemAction, ProblemError)),
+    tags(
+        (name = "hand-out", description = "A job gets the token of a connected account. The client needs the role `superadmin` and the scope `binb:read`, and its `allow` must cover the app and connector."),
+        (name = "authorization server", description = "Access tokens of ours, and what verifies them. Errors under `/o/` are RFC 6749 §5.2 JSON; unknown parameters are ignored there."),
+        (name = "apps", description = "The tenants: each has members, connections and a data key of its own."),
+        (name = "members", description = "Who may connect accounts for an app."),
+        (name = "invitations", description = "How a person becomes a member. We send no mail: the link is yours to send."),
+        (name = "connectors", description = "How to speak OAuth with a provider: the catalog's definitions, and your own."),
+        (name = "credentials", description = "Our client id and secret at a provider, for the whole instance or for one app."),
+        (name = "connections", description = "An account's grant to an app: states, imports, refreshes, undo, deletion."),
+        (name = "clients", description = "Programs that call this interface, their rights and their secrets."),
+        (name = "resources", description = "Other resource servers and their scopes: clients get tokens for them here."),
+        (name = "users", description = "People who sign in here."),
+        (name = "keys", description = "Keys that sign our tokens: pending, active, retired."),
+        (name = "operation", description = "Whether it is well, what is counted, and what all of this means."),
+    ),
+    components(schemas(ProblemResponse, ProblemAction, ProblemError, connections::StateParam)),
     modifiers(&Shared)
 )]
 struct Interface;
 
 /// The document as it is committed: indented JSON with a final line end.
-#[expect(clippy::expect_used, reason = "the document is made of texts and maps with text keys")]
 pub fn document() -> String {
-    let mut text = serde_json::to_string_pretty(&Interface::openapi()).expect("a document is JSON");
+    written(&Interface::openapi())
+}
+
+/// The document of a broker that is known under this URL.
+pub fn document_at(public_url: &str) -> String {
+    let mut document = Interface::openapi();
+    document.servers = Some(vec![Server::new(public_url)]);
+    written(&document)
+}
+
+#[expect(clippy::expect_used, reason = "the document is made of texts and maps with text keys")]
+fn written(document: &Document) -> String {
+    let mut text = serde_json::to_string_pretty(document).expect("a document is JSON");
     text.push('\n');
     text
 }
@@ -117,18 +145,37 @@ impl Modify for Shared {
         let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
         components.add_security_scheme("basic", SecurityScheme::Http(basic));
         for (name, schema) in &mut components.schemas {
+            if let Some(item) = name.strip_prefix("Collection_") {
+                name_items(schema, item);
+            }
             if name.contains("Response") {
                 complete(schema);
             }
         }
         for item in document.paths.paths.values_mut() {
-            let slots = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-            for operation in slots.into_iter().flatten() {
+            let slots = [
+                (true, &mut item.get),
+                (false, &mut item.put),
+                (false, &mut item.post),
+                (false, &mut item.delete),
+                (false, &mut item.patch),
+            ];
+            for (reads, slot) in slots {
+                let Some(operation) = slot else { continue };
                 describe(operation);
                 operation.responses.responses.entry("default".to_owned()).or_insert_with(problem);
-                protect(operation);
+                protect(operation, reads);
             }
         }
+    }
+}
+
+/// A collection names the schema of its items instead of repeating it.
+fn name_items(schema: &mut RefOr<Schema>, item: &str) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && let Some(RefOr::T(Schema::Array(list))) = object.properties.get_mut("items")
+    {
+        list.items = Ref::from_schema_name(item).into();
     }
 }
 
@@ -177,9 +224,27 @@ fn describe(operation: &mut Operation) {
     }
 }
 
-fn protect(operation: &mut Operation) {
-    let none: [&str; 0] = [];
-    operation.security.get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, none)]);
+fn protect(operation: &mut Operation, reads: bool) {
+    let tag = operation.tags.iter().flatten().next().map_or("", String::as_str);
+    let scopes = scope(tag, reads).map(Scope::as_str);
+    operation.security.get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, scopes)]);
+}
+
+/// The scope that the routes of a tag ask for, held against the routes by a test. OpenAPI 3.1 lets a requirement of any
+/// scheme name what the caller must have.
+fn scope(tag: &str, reads: bool) -> Option<Scope> {
+    match (tag, reads) {
+        ("hand-out", _) => Some(Scope::BinbRead),
+        ("apps" | "members" | "invitations", true) => Some(Scope::AppsRead),
+        ("apps" | "members" | "invitations", false) => Some(Scope::AppsWrite),
+        ("connectors" | "credentials", _) => Some(Scope::ConnectorsWrite),
+        ("connections", true) | ("operation", _) => Some(Scope::ConnectionsRead),
+        ("connections", false) => Some(Scope::ConnectionsWrite),
+        ("clients" | "resources" | "users", true) => Some(Scope::ClientsRead),
+        ("clients" | "resources" | "users", false) => Some(Scope::ClientsWrite),
+        ("keys", _) => Some(Scope::KeysWrite),
+        _ => None,
+    }
 }
 
 fn problem() -> RefOr<Response> {
@@ -200,6 +265,18 @@ mod tests {
             committed == document(),
             "api-spec/openapi.json is out of date: cargo run -- openapi > api-spec/openapi.json"
         );
+    }
+
+    #[test]
+    fn every_reference_leads_to_something() {
+        let text = document();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let references: Vec<&str> =
+            text.split("\"$ref\": \"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(references.len() > 100);
+        for reference in references {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
     }
 
     #[test]

@@ -9,14 +9,12 @@ use actix_web::http::{ConnectionType, Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
+use super::kept::Kept;
 use super::person::Person;
 use super::problem::{Act, Code, Problem, TRACE_ID};
 
-const STYLE: &str = include_str!("../../static/style.css");
-static STYLE_VERSION: LazyLock<String> = LazyLock::new(|| {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
-    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-});
+static STYLE: LazyLock<Kept> =
+    LazyLock::new(|| Kept::new("text/css; charset=utf-8", include_str!("../../static/style.css")));
 
 tokio::task_local! {
     /// The path of the public URL, for links; set by the outermost layer.
@@ -74,7 +72,7 @@ impl Page {
     }
 
     pub(super) fn style(&self) -> String {
-        format!("{}?v={}", self.link("/static/style.css"), *STYLE_VERSION)
+        format!("{}?v={}", self.link("/static/style.css"), STYLE.version())
     }
 }
 
@@ -240,13 +238,5 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 async fn style(request: HttpRequest) -> HttpResponse {
-    let etag = format!("\"{}\"", *STYLE_VERSION);
-    let known =
-        request.headers().get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
-    let status = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    let mut response = HttpResponse::build(status);
-    response
-        .insert_header((header::ETAG, etag))
-        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"));
-    if known { response.finish() } else { response.content_type("text/css; charset=utf-8").body(STYLE) }
+    STYLE.answer(&request, 86_400)
 }

@@ -43,8 +43,25 @@ pub enum Act {
     ChangeRequest,
 }
 
+impl Act {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Retry, Self::Reauthorize, Self::FixConfiguration, Self::RequestAccess, Self::ChangeRequest];
+
+    /// The action as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Reauthorize => "reauthorize",
+            Self::FixConfiguration => "fix_configuration",
+            Self::RequestAccess => "request_access",
+            Self::ChangeRequest => "change_request",
+        }
+    }
+}
+
 macro_rules! codes {
-    ($($variant:ident $text:literal $status:ident $act:ident $title:literal $explain:literal;)*) => {
+    ($($variant:ident $text:literal $status:ident $act:ident $title:literal;)*) => {
         /// Every code there is; stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $(#[doc = $title] $variant,)* }
@@ -60,73 +77,41 @@ macro_rules! codes {
             pub fn action(self) -> Act { match self { $(Self::$variant => Act::$act,)* } }
             /// A few words.
             pub fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
-            /// What it means and what to do, for the page behind `type`.
-            pub fn explanation(self) -> &'static str { match self { $(Self::$variant => $explain,)* } }
         }
     };
 }
 
 codes! {
-    InvalidRequest "invalid_request" BAD_REQUEST ChangeRequest "The request is malformed"
-        "A parameter or field is missing, unknown, repeated or out of range. `errors[]` points at each. Send the request again, corrected.";
-    Unauthenticated "unauthenticated" UNAUTHORIZED RequestAccess "A bearer token is needed"
-        "The request carries no access token. Get one at /o/token/ and send it as `Authorization: Bearer`.";
-    InvalidToken "invalid_token" UNAUTHORIZED RequestAccess "The access token is not valid"
-        "The token is malformed, expired, signed by somebody else or meant for another audience. Get a new one at /o/token/.";
-    ClientDisabled "client_disabled" UNAUTHORIZED RequestAccess "The client is disabled"
-        "The client this token was issued to was disabled or deleted, or the secret it was got with was deleted. Ask an admin.";
-    Forbidden "forbidden" FORBIDDEN RequestAccess "Not allowed"
-        "The identity is valid but its role, scope or allowed locations do not cover this request. Ask an admin to widen them. Whether the target exists is not told.";
-    AppDisabled "app_disabled" FORBIDDEN RequestAccess "The app is disabled"
-        "An admin disabled this app: no token is handed out and nothing is connected until it is enabled again.";
-    AppNotFound "app_not_found" NOT_FOUND FixConfiguration "No such app"
-        "No app has this id. Check the first segment of the path, or register the app with POST /admin/v1/apps.";
-    ConnectorNotFound "connector_not_found" NOT_FOUND FixConfiguration "No such connector"
-        "No connector has this id or alias. GET /admin/v1/connectors lists them.";
-    NotFound "not_found" NOT_FOUND FixConfiguration "Nothing is here"
-        "No such route or item. Check the address.";
-    ConnectionNotFound "connection_not_found" NOT_FOUND Reauthorize "No account is connected"
-        "Nobody has connected an account for this app, connector and flow, or the connection was deleted. A member of the app opens `signup_url` and connects one.";
-    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED ChangeRequest "The method is not allowed here"
-        "The route exists but takes other methods; `Allow` lists them.";
-    TooLarge "too_large" PAYLOAD_TOO_LARGE ChangeRequest "The request is too large"
-        "Bodies are limited to 64 KiB.";
-    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE ChangeRequest "The content type is not understood"
-        "Send `Content-Type: application/json` (under /o/ and on forms: `application/x-www-form-urlencoded`).";
-    ReauthorizationRequired "reauthorization_required" CONFLICT Reauthorize "A new consent is needed"
-        "The provider no longer accepts this grant; `reason` says why. It is not tried again. A member of the app opens `signup_url` and connects the account again.";
-    AmbiguousConnection "ambiguous_connection" CONFLICT ChangeRequest "Several connections match"
-        "The app has several connections of this connector and none is named `default`. Name one of `flows` with the parameter `flow`.";
-    AlreadyExists "already_exists" CONFLICT ChangeRequest "It exists already"
-        "An item with this name exists. Choose another name, or change the existing item.";
-    AlreadySpent "already_spent" CONFLICT ChangeRequest "The refresh token was spent"
-        "This refresh token was sent to the provider before and is not used again. Connect the account again, or import a newer one.";
-    DuplicateGrant "duplicate_grant" CONFLICT ChangeRequest "The refresh token is held elsewhere"
-        "Another connection holds this refresh token; two owners would spend it twice. Delete that connection first, or connect the account separately.";
-    PreconditionFailed "precondition_failed" PRECONDITION_FAILED ChangeRequest "It has changed meanwhile"
-        "`If-Match` names an older version. Read the item again and repeat the change.";
-    TtlUnsatisfiable "ttl_unsatisfiable" UNPROCESSABLE_ENTITY ChangeRequest "No token lives that long"
-        "`min_ttl` is beyond what this provider's tokens can give; `max_ttl` is the most. The provider was not called.";
-    CredentialsMissing "credentials_missing" UNPROCESSABLE_ENTITY FixConfiguration "The connector has no client id here"
-        "Neither the instance nor the app has provider credentials for this connector. Store them with PUT /admin/v1/connectors/{connector}/credentials.";
-    RateLimited "rate_limited" TOO_MANY_REQUESTS Retry "Too many requests"
-        "Wait for `Retry-After` seconds.";
-    ProviderMisconfigured "provider_misconfigured" BAD_GATEWAY FixConfiguration "The provider refuses our client"
-        "The provider answered that our client id, secret or redirect URI is wrong; `provider_error` is its code. Correct the connector's credentials.";
-    ProviderUnavailable "provider_unavailable" SERVICE_UNAVAILABLE Retry "The provider cannot be used now"
-        "The provider is down, limits the rate or gave no readable answer. Wait for `Retry-After`. Where `current_expires_in` is set, the same call without `min_ttl` gets that token.";
-    RefreshInProgress "refresh_in_progress" SERVICE_UNAVAILABLE Retry "A refresh is under way"
-        "Another caller or replica is refreshing this token, or the outcome of the last attempt is not known yet. Wait for `Retry-After`.";
-    StorageUnavailable "storage_unavailable" SERVICE_UNAVAILABLE Retry "The database cannot be used now"
-        "The broker's database is not reachable or read only. Nothing was lost; wait for `Retry-After`.";
-    AuditUnavailable "audit_unavailable" SERVICE_UNAVAILABLE Retry "The audit trail cannot be written"
-        "No token is handed out without its audit record, and it cannot be written now. Wait for `Retry-After`.";
-    Overloaded "overloaded" SERVICE_UNAVAILABLE Retry "Too much is waiting"
-        "A queue of the broker is full, or this replica was told to end and takes on nothing new. Wait for `Retry-After`.";
-    SecretUnreadable "secret_unreadable" INTERNAL_SERVER_ERROR FixConfiguration "A stored secret does not open"
-        "A ciphertext does not open in its place, or a row that says where secrets go was not written by the broker: it was moved or changed, or its key is gone. The event is in the audit trail. Do what `detail` says, restore the row, or connect the account again.";
-    Internal "internal" INTERNAL_SERVER_ERROR Retry "Something went wrong here"
-        "The broker failed in a way it does not explain to callers. The log has the cause under the trace id.";
+    InvalidRequest "invalid_request" BAD_REQUEST ChangeRequest "The request is malformed";
+    Unauthenticated "unauthenticated" UNAUTHORIZED RequestAccess "A bearer token is needed";
+    InvalidToken "invalid_token" UNAUTHORIZED RequestAccess "The access token is not valid";
+    ClientDisabled "client_disabled" UNAUTHORIZED RequestAccess "The client is disabled";
+    Forbidden "forbidden" FORBIDDEN RequestAccess "Not allowed";
+    AppDisabled "app_disabled" FORBIDDEN RequestAccess "The app is disabled";
+    AppNotFound "app_not_found" NOT_FOUND FixConfiguration "No such app";
+    ConnectorNotFound "connector_not_found" NOT_FOUND FixConfiguration "No such connector";
+    NotFound "not_found" NOT_FOUND FixConfiguration "Nothing is here";
+    ConnectionNotFound "connection_not_found" NOT_FOUND Reauthorize "No account is connected";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED ChangeRequest "The method is not allowed here";
+    TooLarge "too_large" PAYLOAD_TOO_LARGE ChangeRequest "The request is too large";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE ChangeRequest "The content type is not understood";
+    ReauthorizationRequired "reauthorization_required" CONFLICT Reauthorize "A new consent is needed";
+    AmbiguousConnection "ambiguous_connection" CONFLICT ChangeRequest "Several connections match";
+    AlreadyExists "already_exists" CONFLICT ChangeRequest "It exists already";
+    AlreadySpent "already_spent" CONFLICT ChangeRequest "The refresh token was spent";
+    DuplicateGrant "duplicate_grant" CONFLICT ChangeRequest "The refresh token is held elsewhere";
+    PreconditionFailed "precondition_failed" PRECONDITION_FAILED ChangeRequest "It has changed meanwhile";
+    TtlUnsatisfiable "ttl_unsatisfiable" UNPROCESSABLE_ENTITY ChangeRequest "No token lives that long";
+    CredentialsMissing "credentials_missing" UNPROCESSABLE_ENTITY FixConfiguration "The connector has no client id here";
+    RateLimited "rate_limited" TOO_MANY_REQUESTS Retry "Too many requests";
+    ProviderMisconfigured "provider_misconfigured" BAD_GATEWAY FixConfiguration "The provider refuses our client";
+    ProviderUnavailable "provider_unavailable" SERVICE_UNAVAILABLE Retry "The provider cannot be used now";
+    RefreshInProgress "refresh_in_progress" SERVICE_UNAVAILABLE Retry "A refresh is under way";
+    StorageUnavailable "storage_unavailable" SERVICE_UNAVAILABLE Retry "The database cannot be used now";
+    AuditUnavailable "audit_unavailable" SERVICE_UNAVAILABLE Retry "The audit trail cannot be written";
+    Overloaded "overloaded" SERVICE_UNAVAILABLE Retry "Too much is waiting";
+    SecretUnreadable "secret_unreadable" INTERNAL_SERVER_ERROR FixConfiguration "A stored secret does not open";
+    Internal "internal" INTERNAL_SERVER_ERROR Retry "Something went wrong here";
 }
 
 /// A problem, ready to be answered.

@@ -137,7 +137,7 @@ pub fn application(
 }
 
 /// A page for browsers, a problem for programs.
-async fn not_found(request: HttpRequest) -> HttpResponse {
+pub(in crate::http) async fn not_found(request: HttpRequest) -> HttpResponse {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
         return page::not_found().await;

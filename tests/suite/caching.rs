@@ -31,10 +31,12 @@ const OTHERS: [&str; 17] = [
     "/.well-known/nothing",
 ];
 /// What is the same for everybody.
-const PUBLIC: [(&str, &str); 4] = [
+const PUBLIC: [(&str, &str); 6] = [
     ("/.well-known/jwks.json", "public, max-age=300"),
     ("/.well-known/oauth-authorization-server", "public, max-age=300"),
     ("/.well-known/openid-configuration", "public, max-age=300"),
+    ("/docs", "public, max-age=300"),
+    ("/docs/openapi.json", "public, max-age=300"),
     ("/static/style.css", "public, max-age=86400"),
 ];
 

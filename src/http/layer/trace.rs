@@ -91,7 +91,9 @@ pub async fn follow(
         Err(_) => {
             count("(none)", 500);
             tracing::error!(%method, ms, "a handler panicked");
-            let response = TRACE_ID.sync_scope(trace_id, || Problem::new(Code::Internal).error_response());
+            let answer = || Problem::new(Code::Internal).error_response();
+            let prefix = settings.prefix().to_owned();
+            let response = TRACE_ID.sync_scope(trace_id, || PREFIX.sync_scope(prefix, answer));
             Err(InternalError::from_response("panicked", response).into())
         }
     }

@@ -74,3 +74,24 @@ async fn sign_in_connect_and_consent_work_by_keyboard_alone() {
     browser.close().await;
     house.stop().await;
 }
+
+#[tokio::test]
+async fn the_reference_is_read_by_keyboard_alone() {
+    let Some(browser) = Browser::start().await else { return };
+    let house = House::start().await;
+    browser.open(&house.broker.at("/docs")).await;
+    let stops = tab_to(&browser, "Connections").await;
+    assert_eq!(stops[..4], ["Skip to the content", "jeton", "Calling", "Errors"]);
+    browser.enter().await;
+    browser.arrive(&house.broker.at("/docs#tag-connections")).await;
+    // From there the next stop is the first operation of the group, and that leads to what it needs.
+    let first = "GET /admin/v1/apps/{app_id}/connections";
+    assert_eq!(tab_to(&browser, first).await, [first]);
+    browser.enter().await;
+    browser.arrive(&house.broker.at("/docs#operation-list_app_connections")).await;
+    assert_eq!(tab_to(&browser, "Collection_ConnectionResponse").await.len(), 2);
+    browser.enter().await;
+    browser.arrive(&house.broker.at("/docs#schema-Collection_ConnectionResponse")).await;
+    browser.close().await;
+    house.stop().await;
+}

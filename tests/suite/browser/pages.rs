@@ -134,7 +134,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     flows(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 37, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 38, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -186,6 +186,7 @@ async fn signed_out(tour: &mut Tour) {
     let provider = tour.house.provider();
     tour.open("sandbox", &provider).await;
     tour.open("explained", "/problems/reauthorization_required").await;
+    tour.open("reference", "/docs").await;
 }
 
 async fn signed_in(tour: &mut Tour) {
