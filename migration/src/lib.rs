@@ -15,6 +15,7 @@ mod m0004_clients_and_signing_keys;
 mod m0005_audit;
 mod m0006_adoptions;
 mod m0007_outbox;
+mod m0010_upstream_identities;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_audit::Migration),
             Box::new(m0006_adoptions::Migration),
             Box::new(m0007_outbox::Migration),
+            Box::new(m0010_upstream_identities::Migration),
         ]
     }
 }

@@ -126,8 +126,6 @@ fn a_secret_comes_from_its_file_and_a_later_layer_replaces_either_form() {
 #[test]
 fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
     let file = "
-        [login.oidc]
-        issuer = 'https://sso.example.com'
         [audit]
         retention_days = 30
         [fence]
@@ -135,8 +133,35 @@ fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
     ";
     let config = load(file, &[], Vec::new()).unwrap();
     let text = config.refuse_unsupported().unwrap_err().to_string();
-    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.lines().all(|line| line.contains("is not supported by this release")), "{text}");
+}
+
+#[test]
+fn an_upstream_provider_needs_an_issuer_and_a_client_and_claims_for_superadmins() {
+    let file = "
+        [login.oidc]
+        issuer = 'https://sso.example.com/realms/x'
+        client_id = 'jeton'
+        client_secret = 'canary'
+        apps_claim = 'groups'
+        superadmin_values = ['admins of jeton']
+    ";
+    let config = load(file, &[], Vec::new()).unwrap();
+    let upstream = config.upstream_login.as_ref().unwrap();
+    assert_eq!(
+        (upstream.issuer.as_str(), upstream.client_id.as_str()),
+        ("https://sso.example.com/realms/x", "jeton")
+    );
+    assert_eq!((upstream.apps_claim.as_deref(), upstream.superadmin_values.len()), (Some("groups"), 1));
+    assert!(config.refuse_unsupported().is_ok() && !format!("{config:?}").contains("canary"));
+    assert!(load("", &[], Vec::new()).unwrap().upstream_login.is_none());
+    let local = "[login.oidc]\nissuer = 'http://localhost:9000'\nclient_id = 'x'\n";
+    assert!(load(&format!("outbound.allow_loopback = true\n{local}"), &[], Vec::new()).is_ok());
+    insta::assert_snapshot!(refusal(local, &[]), @"");
+    insta::assert_snapshot!(refusal("[login.oidc]\nclient_secret = 'canary'", &[]), @"");
+    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example?x=1'\nclient_id = 'x'", &[]), @"");
+    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example'\nsuperadmin_values = ['x']", &[]), @"");
 }
 
 #[test]

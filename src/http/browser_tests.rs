@@ -3,6 +3,7 @@
 mod links;
 mod logs;
 mod signing_in;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use super::layer::{prefix, security_headers, trace};
 use super::settings::WebSettings;
 use super::{account, invitations, login, page, start};
 use crate::identity::testing::{Fixture, PASSWORD, token};
+use crate::identity::upstream::Upstreams;
 use crate::store::testing::{TestDatabase, databases};
 
 const URL: &str = "https://api.example.com";
@@ -31,6 +33,10 @@ struct Site {
 }
 
 async fn site(db: &TestDatabase, url: &str) -> Site {
+    site_with(db, url, |_| Upstreams::none()).await
+}
+
+async fn site_with(db: &TestDatabase, url: &str, upstreams: impl FnOnce(&Fixture) -> Upstreams) -> Site {
     let fixture = Fixture::of(db, url);
     let settings = WebSettings::new(fixture.public_url.clone(), vec![]);
     let nature = trace::Nature { clock: db.clock(), entropy: db.entropy() };
@@ -40,6 +46,7 @@ async fn site(db: &TestDatabase, url: &str) -> Site {
         .app_data(web::Data::from(Arc::clone(&fixture.people)))
         .app_data(web::Data::from(Arc::clone(&fixture.logins)))
         .app_data(web::Data::from(Arc::clone(&fixture.sessions)))
+        .app_data(web::Data::new(upstreams(&fixture)))
         .configure(page::routes)
         .configure(login::routes)
         .configure(start::routes)

@@ -10,6 +10,7 @@ mod keeper;
 mod people;
 mod signup;
 mod store;
+mod upstream;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
