@@ -158,10 +158,13 @@ fn an_upstream_provider_needs_an_issuer_and_a_client_and_claims_for_superadmins(
     assert!(load("", &[], Vec::new()).unwrap().upstream_login.is_none());
     let local = "[login.oidc]\nissuer = 'http://localhost:9000'\nclient_id = 'x'\n";
     assert!(load(&format!("outbound.allow_loopback = true\n{local}"), &[], Vec::new()).is_ok());
-    insta::assert_snapshot!(refusal(local, &[]), @"");
-    insta::assert_snapshot!(refusal("[login.oidc]\nclient_secret = 'canary'", &[]), @"");
-    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example?x=1'\nclient_id = 'x'", &[]), @"");
-    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example'\nsuperadmin_values = ['x']", &[]), @"");
+    insta::assert_snapshot!(refusal(local, &[]), @"configuration key `login.oidc.issuer` (set in FILE) must be an https URL without query, as the provider writes its issuer (http on loopback where `outbound.allow_loopback` is set)");
+    insta::assert_snapshot!(refusal("[login.oidc]\nclient_secret = 'canary'", &[]), @"configuration key `login.oidc.client_secret` (set in FILE) needs `login.oidc.issuer`: the provider it is about");
+    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example?x=1'\nclient_id = 'x'", &[]), @"configuration key `login.oidc.issuer` (set in FILE) must be an https URL without query, as the provider writes its issuer (http on loopback where `outbound.allow_loopback` is set)");
+    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example'\nsuperadmin_values = ['x']", &[]), @r"
+    configuration key `login.oidc.superadmin_values` (set in FILE) needs `login.oidc.apps_claim`: the claim they are values of
+    configuration key `login.oidc.issuer` (set in FILE) needs `login.oidc.client_id`: who we are at the provider
+    ");
 }
 
 #[test]

@@ -112,7 +112,7 @@ async fn people_come_in_through_a_certified_provider_by_claims_by_invitation_and
         place.open_anew(&login).await;
         place.go(&provider, "mallory").await;
         place.browser.find(".notice.error").await;
-        place.says("knows you as mallory@example.com, but nobody here does").await;
+        place.says("knows you as mallory@example.com. No account here belongs to that").await;
         place.look("unknown").await;
 
         // By an invitation, which is then accepted by a click.
