@@ -168,6 +168,28 @@ fn an_upstream_provider_needs_an_issuer_and_a_client_and_claims_for_superadmins(
 }
 
 #[test]
+fn the_manual_of_sign_in_by_a_provider_is_a_configuration_also_in_the_environment() {
+    let manual = include_str!("../../docs/identity-provider.md");
+    let block = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("oidc");
+    std::fs::write(&secret, "canary\n").unwrap();
+    let config =
+        load(&block.replace("/run/secrets/oidc", secret.to_str().unwrap()), &[], Vec::new()).unwrap();
+    let upstream = config.upstream_login.unwrap();
+    assert_eq!(upstream.issuer, "https://sso.example.com/realms/staff");
+    assert_eq!(upstream.client_secret.map(|secret| secret.len()), Some(6));
+    let environment = [
+        ("JETON_LOGIN__OIDC__ISSUER", "https://sso.example.com"),
+        ("JETON_LOGIN__OIDC__CLIENT_ID", "jeton"),
+        ("JETON_LOGIN__OIDC__APPS_CLAIM", "groups"),
+        ("JETON_LOGIN__OIDC__SUPERADMIN_VALUES", "root, the boss"),
+    ];
+    let upstream = load("", &environment, Vec::new()).unwrap().upstream_login.unwrap();
+    assert_eq!(upstream.superadmin_values, ["root", "the boss"]);
+}
+
+#[test]
 fn tokens_are_refreshed_unasked_unless_that_is_turned_off() {
     let config = load("[refresh]\nbackground = false", &[], Vec::new()).unwrap();
     assert!(!config.refresh.background);

@@ -95,73 +95,81 @@ async fn people_come_in_through_a_certified_provider_by_claims_by_invitation_and
         for app in ["acme", "globex"] {
             place.write("/apps", &json!({"id": app, "name": app.to_uppercase()})).await;
         }
-        let login = place.broker.at("/login");
-        let start = place.broker.at("/");
-
-        // By claims, and back to where the person wanted to go.
-        place.open_anew(&place.broker.at("/acme/connect")).await;
-        place.look("login").await;
-        place.go(&provider, "eve.acme").await;
-        place.browser.arrive(&place.broker.at("/acme/connect")).await;
-        place.browser.open(&start).await;
-        place.says("ACME").await;
-        place.says("your only way in").await;
-        place.look("start-only-way-in").await;
-
-        // Nobody here, and nothing that lets them in.
-        place.open_anew(&login).await;
-        place.go(&provider, "mallory").await;
-        place.browser.find(".notice.error").await;
-        place.says("knows you as mallory@example.com. No account here belongs to that").await;
-        place.look("unknown").await;
-
-        // By an invitation, which is then accepted by a click.
-        let invited = place.write("/apps/globex/invitations", &json!({"email": "bob@example.com"})).await;
-        place.open_anew(invited["url"].as_str().unwrap()).await;
-        place.look("invitation").await;
-        place.go(&provider, "bob").await;
-        place.browser.find("main form button[type=submit]").await;
-        place.says("You are signed in as bob@example.com").await;
-        place.browser.click("main button[type=submit]").await;
-        place.browser.arrive(&place.broker.at("/globex/connect")).await;
-
-        // Who has a password links, and comes in by either from then on.
-        place.open_anew(&place.broker.invitation_url).await;
-        place.browser.fill("#display_name", "Root").await;
-        place.browser.fill("#password", PASSWORD).await;
-        place.browser.click("main form:last-of-type button[type=submit]").await;
-        place.browser.arrive(&start).await;
-        place.look("start-not-linked").await;
-        place.go(&provider, "root-at-peer").await;
-        place.browser.find("form[action$=unlink]").await;
-        place.says("linked to root-at-peer@example.com").await;
-        place.look("start-linked").await;
-        place.open_anew(&login).await;
-        place.go(&provider, "root-at-peer").await;
-        place.browser.find("form.who").await;
-        place.says("Root").await;
-        place.browser.click("form[action$=unlink] button").await;
-        place.browser.find("form[action$='/login/oidc'] button").await;
-
-        // The person says no.
-        place.open_anew(&login).await;
-        place.browser.click("main button[type=submit]").await;
-        place.browser.arrive(&format!("{}/interaction/", provider.url)).await;
-        place.browser.click("a[href$='/abort']").await;
-        place.browser.find(".notice.error").await;
-        place.says("access_denied").await;
-        place.look("denied").await;
-
-        // The provider is gone: the page says so, and passwords go on.
-        drop(provider);
-        place.broker.clock.advance(time::Duration::hours(2));
-        place.open_anew(&login).await;
-        place.browser.click("main button[type=submit]").await;
-        place.browser.find(".notice.error").await;
-        place.says("Sign in with your password, or try again in a moment").await;
-        place.look("login-unavailable").await;
+        by_claims(&mut place, &provider).await;
+        by_invitation(&mut place, &provider).await;
+        linked(&mut place, &provider).await;
+        refused(&mut place, provider).await;
         assert_eq!(place.faults, Vec::<String>::new(), "{}", home.name);
         place.browser.close().await;
         place.broker.stop().await;
     }
+}
+
+/// And back to where the person wanted to go.
+async fn by_claims(place: &mut Place, provider: &OidcProvider) {
+    place.open_anew(&place.broker.at("/acme/connect")).await;
+    place.look("login").await;
+    place.go(provider, "eve.acme").await;
+    place.browser.arrive(&place.broker.at("/acme/connect")).await;
+    place.browser.open(&place.broker.at("/")).await;
+    place.says("ACME").await;
+    place.says("your only way in").await;
+    place.look("start-only-way-in").await;
+}
+
+/// Which is then accepted by a click.
+async fn by_invitation(place: &mut Place, provider: &OidcProvider) {
+    let invited = place.write("/apps/globex/invitations", &json!({"email": "bob@example.com"})).await;
+    place.open_anew(invited["url"].as_str().unwrap()).await;
+    place.look("invitation").await;
+    place.go(provider, "bob").await;
+    place.browser.find("main form button[type=submit]").await;
+    place.says("You are signed in as bob@example.com").await;
+    place.browser.click("main button[type=submit]").await;
+    place.browser.arrive(&place.broker.at("/globex/connect")).await;
+}
+
+/// Who has a password links, comes in by the provider from then on, and unlinks.
+async fn linked(place: &mut Place, provider: &OidcProvider) {
+    place.open_anew(&place.broker.invitation_url).await;
+    place.browser.fill("#display_name", "Root").await;
+    place.browser.fill("#password", PASSWORD).await;
+    place.browser.click("main form:last-of-type button[type=submit]").await;
+    place.browser.arrive(&place.broker.at("/")).await;
+    place.browser.find("form.who").await;
+    place.look("start-not-linked").await;
+    place.go(provider, "root-at-peer").await;
+    place.browser.find("form[action$=unlink]").await;
+    place.says("linked to root-at-peer@example.com").await;
+    place.look("start-linked").await;
+    place.open_anew(&place.broker.at("/login")).await;
+    place.go(provider, "root-at-peer").await;
+    place.browser.find("form.who").await;
+    place.says("Root").await;
+    place.browser.click("form[action$=unlink] button").await;
+    place.browser.find("form[action$='/login/oidc'] button").await;
+}
+
+/// Nobody here and nothing that lets them in; the person says no; the provider is gone.
+async fn refused(place: &mut Place, provider: OidcProvider) {
+    let login = place.broker.at("/login");
+    place.open_anew(&login).await;
+    place.go(&provider, "mallory").await;
+    place.browser.find(".notice.error").await;
+    place.says("knows you as mallory@example.com. No account here belongs to that").await;
+    place.look("unknown").await;
+    place.open_anew(&login).await;
+    place.browser.click("main button[type=submit]").await;
+    place.browser.arrive(&format!("{}/interaction/", provider.url)).await;
+    place.browser.click("a[href$='/abort']").await;
+    place.browser.find(".notice.error").await;
+    place.says("access_denied").await;
+    place.look("denied").await;
+    drop(provider);
+    place.broker.clock.advance(time::Duration::hours(2));
+    place.open_anew(&login).await;
+    place.browser.click("main button[type=submit]").await;
+    place.browser.find(".notice.error").await;
+    place.says("Sign in with your password, or try again in a moment").await;
+    place.look("login-unavailable").await;
 }
