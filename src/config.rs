@@ -31,6 +31,7 @@ pub use self::instance::Instance;
 pub use self::issuer::Issuer;
 pub use self::keys::Keys;
 pub use self::layers::{Flag, Sources};
+pub use self::login::UpstreamLogin;
 pub use self::reader::{Place, Violation};
 pub use self::refresh::Refresh;
 
@@ -104,6 +105,8 @@ pub struct Config {
     pub return_to_origins: Vec<String>,
     /// How our own tokens are signed.
     pub issuer: Issuer,
+    /// Sign-in by another OpenID provider.
+    pub upstream_login: Option<UpstreamLogin>,
     /// Where figures are shown, if not on the main listener.
     pub metrics_listen: Option<SocketAddr>,
     /// Catalog connectors at other addresses.
@@ -145,6 +148,7 @@ impl Config {
             trusted_proxies,
             return_to_origins: signup::read(reader),
             issuer: issuer::read(reader),
+            upstream_login: None,
             metrics_listen: metrics::read(reader),
             connectors: connectors::read(reader),
             data_dir,
@@ -152,7 +156,7 @@ impl Config {
         };
         audit::read(reader);
         fence::read(reader);
-        login::read(reader);
+        config.upstream_login = login::read(reader, config.outbound.allow_loopback);
         check_listener(reader, &config);
         config.unsupported = reader.take_unsupported();
         config

@@ -13,6 +13,7 @@ pub mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tools;
+pub mod upstream;
 
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Client, ClientId, Role};

@@ -33,6 +33,7 @@ mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
+pub mod upstream;
 pub mod users;
 
 use std::sync::Arc;

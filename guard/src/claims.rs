@@ -100,25 +100,36 @@ impl Claims {
 
     /// Judges the times alone: whole seconds, saturating, because the token chooses the numbers.
     pub(crate) fn check_times(&self, now: OffsetDateTime, leeway: Duration) -> Result<(), Error> {
-        let (now, leeway) = (now.unix_timestamp(), leeway.whole_seconds());
-        if now >= self.expires_at.unix_timestamp().saturating_add(leeway) {
-            return Err(Error::Expired);
-        }
-        for (claim, start) in [("nbf", self.not_before), ("iat", self.issued_at)] {
-            let skew = start.map_or(0, |start| start.unix_timestamp().saturating_sub(now));
-            if skew > leeway {
-                tracing::warn!(
-                    clock.skew_seconds = skew,
-                    token.claim = claim,
-                    token.issuer = %self.issuer,
-                    "clock skew: refused a token whose `{claim}` lies {skew} s in the future; \
-                     check the clock of this host and of the issuer"
-                );
-                return Err(Error::NotYetValid);
-            }
-        }
-        Ok(())
+        let starts = [("nbf", self.not_before), ("iat", self.issued_at)];
+        check_times(&self.issuer, self.expires_at, starts, now, leeway)
     }
+}
+
+pub(crate) fn check_times(
+    issuer: &str,
+    expires_at: OffsetDateTime,
+    starts: [(&'static str, Option<OffsetDateTime>); 2],
+    now: OffsetDateTime,
+    leeway: Duration,
+) -> Result<(), Error> {
+    let (now, leeway) = (now.unix_timestamp(), leeway.whole_seconds());
+    if now >= expires_at.unix_timestamp().saturating_add(leeway) {
+        return Err(Error::Expired);
+    }
+    for (claim, start) in starts {
+        let skew = start.map_or(0, |start| start.unix_timestamp().saturating_sub(now));
+        if skew > leeway {
+            tracing::warn!(
+                clock.skew_seconds = skew,
+                token.claim = claim,
+                token.issuer = %issuer,
+                "clock skew: refused a token whose `{claim}` lies {skew} s in the future; \
+                 check the clock of this host and of the issuer"
+            );
+            return Err(Error::NotYetValid);
+        }
+    }
+    Ok(())
 }
 
 /// The claims as they are on the wire; a repeated one is an error of serde.
@@ -142,13 +153,13 @@ struct Wire {
 /// A string or a list of strings (RFC 7519 §4.1.3).
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum List {
+pub(crate) enum List {
     One(String),
     Many(Vec<String>),
 }
 
 impl List {
-    fn into_vec(self) -> Vec<String> {
+    pub(crate) fn into_vec(self) -> Vec<String> {
         match self {
             Self::One(one) => vec![one],
             Self::Many(many) => many,
@@ -178,12 +189,12 @@ impl Words {
     }
 }
 
-fn required(claim: Option<String>, name: &'static str) -> Result<String, Error> {
+pub(crate) fn required(claim: Option<String>, name: &'static str) -> Result<String, Error> {
     claim.filter(|value| !value.is_empty()).ok_or(Error::MissingClaim(name))
 }
 
 /// A NumericDate (RFC 7519 §2), which may have a fraction.
-fn instant(number: &Number) -> Result<OffsetDateTime, Error> {
+pub(crate) fn instant(number: &Number) -> Result<OffsetDateTime, Error> {
     let seconds = match (number.as_i64(), number.as_f64()) {
         (Some(whole), _) => whole,
         (None, Some(fraction)) => Duration::saturating_seconds_f64(fraction).whole_seconds(),

@@ -16,7 +16,7 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// The largest leeway for clocks that differ.
 pub const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
-const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 const DEFAULT_CACHED_TOKENS: u64 = 10_000;
 
 /// Verifies the access tokens of one issuer; a clone is another handle on the same guard.
@@ -66,7 +66,7 @@ impl Guard {
         }
         let compact = Compact::parse(token)?;
         self.inner.check_header(&compact)?;
-        let keys = self.inner.check_signature(&compact, now).await?;
+        let keys = check_signature(&self.inner.keys, &compact, now).await?;
         let claims = Arc::new(Claims::parse(&compact.payload()?)?);
         self.inner.check_claims(&claims, compact.kind)?;
         claims.check_times(now, self.inner.leeway)?;
@@ -112,26 +112,6 @@ impl Inner {
         Ok(())
     }
 
-    /// The keys that bear the token out. Newer ones are asked for where the token may be signed with one: its `kid`
-    /// is unknown, or it names none and the only key does not fit.
-    async fn check_signature(
-        &self,
-        token: &Compact<'_>,
-        now: OffsetDateTime,
-    ) -> Result<Arc<Snapshot>, Error> {
-        let keys = self.keys.require(now).await?;
-        let error = match bears_out(&keys, token) {
-            Ok(()) => return Ok(keys),
-            Err(error) => error,
-        };
-        let may_be_newer = error == Error::UnknownKey || (error == Error::Signature && token.kid.is_none());
-        if !may_be_newer {
-            return Err(error);
-        }
-        let newer = self.keys.find_newer(&keys, now).await.ok_or(error)?;
-        bears_out(&newer, token).map(|()| newer)
-    }
-
     fn check_claims(&self, claims: &Claims, kind: Kind) -> Result<(), Error> {
         if claims.issuer != self.issuer {
             return Err(Error::Issuer);
@@ -144,6 +124,26 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The keys that bear the token out. Newer ones are asked for where the token may be signed with one: its `kid`
+/// is unknown, or it names none and the only key does not fit.
+pub(crate) async fn check_signature(
+    source: &KeySource,
+    token: &Compact<'_>,
+    now: OffsetDateTime,
+) -> Result<Arc<Snapshot>, Error> {
+    let keys = source.require(now).await?;
+    let error = match bears_out(&keys, token) {
+        Ok(()) => return Ok(keys),
+        Err(error) => error,
+    };
+    let may_be_newer = error == Error::UnknownKey || (error == Error::Signature && token.kid.is_none());
+    if !may_be_newer {
+        return Err(error);
+    }
+    let newer = source.find_newer(&keys, now).await.ok_or(error)?;
+    bears_out(&newer, token).map(|()| newer)
 }
 
 fn bears_out(keys: &Snapshot, token: &Compact<'_>) -> Result<(), Error> {

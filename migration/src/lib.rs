@@ -17,6 +17,7 @@ mod m0006_adoptions;
 mod m0007_outbox;
 mod m0008_authorization_server;
 mod m0009_signing_key_times;
+mod m0010_upstream_identities;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_outbox::Migration),
             Box::new(m0008_authorization_server::Migration),
             Box::new(m0009_signing_key_times::Migration),
+            Box::new(m0010_upstream_identities::Migration),
         ]
     }
 }

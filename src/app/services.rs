@@ -25,6 +25,7 @@ use crate::identity::login::Logins;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
+use crate::identity::upstream::{self, Upstreams};
 use crate::issuer::{self, Algorithm, Issuer};
 use crate::keeper::{self, SecretsKeeper};
 use crate::model::connector::Rules;
@@ -49,6 +50,7 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
     let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
     let sessions = Arc::new(Sessions::new(ground.tools()));
+    let people = Arc::new(People::new(ground.tools(), passwords.clone(), sessions.clone(), url()));
     let rules = Rules { allow_loopback: config.outbound.allow_loopback, builtin: false };
     let bearers = Arc::new(
         Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())
@@ -63,8 +65,9 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
         metrics: Arc::new(Exposed { gauges: Arc::new(gauges), elsewhere: config.metrics_listen.is_some() }),
         readiness: Arc::new(Readiness::new(store.clone(), vault.clone(), ground.spool.clone())),
         bearers,
-        logins: Arc::new(Logins::new(ground.tools(), passwords.clone(), sessions.clone())),
-        people: Arc::new(People::new(ground.tools(), passwords, sessions.clone(), url())),
+        logins: Arc::new(Logins::new(ground.tools(), passwords, sessions.clone())),
+        upstreams: Arc::new(upstreams(config, &ground, &sessions, &people)?),
+        people,
         sessions,
         signup: Arc::new(signup(config, &ground, &registry, &keeper)),
         issuer,
@@ -126,6 +129,30 @@ fn keeper(
         ..keeper::Settings::default()
     };
     Arc::new(SecretsKeeper::new(parts, settings))
+}
+
+fn upstreams(
+    config: &Config,
+    ground: &Ground,
+    sessions: &Arc<Sessions>,
+    people: &Arc<People>,
+) -> Result<Upstreams, Error> {
+    let Some(login) = config.upstream_login.clone() else { return Ok(Upstreams::none()) };
+    let settings = upstream::Settings {
+        issuer: login.issuer,
+        client_id: login.client_id,
+        client_secret: login.client_secret,
+        apps_claim: login.apps_claim,
+        superadmin_values: login.superadmin_values,
+    };
+    let parts = upstream::Parts {
+        tools: ground.tools(),
+        sessions: Arc::clone(sessions),
+        people: Arc::clone(people),
+        outbound: Outbound::new(&config.outbound)?,
+        public_url: ground.public_url.clone(),
+    };
+    Ok(Upstreams::new(settings, parts))
 }
 
 fn signup(config: &Config, ground: &Ground, registry: &Arc<Registry>, keeper: &Arc<SecretsKeeper>) -> Signup {

@@ -3,23 +3,64 @@
 use url::Url;
 
 use super::reader::Reader;
+use crate::model::secret::Secret;
+use crate::model::uri::is_loopback;
 
-pub(super) fn read(reader: &mut Reader) {
-    reader.hinted("login.oidc.issuer", "an https URL", |text| {
-        Url::parse(text).ok().filter(|url| url.scheme() == "https")
-    });
-    reader.text("login.oidc.client_id");
-    reader.secret("login.oidc.client_secret");
-    reader.text("login.oidc.apps_claim");
-    reader.list("login.oidc.superadmin_values", |text| Ok::<_, String>(text.to_owned()));
-    for key in [
-        "login.oidc.issuer",
-        "login.oidc.client_id",
-        "login.oidc.client_secret",
-        "login.oidc.client_secret_file",
-        "login.oidc.apps_claim",
-        "login.oidc.superadmin_values",
-    ] {
-        reader.unsupported(key);
+const ISSUER: &str = "login.oidc.issuer";
+const CLIENT_ID: &str = "login.oidc.client_id";
+const CLIENT_SECRET: &str = "login.oidc.client_secret";
+const APPS_CLAIM: &str = "login.oidc.apps_claim";
+const SUPERADMIN_VALUES: &str = "login.oidc.superadmin_values";
+
+/// The provider, and what its claims give.
+#[derive(Clone, Debug)]
+pub struct UpstreamLogin {
+    /// Its issuer, as it writes it itself.
+    pub issuer: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// Our secret there; a public client has none.
+    pub client_secret: Option<Secret>,
+    /// The claim that names apps; none: claims give nothing.
+    pub apps_claim: Option<String>,
+    /// Values of it that make a superadmin.
+    pub superadmin_values: Vec<String>,
+}
+
+pub(super) fn read(reader: &mut Reader, allow_loopback: bool) -> Option<UpstreamLogin> {
+    let hint = "an https URL without query, as the provider writes its issuer (http on loopback where \
+                `outbound.allow_loopback` is set)";
+    let issuer = reader.checked(ISSUER, hint, |text| is_issuer(text, allow_loopback));
+    let client_id = reader.text(CLIENT_ID);
+    let client_secret = reader.secret(CLIENT_SECRET);
+    let apps_claim = reader.text(APPS_CLAIM);
+    let superadmin_values = reader.list(SUPERADMIN_VALUES, |text| Ok::<_, String>(text.to_owned()));
+    if apps_claim.is_none() && !superadmin_values.is_empty() {
+        reader.refuse(SUPERADMIN_VALUES, format!("needs `{APPS_CLAIM}`: the claim they are values of"));
     }
+    match (issuer, client_id) {
+        (Some(issuer), Some(client_id)) => {
+            Some(UpstreamLogin { issuer, client_id, client_secret, apps_claim, superadmin_values })
+        }
+        (Some(_), None) => {
+            reader.refuse(ISSUER, format!("needs `{CLIENT_ID}`: who we are at the provider"));
+            None
+        }
+        (None, _) => {
+            let others = [CLIENT_ID, CLIENT_SECRET, APPS_CLAIM];
+            let alone = others.into_iter().find(|key| reader.is_set(key) && !reader.is_set(ISSUER));
+            alone.into_iter().for_each(|key| {
+                reader.refuse(key, format!("needs `{ISSUER}`: the provider it is about"));
+            });
+            None
+        }
+    }
+}
+
+/// OpenID Connect Discovery 1.0 §3.
+fn is_issuer(text: &str, allow_loopback: bool) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let bare = url.username().is_empty() && url.password().is_none();
+    let secure = url.scheme() == "https" || (url.scheme() == "http" && allow_loopback && is_loopback(&url));
+    bare && secure && url.has_host() && url.query().is_none() && url.fragment().is_none()
 }

@@ -171,6 +171,11 @@ impl Reader {
         self.entries.keys().filter_map(below).collect()
     }
 
+    /// Whether a layer set this key, well or not.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// Notes that a key is wrong.
     pub(super) fn refuse(&mut self, key: &str, detail: impl Into<String>) {
         let violation = self.violation(key, detail.into());

@@ -131,8 +131,6 @@ fn a_secret_comes_from_its_file_and_a_later_layer_replaces_either_form() {
 #[test]
 fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
     let file = "
-        [login.oidc]
-        issuer = 'https://sso.example.com'
         [audit]
         retention_days = 30
         [fence]
@@ -140,8 +138,60 @@ fn what_a_later_release_brings_is_refused_when_serving_and_not_before() {
     ";
     let config = load(file, &[], Vec::new()).unwrap();
     let text = config.refuse_unsupported().unwrap_err().to_string();
-    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.lines().all(|line| line.contains("is not supported by this release")), "{text}");
+}
+
+#[test]
+fn an_upstream_provider_needs_an_issuer_and_a_client_and_claims_for_superadmins() {
+    let file = "
+        [login.oidc]
+        issuer = 'https://sso.example.com/realms/x'
+        client_id = 'jeton'
+        client_secret = 'canary'
+        apps_claim = 'groups'
+        superadmin_values = ['admins of jeton']
+    ";
+    let config = load(file, &[], Vec::new()).unwrap();
+    let upstream = config.upstream_login.as_ref().unwrap();
+    assert_eq!(
+        (upstream.issuer.as_str(), upstream.client_id.as_str()),
+        ("https://sso.example.com/realms/x", "jeton")
+    );
+    assert_eq!((upstream.apps_claim.as_deref(), upstream.superadmin_values.len()), (Some("groups"), 1));
+    assert!(config.refuse_unsupported().is_ok() && !format!("{config:?}").contains("canary"));
+    assert!(load("", &[], Vec::new()).unwrap().upstream_login.is_none());
+    let local = "[login.oidc]\nissuer = 'http://localhost:9000'\nclient_id = 'x'\n";
+    assert!(load(&format!("outbound.allow_loopback = true\n{local}"), &[], Vec::new()).is_ok());
+    insta::assert_snapshot!(refusal(local, &[]), @"configuration key `login.oidc.issuer` (set in FILE) must be an https URL without query, as the provider writes its issuer (http on loopback where `outbound.allow_loopback` is set)");
+    insta::assert_snapshot!(refusal("[login.oidc]\nclient_secret = 'canary'", &[]), @"configuration key `login.oidc.client_secret` (set in FILE) needs `login.oidc.issuer`: the provider it is about");
+    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example?x=1'\nclient_id = 'x'", &[]), @"configuration key `login.oidc.issuer` (set in FILE) must be an https URL without query, as the provider writes its issuer (http on loopback where `outbound.allow_loopback` is set)");
+    insta::assert_snapshot!(refusal("[login.oidc]\nissuer = 'https://a.example'\nsuperadmin_values = ['x']", &[]), @r"
+    configuration key `login.oidc.superadmin_values` (set in FILE) needs `login.oidc.apps_claim`: the claim they are values of
+    configuration key `login.oidc.issuer` (set in FILE) needs `login.oidc.client_id`: who we are at the provider
+    ");
+}
+
+#[test]
+fn the_manual_of_sign_in_by_a_provider_is_a_configuration_also_in_the_environment() {
+    let manual = include_str!("../../docs/identity-provider.md");
+    let block = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("oidc");
+    std::fs::write(&secret, "canary\n").unwrap();
+    let config =
+        load(&block.replace("/run/secrets/oidc", secret.to_str().unwrap()), &[], Vec::new()).unwrap();
+    let upstream = config.upstream_login.unwrap();
+    assert_eq!(upstream.issuer, "https://sso.example.com/realms/staff");
+    assert_eq!(upstream.client_secret.map(|secret| secret.len()), Some(6));
+    let environment = [
+        ("JETON_LOGIN__OIDC__ISSUER", "https://sso.example.com"),
+        ("JETON_LOGIN__OIDC__CLIENT_ID", "jeton"),
+        ("JETON_LOGIN__OIDC__APPS_CLAIM", "groups"),
+        ("JETON_LOGIN__OIDC__SUPERADMIN_VALUES", "root, the boss"),
+    ];
+    let upstream = load("", &environment, Vec::new()).unwrap().upstream_login.unwrap();
+    assert_eq!(upstream.superadmin_values, ["root", "the boss"]);
 }
 
 #[test]

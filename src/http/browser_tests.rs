@@ -3,6 +3,7 @@
 mod links;
 mod logs;
 mod signing_in;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use super::layer::{prefix, security_headers, trace};
 use super::settings::WebSettings;
 use super::{account, invitations, login, page, start};
 use crate::identity::testing::{Fixture, PASSWORD, token};
+use crate::identity::upstream::Upstreams;
 use crate::issuer::testing::issuer;
 use crate::issuer::{Algorithm, keys};
 use crate::store::testing::{TestDatabase, databases};
@@ -33,6 +35,10 @@ struct Site {
 }
 
 async fn site(db: &TestDatabase, url: &str) -> Site {
+    site_with(db, url, |_| Upstreams::none()).await
+}
+
+async fn site_with(db: &TestDatabase, url: &str, upstreams: impl FnOnce(&Fixture) -> Upstreams) -> Site {
     let fixture = Fixture::of(db, url);
     let (store, vault, clock, entropy) = (db.store(), db.vault(), db.clock(), db.entropy());
     keys::create_first(store.conn(), &vault, &*clock, &*entropy, Algorithm::Es256).await.unwrap();
@@ -45,6 +51,7 @@ async fn site(db: &TestDatabase, url: &str) -> Site {
         .app_data(web::Data::from(Arc::clone(&fixture.logins)))
         .app_data(web::Data::from(Arc::clone(&fixture.sessions)))
         .app_data(web::Data::new(issuer(db).await))
+        .app_data(web::Data::new(upstreams(&fixture)))
         .configure(page::routes)
         .configure(login::routes)
         .configure(start::routes)

@@ -7,12 +7,13 @@ use serde::Deserialize;
 
 use super::form::PageForm;
 use super::layer::host;
-use super::login::nothing;
+use super::login::{nothing, oidc};
 use super::page::{self, Page, see_other};
 use super::person::{self, Person, Visitor};
 use super::settings::WebSettings;
 use crate::identity::password;
 use crate::identity::people::{Answer, Error, Found, Joining, People};
+use crate::identity::upstream::{Upstream, Upstreams};
 use crate::model::name::DisplayName;
 use crate::model::person::{Email, Offer};
 use crate::model::principal::Membership;
@@ -56,7 +57,16 @@ struct JoinPage<'p> {
     email: &'p str,
     display_name: &'p str,
     csrf_token: &'p str,
+    path: &'p str,
+    provider: Option<&'p str>,
     wrong: Wrong,
+}
+
+/// Where the page is, and the provider through which one can come instead.
+struct Around<'a> {
+    request: &'a HttpRequest,
+    visitor: &'a Visitor,
+    upstreams: &'a Upstreams,
 }
 
 #[derive(Template)]
@@ -99,20 +109,16 @@ async fn invitation_page(
     token: web::Path<String>,
     visitor: Visitor,
     people: web::Data<People>,
+    upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let found = people.open_invitation(&token).await?;
     if found.known || visitor.person().is_some() {
         return Ok(ask_to_accept(StatusCode::OK, &request, &visitor, &found, &settings));
     }
-    Ok(visitor.keep(ask_to_join(
-        StatusCode::OK,
-        &visitor,
-        &found,
-        "",
-        found.email.as_str(),
-        Wrong::default(),
-    )))
+    let around = Around { request: &request, visitor: &visitor, upstreams: &upstreams };
+    let email = found.email.as_str();
+    Ok(visitor.keep(ask_to_join(StatusCode::OK, &around, &found, "", email, Wrong::default())))
 }
 
 async fn accept_invitation(
@@ -121,6 +127,7 @@ async fn accept_invitation(
     visitor: Visitor,
     form: PageForm<InvitationRequest>,
     people: web::Data<People>,
+    upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let form = form.0;
@@ -151,7 +158,8 @@ async fn accept_invitation(
     if found.invitation.email.is_some() {
         wrong.email = None;
     }
-    Ok(ask_to_join(StatusCode::BAD_REQUEST, &visitor, &found, &form.display_name, email, wrong))
+    let around = Around { request: &request, visitor: &visitor, upstreams: &upstreams };
+    Ok(ask_to_join(StatusCode::BAD_REQUEST, &around, &found, &form.display_name, email, wrong))
 }
 
 /// Tells all that is wrong at once: nobody likes to be sent back twice.
@@ -177,15 +185,19 @@ fn joining(form: &InvitationRequest, named: &Email) -> Result<Joining, Wrong> {
 
 fn ask_to_join(
     status: StatusCode,
-    visitor: &Visitor,
+    around: &Around<'_>,
     found: &Found,
     display_name: &str,
     email: &str,
     wrong: Wrong,
 ) -> HttpResponse {
     let page = Page::new(found.headline());
-    let csrf_token = visitor.csrf_token();
-    Page::render_status(status, &JoinPage { page, found, email, display_name, csrf_token, wrong })
+    let csrf_token = around.visitor.csrf_token();
+    let (path, provider) = (around.request.path(), around.upstreams.find().map(Upstream::name));
+    let page = JoinPage { page, found, email, display_name, csrf_token, path, provider, wrong };
+    let mut response = Page::render_status(status, &page);
+    oidc::allow_provider(&mut response, around.upstreams);
+    response
 }
 
 fn ask_to_accept(

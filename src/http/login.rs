@@ -1,5 +1,7 @@
 //! Signing in and out in the browser.
 
+pub(super) mod oidc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -14,11 +16,13 @@ use super::problem::Problem;
 use super::settings::WebSettings;
 use crate::identity::login::{Browser, Error, Logins};
 use crate::identity::session::Sessions;
+use crate::identity::upstream::{Upstream, Upstreams};
 use crate::issuer::Issuer;
 use crate::model::secret::Secret;
 
-/// `/login` and `/logout`.
+/// `/login`, `/login/oidc` and `/logout`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
+    oidc::routes(cfg);
     cfg.service(host::resource("/login").route(web::get().to(login_page)).route(web::post().to(login)));
     cfg.service(host::resource("/logout").route(web::post().to(logout)));
 }
@@ -54,13 +58,27 @@ struct LoginPage<'p> {
     csrf_token: &'p str,
     email: &'p str,
     return_to: &'p str,
+    provider: Option<&'p str>,
     error: Option<String>,
+    provider_error: Option<String>,
+}
+
+/// What the person brought, and what went wrong with it.
+#[derive(Default)]
+pub(super) struct Shown<'s> {
+    pub(super) status: StatusCode,
+    pub(super) email: &'s str,
+    /// Where to go on, a path of ours.
+    pub(super) return_to: &'s str,
+    pub(super) error: Option<String>,
+    pub(super) provider_error: Option<String>,
 }
 
 async fn login_page(
     visitor: Visitor,
     query: PageQuery<LoginParams>,
     issuer: web::Data<Issuer>,
+    upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let return_to = local_path(&settings, &query.0.return_to);
@@ -68,9 +86,9 @@ async fn login_page(
         return Ok(see_other(&settings.link(return_to.as_deref().unwrap_or("/"))));
     }
     let return_to = return_to.unwrap_or_default();
-    let mut response = show(StatusCode::OK, &visitor, "", &return_to, None);
+    let mut response = show(&visitor, &upstreams, Shown { return_to: &return_to, ..Shown::default() });
     lead_on(&mut response, &issuer, &return_to).await;
-    Ok(visitor.keep(response))
+    Ok(response)
 }
 
 async fn login(
@@ -79,6 +97,7 @@ async fn login(
     form: PageForm<LoginRequest>,
     logins: web::Data<Logins>,
     issuer: web::Data<Issuer>,
+    upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let form = form.0;
@@ -92,8 +111,9 @@ async fn login(
         Err(error @ (Error::Wrong | Error::Limited { .. })) => {
             let problem = Problem::from(error);
             let (status, return_to) = (problem.code().status(), return_to.unwrap_or_default());
-            let detail = Some(problem.detail().to_owned());
-            let mut response = show(status, &visitor, &form.email, &return_to, detail);
+            let (email, error) = (form.email.as_str(), Some(problem.detail().to_owned()));
+            let shown = Shown { status, email, return_to: &return_to, error, ..Shown::default() };
+            let mut response = show(&visitor, &upstreams, shown);
             page::keep_manner(&problem, &mut response);
             lead_on(&mut response, &issuer, &return_to).await;
             Ok(response)
@@ -109,18 +129,14 @@ async fn lead_on(response: &mut HttpResponse, issuer: &Issuer, return_to: &str) 
     }
 }
 
-pub(super) fn show(
-    status: StatusCode,
-    visitor: &Visitor,
-    email: &str,
-    return_to: &str,
-    error: Option<String>,
-) -> HttpResponse {
-    let page = Page::new("Sign in");
-    Page::render_status(
-        status,
-        &LoginPage { page, csrf_token: visitor.csrf_token(), email, return_to, error },
-    )
+pub(super) fn show(visitor: &Visitor, upstreams: &Upstreams, shown: Shown<'_>) -> HttpResponse {
+    let Shown { status, email, return_to, error, provider_error } = shown;
+    let (page, csrf_token) = (Page::new("Sign in"), visitor.csrf_token());
+    let provider = upstreams.find().map(Upstream::name);
+    let page = LoginPage { page, csrf_token, email, return_to, provider, error, provider_error };
+    let mut response = Page::render_status(status, &page);
+    oidc::allow_provider(&mut response, upstreams);
+    visitor.keep(response)
 }
 
 #[derive(Deserialize)]

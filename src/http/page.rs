@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::{ConnectionType, Method, StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
@@ -216,14 +216,12 @@ fn advice(code: Code) -> &'static str {
 /// 405 for a browser route that takes `allowed` only.
 pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let mut response = Error::from(Problem::new(Code::MethodNotAllowed)).error_response();
-    let allowed = if request.match_pattern().is_some_and(|path| path.ends_with("/logout")) {
-        Method::POST.to_string()
-    } else {
-        "GET, POST".to_owned()
+    let allowed = match request.match_pattern().as_deref() {
+        Some("/logout" | "/login/oidc" | "/login/oidc/unlink") => "POST",
+        Some("/login/oidc/callback") => "GET",
+        _ => "GET, POST",
     };
-    if let Ok(allowed) = header::HeaderValue::from_str(&allowed) {
-        response.headers_mut().insert(header::ALLOW, allowed);
-    }
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
 

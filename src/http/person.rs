@@ -15,6 +15,7 @@ use super::page::{self, see_other};
 use super::settings::WebSettings;
 use crate::identity::Principal;
 use crate::identity::session::{FormToken, LIFE, Opened, Sessions, SignedIn};
+use crate::identity::upstream::Visit;
 use crate::model::event::Origin;
 use crate::model::person::User;
 use crate::model::secret::Secret;
@@ -90,6 +91,12 @@ impl Visitor {
     /// The person, where somebody is signed in.
     pub fn person(&self) -> Option<&Person> {
         self.person.as_ref()
+    }
+
+    /// The browser, for what it must come back to.
+    pub fn visit(&self) -> Visit<'_> {
+        let person = self.person.as_ref().map(|person| &person.signed_in);
+        Visit { person, cookie: Some(&self.visit).filter(|_| !self.new) }
     }
 
     /// For the field `csrf_token` of every form.

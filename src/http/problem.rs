@@ -12,6 +12,7 @@ mod people;
 mod resources;
 mod signup;
 mod store;
+mod upstream;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};

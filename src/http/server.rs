@@ -27,6 +27,7 @@ use crate::identity::bearer::Bearers;
 use crate::identity::login::Logins;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
+use crate::identity::upstream::Upstreams;
 use crate::issuer::Issuer;
 use crate::keeper::SecretsKeeper;
 use crate::signup::Signup;
@@ -64,6 +65,8 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// Signing in.
     pub logins: Arc<Logins>,
+    /// Signing in through another provider.
+    pub upstreams: Arc<Upstreams>,
     /// People, memberships, invitations.
     pub people: Arc<People>,
     /// Third-party tokens.
@@ -98,6 +101,7 @@ impl Services {
             .app_data(Data::from(Arc::clone(&self.bearers)))
             .app_data(Data::from(Arc::clone(&self.sessions)))
             .app_data(Data::from(Arc::clone(&self.logins)))
+            .app_data(Data::from(Arc::clone(&self.upstreams)))
             .app_data(Data::from(Arc::clone(&self.people)))
             .app_data(Data::from(Arc::clone(&self.keeper)))
             .app_data(Data::from(Arc::clone(&self.signup)))

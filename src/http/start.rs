@@ -4,9 +4,11 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::layer::host;
+use super::login::oidc;
 use super::page::{self, Page};
 use super::person::Person;
 use crate::identity::people::People;
+use crate::identity::upstream::Upstreams;
 use crate::model::app::{App, AppState};
 
 /// `/`.
@@ -20,6 +22,15 @@ struct StartPage {
     page: Page,
     apps: Vec<App>,
     superadmin: bool,
+    upstream: Option<Link>,
+    csrf_token: String,
+}
+
+/// The upstream provider, and what it calls the person.
+struct Link {
+    provider: String,
+    label: Option<String>,
+    has_password: bool,
 }
 
 impl StartPage {
@@ -28,8 +39,23 @@ impl StartPage {
     }
 }
 
-async fn start(person: Person, people: web::Data<People>) -> page::Answer<HttpResponse> {
+async fn start(
+    person: Person,
+    people: web::Data<People>,
+    upstreams: web::Data<Upstreams>,
+) -> page::Answer<HttpResponse> {
     let apps = people.apps_of(person.principal()).await?;
     let superadmin = person.user().role.is_some();
-    Ok(Page::render(&StartPage { page: Page::new("Your apps").of(&person), apps, superadmin }))
+    let upstream = match upstreams.find() {
+        Some(upstream) => Some(Link {
+            provider: upstream.name().to_owned(),
+            label: upstream.linked_label(person.signed_in()).await?,
+            has_password: person.user().has_password,
+        }),
+        None => None,
+    };
+    let (page, csrf_token) = (Page::new("Your apps").of(&person), person.csrf_token().to_owned());
+    let mut response = Page::render(&StartPage { page, apps, superadmin, upstream, csrf_token });
+    oidc::allow_provider(&mut response, &upstreams);
+    Ok(response)
 }

@@ -107,7 +107,8 @@ fn parse(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| plain && url.fragment().is_none())
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL names this machine by itself: plain http may go there alone.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -65,17 +65,23 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Listens on loopback; requests beyond the script are closed without an answer, and still seen.
     pub(crate) async fn start(script: Vec<Step>) -> Self {
+        let mut steps = script.into_iter();
+        Self::answering(move |_| steps.next().unwrap_or(Step::Hang)).await
+    }
+
+    /// The same, where each request is looked at first.
+    pub(crate) async fn answering(mut answer: impl FnMut(&Seen) -> Step + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let seen_by_task = Arc::clone(&seen);
         let task = tokio::spawn(async move {
-            let mut steps = script.into_iter();
             let mut silent = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let Some(request) = receive(&mut stream).await else { continue };
+                let step = answer(&request);
                 seen_by_task.lock().unwrap().push(request);
-                match steps.next().unwrap_or(Step::Hang) {
+                match step {
                     Step::Raw(bytes) => {
                         // The client may stop reading on purpose.
                         drop(stream.write_all(&bytes).await);

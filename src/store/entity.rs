@@ -26,4 +26,6 @@ pub mod session;
 pub mod signing_key;
 pub mod signup;
 pub mod token_set;
+pub mod upstream_identity;
+pub mod upstream_login;
 pub mod user;

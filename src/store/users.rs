@@ -10,7 +10,7 @@ use crate::model::client::Role;
 use crate::model::person::{AppMember, Email, User};
 use crate::model::principal::{Membership, UserId};
 use crate::model::time::from_micros;
-use crate::store::entity::{membership, password_link, session, user};
+use crate::store::entity::{membership, password_link, session, upstream_identity, user};
 use crate::store::{AppRows, Conn, Error};
 
 /// What of a person can be changed.
@@ -42,6 +42,7 @@ impl Conn<'_> {
             email: email.as_str().to_owned(),
             display_name: display_name.to_owned(),
             role: role.map(|Role::Superadmin| "superadmin".to_owned()),
+            claimed_role: None,
             password_hash,
             disabled: false,
             version: 1,
@@ -82,6 +83,10 @@ impl Conn<'_> {
             query = query.col_expr(user::Column::DisplayName, Expr::value(name.clone()));
         }
         if let Some(role) = change.role {
+            if role.is_none() {
+                // What is taken away is gone at once, whoever gave it.
+                query = query.col_expr(user::Column::ClaimedRole, Expr::value(Option::<String>::None));
+            }
             let role = role.map(|Role::Superadmin| "superadmin".to_owned());
             query = query.col_expr(user::Column::Role, Expr::value(role));
         }
@@ -103,13 +108,15 @@ impl Conn<'_> {
         Ok(done.rows_affected == 1)
     }
 
-    /// Deletes a person with memberships, sessions, links and grants; whether there was one.
+    /// Deletes a person with memberships, sessions, links, grants and upstream identities; whether there was one.
     pub async fn delete_user(&self, id: UserId) -> Result<bool, Error> {
         let db = self.db();
         membership::Entity::delete_many().filter(membership::Column::UserId.eq(id.0)).exec(&db).await?;
         session::Entity::delete_many().filter(session::Column::UserId.eq(id.0)).exec(&db).await?;
         password_link::Entity::delete_many().filter(password_link::Column::UserId.eq(id.0)).exec(&db).await?;
         self.end_grants_of_user(id).await?;
+        let own = upstream_identity::Column::UserId.eq(id.0);
+        upstream_identity::Entity::delete_many().filter(own).exec(&db).await?;
         Ok(user::Entity::delete_by_id(id.0).exec(&db).await?.rows_affected == 1)
     }
 
@@ -130,16 +137,20 @@ impl Conn<'_> {
 }
 
 impl AppRows<'_> {
-    /// Makes or changes a membership; tells since when it is.
+    /// Makes or changes a membership, whoever gave the one before; tells since when it is.
     pub async fn put_member(&self, user: UserId, role: Membership) -> Result<time::OffsetDateTime, Error> {
         let row = membership::ActiveModel {
             app: Set(self.app.as_str().to_owned()),
             user_id: Set(user.0),
             role: Set(role.as_str().to_owned()),
+            claimed_role: Set(None),
+            granted_role: Set(None),
             created_at: Set(self.conn.now_us()),
         };
+        let all =
+            [membership::Column::Role, membership::Column::ClaimedRole, membership::Column::GrantedRole];
         let again = OnConflict::columns([membership::Column::App, membership::Column::UserId])
-            .update_column(membership::Column::Role)
+            .update_columns(all)
             .to_owned();
         let row =
             membership::Entity::insert(row).on_conflict(again).exec_with_returning(&self.conn.db()).await?;
@@ -183,13 +194,13 @@ impl AppRows<'_> {
     }
 }
 
-fn read_membership(text: &str) -> Result<Membership, Error> {
+pub(super) fn read_membership(text: &str) -> Result<Membership, Error> {
     Membership::parse(text).ok_or(Error::Corrupt { table: "membership", column: "role" })
 }
 
 fn read(row: user::Model) -> Result<User, Error> {
     let corrupt = |column| Error::Corrupt { table: "user", column };
-    let role = match row.role.as_deref() {
+    let role = match row.role.as_deref().or(row.claimed_role.as_deref()) {
         None => None,
         Some("superadmin") => Some(Role::Superadmin),
         Some(_) => return Err(corrupt("role")),

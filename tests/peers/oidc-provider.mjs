@@ -30,7 +30,7 @@ const provider = new Provider(`http://localhost:${port}`, {
       token_endpoint_auth_method: 'client_secret_post',
     },
   ],
-  claims: { openid: ['sub'], email: ['email'] },
+  claims: { openid: ['sub'], email: ['email'], groups: ['groups'] },
   cookies: { keys: ['a key of this process alone'] },
   expiresWithSession: () => false,
   features: {
@@ -38,12 +38,17 @@ const provider = new Provider(`http://localhost:${port}`, {
     introspection: { enabled: true },
     revocation: { enabled: true },
   },
-  findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) }),
+  findAccount: (_ctx, id) => ({ accountId: id, claims: () => claims(id) }),
   issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   pkce: { required: () => true },
   rotateRefreshToken: true,
   ttl: { AccessToken: Number(lifetime), RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 3600 },
 });
+
+// Whoever signs in as `eve.acme.globex` is in the groups `acme` and `globex`.
+function claims(id) {
+  return { sub: id, email: `${id}@example.com`, groups: id.split('.').slice(1) };
+}
 
 const grants = new Set();
 let refreshes = 0;

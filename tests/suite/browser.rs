@@ -3,3 +3,4 @@
 mod keyboard;
 mod pages;
 mod signup;
+mod upstream;

@@ -11,9 +11,12 @@ use tokio::net::TcpStream;
 use crate::support::house::House;
 
 /// Routes of browsers and strangers, which the interface's description leaves out.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 20] = [
     "/",
     "/login",
+    "/login/oidc",
+    "/login/oidc/callback",
+    "/login/oidc/unlink",
     "/logout",
     "/invitations/x",
     "/account/password/x",

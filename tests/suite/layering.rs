@@ -102,7 +102,7 @@ fn is_test(path: &Path) -> bool {
     path.components().any(|part| {
         let name = part.as_os_str().to_string_lossy();
         ["tests", "tests.rs", "testing", "testing.rs", "scripted.rs"].contains(&name.as_ref())
-            || name.ends_with("_tests.rs")
+            || name.trim_end_matches(".rs").ends_with("_tests")
     })
 }
 

@@ -7,7 +7,6 @@ use std::process::Command;
 use jeton::http::problem::Code;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::support::app::{Broker, Home};
 use crate::support::house::House;

@@ -8,6 +8,7 @@
 mod accepted;
 mod cache;
 mod hostile;
+mod id_tokens;
 mod key_sets;
 mod remote;
 mod support;

@@ -2,17 +2,17 @@
 //!
 //! The browser goes on to registered addresses only; whatever is wrong with client or address is told on a page.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use url::{Url, form_urlencoded};
 
 use crate::http::extract::{Pairs, PairsError, read_body};
-use crate::http::login;
+use crate::http::login::{self, Shown};
 use crate::http::page::{self, Page, allow_form_target, see_other};
 use crate::http::person::{Person, Visitor};
 use crate::http::problem::{Code, Problem};
 use crate::http::settings::WebSettings;
+use crate::identity::upstream::Upstreams;
 use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
 use crate::model::grant::GrantedScope;
@@ -42,12 +42,13 @@ pub(super) async fn authorize(
     request: HttpRequest,
     visitor: Visitor,
     issuer: web::Data<Issuer>,
+    upstreams: web::Data<Upstreams>,
 ) -> page::Answer {
     let params = match Pairs::parse(request.query_string().as_bytes()) {
         Ok(pairs) => read(pairs),
         Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
     };
-    let answered = go_on(&issuer, &visitor, params).await;
+    let answered = go_on(&issuer, &upstreams, &visitor, params).await;
     Ok(answered.unwrap_or_else(refused))
 }
 
@@ -58,6 +59,7 @@ pub(super) async fn decide(
     payload: web::Payload,
     visitor: Visitor,
     issuer: web::Data<Issuer>,
+    upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let body = read_body(&request, payload.into_inner(), "application/x-www-form-urlencoded").await?;
@@ -71,7 +73,7 @@ pub(super) async fn decide(
     let mut field = |name| form.take(name).map_err(malformed).map(Option::unwrap_or_default);
     let (decision, query, shown) = (field("decision")?, field("query")?, field("shown")?);
     let params = read(Pairs::parse(query.as_bytes()).map_err(malformed)?);
-    let answered = answer(&issuer, &visitor, params, &decision, &shown).await;
+    let answered = answer(&issuer, &upstreams, &visitor, params, &decision, &shown).await;
     Ok(answered.unwrap_or_else(refused))
 }
 
@@ -85,6 +87,7 @@ pub(in crate::http) async fn form_target(issuer: &Issuer, return_to: &str) -> Op
 
 async fn go_on(
     issuer: &Issuer,
+    upstreams: &Upstreams,
     visitor: &Visitor,
     params: AuthorizationParams,
 ) -> Result<HttpResponse, Refusal> {
@@ -99,22 +102,24 @@ async fn go_on(
         (Next::SignIn, _) | (_, None) => {
             // Whoever has just signed in need not do it again.
             let return_to = format!("{PATH}?{}", write(&without_login(params)));
-            let mut response = login::show(StatusCode::OK, visitor, "", &return_to, None);
+            let shown = Shown { return_to: &return_to, ..Shown::default() };
+            let mut response = login::show(visitor, upstreams, shown);
             allow(&mut response, &request);
-            Ok(visitor.keep(response))
+            Ok(response)
         }
     }
 }
 
 async fn answer(
     issuer: &Issuer,
+    upstreams: &Upstreams,
     visitor: &Visitor,
     params: AuthorizationParams,
     decision: &str,
     shown: &str,
 ) -> Result<HttpResponse, Refusal> {
     let request = issuer.authorization_request(&params).await?;
-    let Some(person) = visitor.person() else { return go_on(issuer, visitor, params).await };
+    let Some(person) = visitor.person() else { return go_on(issuer, upstreams, visitor, params).await };
     if decision != "accept" {
         return Err(issuer.deny(&request));
     }
@@ -124,7 +129,7 @@ async fn answer(
             Ok(see_other(&location))
         }
         // The client was changed meanwhile, or the sign-in has become too old.
-        Next::Ask(_) | Next::Answer(_) | Next::SignIn => go_on(issuer, visitor, params).await,
+        Next::Ask(_) | Next::Answer(_) | Next::SignIn => go_on(issuer, upstreams, visitor, params).await,
     }
 }
 

@@ -205,9 +205,8 @@ impl People {
         }
         match &invitation.offer {
             Offer::App(app, role) => {
-                let rows = conn.app(app);
-                let held = rows.find_member(user.id).await?;
-                rows.put_member(user.id, held.map_or(*role, |held| held.max(*role))).await?;
+                conn.hold_user(user.id).await?;
+                conn.app(app).grant_member(user.id, *role).await?;
             }
             Offer::Superadmin => {
                 let change = UserChange { role: Some(Some(Role::Superadmin)), ..UserChange::default() };

@@ -12,8 +12,12 @@ pub struct Model {
     /// Person.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: Uuid,
-    /// `member` or `app_admin`.
+    /// `member` or `app_admin`: the higher of the two below.
     pub role: String,
+    /// What claims of the upstream provider give; null: nothing, and `role` was granted.
+    pub claimed_role: Option<String>,
+    /// What an admin or an invitation gave, where claims give something too.
+    pub granted_role: Option<String>,
     /// Microseconds since 1970.
     pub created_at: i64,
 }

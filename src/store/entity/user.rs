@@ -15,6 +15,8 @@ pub struct Model {
     pub display_name: String,
     /// `superadmin` or null.
     pub role: Option<String>,
+    /// The same, as claims of the upstream provider give it.
+    pub claimed_role: Option<String>,
     /// argon2id over a keyed hash of password and user id; null: none set.
     pub password_hash: Option<String>,
     /// Signs in no more.

@@ -113,6 +113,17 @@ impl Broker {
         more: &[(&'static str, &str)],
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(listener, home, clock, entropy, more).await
+    }
+
+    /// The same, where others know already: on this listener.
+    pub(crate) async fn start_on(
+        listener: TcpListener,
+        home: &Home,
+        clock: Arc<ShiftedClock>,
+        entropy: Arc<dyn Entropy>,
+        more: &[(&'static str, &str)],
+    ) -> Self {
         let address = listener.local_addr().unwrap().to_string();
         let config = home.config(&address, more);
         let nature = Nature { clock: clock.clone(), entropy };

@@ -1,0 +1,321 @@
+//! Signing in through another OpenID provider: the browser goes there and comes back with a code.
+//!
+//! Somebody is known by issuer and subject, byte for byte, and by nothing else: an address proves nothing, and nobody
+//! is joined to an account by it. A new person comes in where claims give rights or an invitation is open; who has an
+//! account links it from a signed-in session. The provider is first asked when somebody wants to sign in, so that one
+//! that is down keeps neither the broker from starting nor anybody with a password out.
+
+mod account;
+mod claims;
+mod code;
+mod provider;
+mod state;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use url::Url;
+
+use self::provider::Provider;
+use self::state::Flow;
+use super::people::{self, People};
+use super::session::{Opened, Sessions, SignedIn};
+use super::tools::Tools;
+use crate::model::entropy::token;
+use crate::model::event::{Action, Event, Origin};
+use crate::model::principal::Actor;
+use crate::model::public_url::PublicUrl;
+use crate::model::secret::Secret;
+use crate::model::ticket::Ticket;
+use crate::outbound::Outbound;
+
+pub use self::provider::Fault;
+
+/// Browsers that are being answered after asking the provider, in this process.
+const ASKING: usize = 100;
+/// Our path, of which the redirect URI is made.
+const CALLBACK: &str = "/login/oidc/callback";
+
+/// The provider, and what its claims give.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its issuer, byte for byte.
+    pub issuer: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// Our secret there.
+    pub client_secret: Option<Secret>,
+    /// The claim that names apps.
+    pub apps_claim: Option<String>,
+    /// Values of it that make a superadmin.
+    pub superadmin_values: Vec<String>,
+}
+
+/// Why nobody is signed in, and nothing is linked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No provider is configured.
+    #[error("no upstream provider is configured")]
+    NotConfigured,
+    /// The provider does not answer, or not as a provider does.
+    #[error("the upstream provider cannot be used")]
+    Unavailable(#[from] Fault),
+    /// The state is unknown, used, over, or another browser's: not told apart.
+    #[error("the state is not one of this browser")]
+    State,
+    /// The answer names another issuer (RFC 9207), or none where one was promised.
+    #[error("the answer is another issuer's")]
+    Issuer,
+    /// The provider says no.
+    #[error("the provider signed nobody in")]
+    Denied {
+        /// Its code, in its words.
+        code: String,
+        /// What it says beside.
+        description: Option<String>,
+    },
+    /// Neither a code nor an error.
+    #[error("the answer holds neither a code nor an error")]
+    NoCode,
+    /// The token endpoint does not take the code.
+    #[error("the provider refused its own code")]
+    CodeRefused,
+    /// The token endpoint does not take us.
+    #[error("the provider refuses our client: {code}")]
+    Misconfigured {
+        /// Its code, one that the standard knows.
+        code: &'static str,
+    },
+    /// The ID token is not what it should be.
+    #[error("the ID token is refused")]
+    Untrusted(#[from] jeton_guard::IdTokenError),
+    /// Nobody here is known by this identity, and nothing lets them in.
+    #[error("nobody is known by this identity")]
+    Unknown {
+        /// What the provider calls them.
+        label: String,
+    },
+    /// Whoever it is was disabled here.
+    #[error("the person is disabled")]
+    Disabled,
+    /// The identity is somebody else's here.
+    #[error("the identity is linked to somebody else")]
+    LinkedToAnother,
+    /// The person has another identity of this provider.
+    #[error("the person is linked to another identity")]
+    LinkedBefore,
+    /// There is no link to end.
+    #[error("nothing is linked")]
+    NotLinked,
+    /// Without it the person could not sign in any more.
+    #[error("the link is the only way in")]
+    OnlyWayIn,
+    /// Too many sign-ins from one network wait for their end.
+    #[error("too many sign-ins are under way from here")]
+    TooManyPending,
+    /// Too much is under way.
+    #[error("too many sign-ins are under way")]
+    Overloaded,
+    /// Keys or ciphertexts.
+    #[error(transparent)]
+    Vault(#[from] crate::vault::Error),
+    /// Invitations.
+    #[error(transparent)]
+    People(#[from] people::Error),
+    /// The database gave nothing.
+    #[error("the sign-in cannot be stored")]
+    Store(#[from] crate::store::Error),
+    /// The audit trail took no record.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::Error),
+}
+
+/// The browser that goes to the provider, and must be the one that comes back.
+#[derive(Clone, Copy)]
+pub struct Visit<'v> {
+    /// Who is signed in there: then it is about a link.
+    pub person: Option<&'v SignedIn>,
+    /// Its cookie from before any sign-in.
+    pub cookie: Option<&'v Secret>,
+}
+
+/// What the provider's redirect brought.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// `state`, where it can be one of ours.
+    pub state: Option<Ticket>,
+    /// `code`.
+    pub code: Option<Secret>,
+    /// `error`.
+    pub error: Option<String>,
+    /// `error_description`.
+    pub error_description: Option<String>,
+    /// `iss`.
+    pub iss: Option<String>,
+}
+
+/// How it ended well.
+pub enum Arrival {
+    /// A session, and where its browser wanted to go.
+    SignedIn(Box<Opened>, Option<String>),
+    /// The person's identity is linked.
+    Linked(Option<String>),
+}
+
+/// Signs people in through the provider, where one is configured.
+pub struct Upstreams(Option<Upstream>);
+
+impl Upstreams {
+    /// None: only passwords.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// With this provider.
+    pub fn new(settings: Settings, parts: Parts) -> Self {
+        Self(Some(Upstream::new(settings, parts)))
+    }
+
+    /// The provider, where there is one.
+    pub fn find(&self) -> Option<&Upstream> {
+        self.0.as_ref()
+    }
+
+    /// The provider.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`].
+    pub fn require(&self) -> Result<&Upstream, Error> {
+        self.find().ok_or(Error::NotConfigured)
+    }
+}
+
+/// What it works with.
+pub struct Parts {
+    /// Database, keys, audit trail, time and chance.
+    pub tools: Tools,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Invitations.
+    pub people: Arc<People>,
+    /// The one HTTP client.
+    pub outbound: Outbound,
+    /// Where we are.
+    pub public_url: PublicUrl,
+}
+
+/// One provider.
+pub struct Upstream {
+    settings: Settings,
+    tools: Tools,
+    sessions: Arc<Sessions>,
+    people: Arc<People>,
+    provider: Provider,
+    redirect_uri: String,
+    name: String,
+    asking: Semaphore,
+}
+
+impl Upstream {
+    fn new(settings: Settings, parts: Parts) -> Self {
+        let Parts { tools, sessions, people, outbound, public_url } = parts;
+        let provider = Provider::new(settings.issuer.clone(), outbound, Arc::clone(&tools.clock));
+        let name = Url::parse(&settings.issuer).ok().and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+        });
+        let name = name.unwrap_or_else(|| settings.issuer.clone());
+        let redirect_uri = public_url.join(CALLBACK);
+        let asking = Semaphore::new(ASKING);
+        Self { settings, tools, sessions, people, provider, redirect_uri, name, asking }
+    }
+
+    /// What people call it: its host.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its issuer.
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// Notes that a browser goes to the provider; where it has to go.
+    pub async fn start(
+        &self,
+        visit: Visit<'_>,
+        return_to: Option<String>,
+        origin: Origin,
+    ) -> Result<Url, Error> {
+        let _turn = self.asking.try_acquire().map_err(|_| Error::Overloaded)?;
+        let metadata = self.provider.metadata().await?;
+        let state = self.tools.ticket();
+        let flow = Flow { verifier: Secret::new(token::<32>(&*self.tools.entropy)), return_to };
+        let browser = self.browsers(visit).into_iter().next().ok_or(Error::State)?;
+        self.insert(&state, &browser, &flow, origin).await?;
+        let mut url = metadata.authorization_endpoint.clone();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("redirect_uri", &self.redirect_uri)
+            .append_pair("scope", &metadata.scope(self.settings.apps_claim.as_deref()))
+            .append_pair("state", code::plain(&state.text()))
+            .append_pair("nonce", &self.nonce(&state))
+            .append_pair("code_challenge", &code::challenge(&flow.verifier))
+            .append_pair("code_challenge_method", "S256");
+        Ok(url)
+    }
+
+    /// The browser comes back. Its state is used up before anything is sent anywhere.
+    pub async fn finish(&self, visit: Visit<'_>, answer: Answer, origin: Origin) -> Result<Arrival, Error> {
+        let _turn = self.asking.try_acquire().map_err(|_| Error::Overloaded)?;
+        let state = answer.state.as_ref().ok_or(Error::State)?;
+        let (linking, flow) = self.take(state, visit).await?;
+        let arrived = self.arrive(visit, linking, flow, &answer, origin).await;
+        if let Err(error) = &arrived
+            && !matches!(error, Error::Store(_) | Error::Audit(_) | Error::Disabled)
+        {
+            let action =
+                if matches!(error, Error::Vault(_)) { Action::SecretUnreadable } else { Action::Login };
+            let event = Event::new(Actor::System, action, origin);
+            self.tools.audit.record(Event { result: "refused", ..event }).await?;
+        }
+        arrived
+    }
+
+    async fn arrive(
+        &self,
+        visit: Visit<'_>,
+        linking: bool,
+        flow: Flow,
+        answer: &Answer,
+        origin: Origin,
+    ) -> Result<Arrival, Error> {
+        let metadata = self.provider.metadata().await?;
+        match answer.iss.as_deref() {
+            Some(iss) if iss != self.settings.issuer => return Err(Error::Issuer),
+            None if metadata.sends_iss => return Err(Error::Issuer),
+            Some(_) | None => {}
+        }
+        if let Some(code) = &answer.error {
+            let description = answer.error_description.clone();
+            return Err(Error::Denied { code: code.clone(), description });
+        }
+        let code = answer.code.as_ref().ok_or(Error::NoCode)?;
+        let state = answer.state.as_ref().ok_or(Error::State)?;
+        let told = self.redeem(&metadata, code, &flow.verifier, &self.nonce(state)).await?;
+        let said = claims::read(&told, &self.settings);
+        match visit.person.filter(|_| linking) {
+            Some(person) => {
+                self.link(person, &told.subject, &said, origin).await?;
+                Ok(Arrival::Linked(flow.return_to))
+            }
+            None => {
+                let former = visit.person.map(|person| person.session_id);
+                let opened =
+                    self.sign_in(&told.subject, &said, flow.return_to.as_deref(), former, origin).await?;
+                Ok(Arrival::SignedIn(Box::new(opened), flow.return_to))
+            }
+        }
+    }
+}
