@@ -20,6 +20,7 @@ use crate::admin::connections::Imports;
 use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
 use crate::admin::keys::{self as signing_keys, SigningKeys};
+use crate::admin::resources::Resources;
 use crate::connectors::catalog::Catalog;
 use crate::http::settings::WebSettings;
 use crate::identity::password::Passwords;
@@ -46,6 +47,7 @@ pub(super) struct Broker {
     imports: web::Data<Imports>,
     keeper: web::Data<SecretsKeeper>,
     people: web::Data<People>,
+    resources: web::Data<Resources>,
     signing_keys: web::Data<SigningKeys>,
     web: web::Data<WebSettings>,
 }
@@ -91,6 +93,7 @@ impl Broker {
         let sessions = Arc::new(Sessions::new(tools.clone()));
         let people = People::new(tools.clone(), passwords, sessions, public_url.clone());
         let apps = Apps::new(tools.clone(), keeper.clone(), public_url.clone());
+        let resources = Resources::new(tools.clone(), public_url.clone());
         let connectors = Connectors::new(tools.clone(), registry.clone(), Rules::default());
         let credentials = ProviderCredentials::new(tools.clone(), registry.clone(), public_url.clone());
         let settings = signing_keys::Settings { algorithm: Algorithm::Es256, rotate_after: None };
@@ -107,6 +110,7 @@ impl Broker {
             imports: web::Data::new(imports),
             keeper: web::Data::from(keeper),
             people: web::Data::new(people),
+            resources: web::Data::new(resources),
             signing_keys: web::Data::new(signing_keys),
             web: web::Data::new(WebSettings::new(public_url, Vec::new())),
         }
@@ -163,6 +167,7 @@ impl Broker {
             .app_data(self.imports.clone())
             .app_data(self.keeper.clone())
             .app_data(self.people.clone())
+            .app_data(self.resources.clone())
             .app_data(self.signing_keys.clone())
             .app_data(self.web.clone())
             .configure(super::routes);

@@ -41,6 +41,7 @@ pub(in crate::http) struct TokenResponse<'a> {
 pub(in crate::http) struct TokenRequest {
     /// `client_credentials`, `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code` or
     /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    #[schema(example = "client_credentials")]
     grant_type: String,
     client_id: Option<String>,
     client_secret: Option<String>,
