@@ -1,10 +1,12 @@
 //! `jeton client`: which programs may ask the broker for tokens?
 
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::remote::{Call, Remote, RemoteArgs, RoleChoice, given, set_role};
-use super::{Error, span};
+use super::{Error, input, span};
 
 /// Clients of the broker and their secrets
 #[derive(Debug, clap::Args)]
@@ -73,6 +75,18 @@ struct Rights {
     /// How long its access tokens live, such as 1h
     #[arg(long, value_parser = span::seconds)]
     token_lifetime: Option<u32>,
+    /// Where it may be sent back to after a sign-in, compared byte for byte; repeat it
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// A resource server it may ask tokens for; repeat it
+    #[arg(long = "resource", value_name = "URI")]
+    resources: Vec<String>,
+    /// Its public keys (a JWKS), with which it proves itself instead of by a secret
+    #[arg(long, value_name = "FILE")]
+    jwks_file: Option<PathBuf>,
+    /// Give it refresh tokens, too
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    refresh_tokens: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,7 +113,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
             remote.list("cannot list the clients", &["clients"], &columns).await
         }
         Verb::Create { identifier, kind, rights } => {
-            let body = creation(&identifier, &kind, &rights);
+            let body = creation(&identifier, &kind, &rights)?;
             remote
                 .call(&format!("cannot register the client {identifier}"), Call::post(&["clients"], body))
                 .await
@@ -109,7 +123,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
             remote.call(&doing, Call::get(&["clients", &client_id])).await
         }
         Verb::Update { client_id, rights, disable, enable } => {
-            let body = change(&rights, disable, enable);
+            let body = change(&rights, disable, enable)?;
             let doing = format!("cannot change the client {client_id}");
             remote.call(&doing, Call::patch(&["clients", &client_id], body)).await
         }
@@ -136,28 +150,42 @@ async fn secrets(remote: &Remote, verb: SecretVerb) -> Result<(), Error> {
 }
 
 impl Rights {
-    fn fields(&self) -> Value {
-        json!({"scopes": self.scopes, "allow": self.allow, "token_lifetime_s": self.token_lifetime})
+    fn fields(&self) -> Result<Value, Error> {
+        let jwks = self.jwks_file.as_deref().map(read_jwks).transpose()?;
+        Ok(json!({
+            "scopes": self.scopes, "allow": self.allow, "token_lifetime_s": self.token_lifetime,
+            "redirect_uris": self.redirect_uris, "resources": self.resources, "jwks": jwks,
+            "refresh_tokens": self.refresh_tokens,
+        }))
     }
 }
 
-fn creation(identifier: &str, kind: &str, rights: &Rights) -> Value {
-    let mut body = rights.fields();
+fn read_jwks(path: &Path) -> Result<Value, Error> {
+    let malformed = |error: serde_json::Error| Error::Malformed {
+        place: input::name(path),
+        // Where it is wrong, and never what stands there: it may be the private key.
+        reason: format!("no JSON at line {}", error.line()),
+    };
+    serde_json::from_str(&input::text(path)?).map_err(malformed)
+}
+
+fn creation(identifier: &str, kind: &str, rights: &Rights) -> Result<Value, Error> {
+    let mut body = rights.fields()?;
     if let Some(fields) = body.as_object_mut() {
         fields.insert("identifier".to_owned(), identifier.into());
         fields.insert("kind".to_owned(), kind.into());
     }
     set_role(&mut body, rights.role);
-    given(body)
+    Ok(given(body))
 }
 
-fn change(rights: &Rights, disable: bool, enable: bool) -> Value {
-    let mut body = given(rights.fields());
+fn change(rights: &Rights, disable: bool, enable: bool) -> Result<Value, Error> {
+    let mut body = given(rights.fields()?);
     if let (Some(fields), true) = (body.as_object_mut(), disable || enable) {
         fields.insert("disabled".to_owned(), disable.into());
     }
     set_role(&mut body, rights.role);
-    body
+    Ok(body)
 }
 
 #[cfg(test)]
@@ -171,14 +199,22 @@ mod tests {
             scopes: vec![],
             allow: vec!["acme/*".into()],
             token_lifetime: None,
+            redirect_uris: vec![],
+            resources: vec!["https://terms.example".into()],
+            jwks_file: None,
+            refresh_tokens: Some(false),
         };
+        let resources = json!(["https://terms.example"]);
         assert_eq!(
-            change(&rights, false, true),
-            json!({"role": null, "allow": ["acme/*"], "disabled": false})
+            change(&rights, false, true).unwrap(),
+            json!({"role": null, "allow": ["acme/*"], "disabled": false, "resources": resources, "refresh_tokens": false})
         );
         assert_eq!(
-            creation("nightly", "service", &rights),
-            json!({"identifier": "nightly", "kind": "service", "allow": ["acme/*"]})
+            creation("nightly", "service", &rights).unwrap(),
+            json!({
+                "identifier": "nightly", "kind": "service", "allow": ["acme/*"], "resources": resources,
+                "refresh_tokens": false,
+            })
         );
     }
 }

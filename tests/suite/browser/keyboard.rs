@@ -76,6 +76,50 @@ async fn sign_in_connect_and_consent_work_by_keyboard_alone() {
 }
 
 #[tokio::test]
+async fn a_program_is_let_in_by_keyboard_alone() {
+    let Some(browser) = Browser::start().await else { return };
+    let house = House::start().await;
+    house.app("acme", "Acme Ltd").await;
+    Jar::new().accept(&house.invitation("acme", "ada@example.com").await, "Ada").await;
+    let notebook = serde_json::json!({
+        "identifier": "Notebook", "kind": "programmatic", "scopes": ["openid", "offline_access"],
+    });
+    let made = house.write(reqwest::Method::POST, "/clients", &notebook).await;
+    let client = made["client_id"].as_str().unwrap();
+    let ask = async |path: &str, form: &[(&str, &str)]| -> Value {
+        let answer = house.broker.http.post(house.broker.at(path)).form(form).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let device = ask("/o/device_authorization/", &[("client_id", client)]).await;
+
+    browser.open(device["verification_uri"].as_str().unwrap()).await;
+    tab_to(&browser, "email").await;
+    browser.type_text("ada@example.com").await;
+    tab_to(&browser, "password").await;
+    browser.type_text(PASSWORD).await;
+    browser.enter().await;
+    browser.find("#user_code").await;
+    tab_to(&browser, "user_code").await;
+    browser.type_text(device["user_code"].as_str().unwrap()).await;
+    browser.enter().await;
+    browser.find("button[value=accept]").await;
+    tab_to(&browser, "Skip to the content").await;
+    browser.enter().await;
+    assert_eq!(tab_to(&browser, "Do not allow").await, ["Allow", "Do not allow"]);
+    browser.tab_back().await;
+    browser.enter().await;
+    browser.find(".notice.good").await;
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", device["device_code"].as_str().unwrap()),
+        ("client_id", client),
+    ];
+    assert!(ask("/o/token/", &form).await["refresh_token"].is_string());
+    browser.close().await;
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn the_reference_is_read_by_keyboard_alone() {
     let Some(browser) = Browser::start().await else { return };
     let house = House::start().await;

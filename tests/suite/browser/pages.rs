@@ -132,9 +132,10 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     signed_out(&mut tour).await;
     signed_in(&mut tour).await;
     flows(&mut tour).await;
+    clients(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 38, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 45, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -247,6 +248,53 @@ async fn flows(tour: &mut Tour) {
     tour.open("connect-broken", "/acme/connect").await;
     tour.says("Needs to be reconnected").await;
     tour.says("Waits for an admin").await;
+}
+
+/// What programs of ours ask of a person.
+async fn clients(tour: &mut Tour) {
+    let shop = json!({
+        "identifier": "Shop, the web shop of Globex International Holdings of Rather Long Names",
+        "kind": "provider", "redirect_uris": ["https://shop.example/back"], "role": "superadmin",
+        "scopes": ["openid", "profile", "email", "offline_access", "superadmin"],
+    });
+    let shop = tour.house.client(&shop).await.0;
+    let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let request = |scope: &str, back: &str| {
+        format!(
+            "/o/authorize/?response_type=code&client_id={shop}&redirect_uri={back}&scope={scope}\
+             &code_challenge={challenge}&code_challenge_method=S256"
+        )
+    };
+    tour.browser.client.delete_all_cookies().await.unwrap();
+    let plain = request("openid%20profile%20email%20offline_access", "https://shop.example/back");
+    tour.open("authorize-login", &plain).await;
+    tour.sign_in("ada@example.com").await;
+    tour.open("authorize", &plain).await;
+    tour.says("go on to shop.example").await;
+    tour.open("authorize-elsewhere", &request("openid", "https://evil.example/back")).await;
+    tour.says("not registered").await;
+    let script = json!({
+        "identifier": "Notebook", "kind": "programmatic", "scopes": ["openid", "offline_access"],
+    });
+    let made = tour.house.write(Method::POST, "/clients", &script).await;
+    let form = [("client_id", made["client_id"].as_str().unwrap())];
+    let broker = &tour.house.broker;
+    let begun = broker.http.post(broker.at("/o/device_authorization/")).form(&form).send().await.unwrap();
+    let device: Value = begun.json().await.unwrap();
+    tour.open("device", "/o/device/").await;
+    tour.browser.fill("#user_code", "BBBB-BBBB").await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.find(".notice.error").await;
+    tour.look("device-wrong").await;
+    let link = device["verification_uri_complete"].as_str().unwrap().to_owned();
+    tour.browser.open(&link).await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.find("button[value=accept]").await;
+    tour.says("Notebook asks to act for you").await;
+    tour.look("device-asked").await;
+    tour.browser.click("button[value=accept]").await;
+    tour.browser.find(".notice.good").await;
+    tour.look("device-connected").await;
 }
 
 async fn refusals(tour: &mut Tour) {
