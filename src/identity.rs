@@ -143,6 +143,16 @@ impl Principal {
         if may { Ok(Superadmin { principal: self.clone() }) } else { Err(Denied::Forbidden) }
     }
 
+    /// A client with `signups:write` that is not confined: sends its own people to connect accounts.
+    pub fn sends_people(&self) -> Result<SendsPeople, Denied> {
+        match &self.actor {
+            Actor::Client(client) if !self.allow.is_confined() && self.scopes.grants(Scope::SignupsWrite) => {
+                Ok(SendsPeople { principal: self.clone(), client: client.clone() })
+            }
+            Actor::Client(_) | Actor::User(_) | Actor::System => Err(Denied::Forbidden),
+        }
+    }
+
     /// Superadmin with `binb:read` for this location: receives tokens and reads their status.
     pub fn may_receive(&self, app: &AppId, connector: &ConnectorId) -> Result<MayReceive, Denied> {
         let may = self.role == Some(Role::Superadmin)
@@ -193,6 +203,25 @@ impl Superadmin {
     /// secret to a client or user whose rights exceed his own.
     pub fn covers(&self, scopes: &Scopes) -> bool {
         self.principal.scopes.covers(scopes)
+    }
+}
+
+/// Sends its own people to connect accounts.
+#[derive(Clone, Debug)]
+pub struct SendsPeople {
+    principal: Principal,
+    client: ClientId,
+}
+
+impl SendsPeople {
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Which client.
+    pub fn client(&self) -> &ClientId {
+        &self.client
     }
 }
 

@@ -9,6 +9,7 @@ pub mod connector;
 pub mod entropy;
 pub mod event;
 pub mod grant;
+pub mod link;
 pub mod name;
 pub mod own;
 pub mod person;

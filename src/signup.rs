@@ -9,6 +9,7 @@ mod confirm;
 mod doubt;
 mod exchanged;
 mod expire;
+mod link;
 mod offer;
 mod resolve;
 mod return_to;
@@ -38,6 +39,7 @@ use crate::vault::{self, Vault};
 pub use self::callback::{Answer, Arrival, Outcome};
 pub use self::confirm::{Question, Victim};
 pub use self::expire::Expired;
+pub use self::link::{ConfirmedLink, MadeLink, NewLink, OpenLink};
 pub use self::offer::{Installation, Offer, Proposal};
 pub use self::start::Wish;
 
@@ -187,6 +189,12 @@ pub enum Error {
     /// The provider did not tell whose account it is.
     #[error("the provider did not tell whose account it is")]
     NotIdentified,
+    /// A service provider's link is unknown, used or over.
+    #[error("the link cannot be used")]
+    LinkUnusable,
+    /// Nobody has come back from this link, or it is another client's.
+    #[error("nothing of this link awaits confirmation")]
+    NotReturned,
     /// No set awaits this person's confirmation: unknown, confirmed, given up, or somebody else's.
     #[error("nothing awaits confirmation here")]
     NothingPending,
@@ -245,6 +253,8 @@ impl Error {
             | Self::TooManyPending
             | Self::Overloaded
             | Self::State
+            | Self::LinkUnusable
+            | Self::NotReturned
             | Self::NothingPending => "refused",
             Self::Interrupted
             | Self::Unreadable

@@ -20,6 +20,7 @@ pub mod grants;
 pub mod instance;
 pub mod invitations;
 pub mod leases;
+pub mod links;
 #[cfg(test)]
 mod lockstep;
 mod look;

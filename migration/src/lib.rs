@@ -18,6 +18,7 @@ mod m0007_outbox;
 mod m0008_authorization_server;
 mod m0009_signing_key_times;
 mod m0010_upstream_identities;
+mod m0011_signup_links;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_authorization_server::Migration),
             Box::new(m0009_signing_key_times::Migration),
             Box::new(m0010_upstream_identities::Migration),
+            Box::new(m0011_signup_links::Migration),
         ]
     }
 }

@@ -17,6 +17,7 @@ pub(in crate::http) mod members;
 mod page;
 mod place;
 pub(in crate::http) mod resources;
+pub(in crate::http) mod signup_links;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -64,6 +65,13 @@ fn app_routes(cfg: &mut ServiceConfig) {
         .service(
             at("/apps/{app_id}/invitations/{invitation_id}", "DELETE")
                 .route(delete().to(invitations::delete_invitation)),
+        )
+        .service(
+            at("/apps/{app_id}/signup-links", "POST").route(post().to(signup_links::create_signup_link)),
+        )
+        .service(
+            at("/apps/{app_id}/signup-links/{link_id}/confirm", "POST")
+                .route(post().to(signup_links::confirm_signup_link)),
         )
         .service(at("/connections", "GET").route(get().to(connections::list_connections)))
         .service(at("/apps/{app_id}/connections", "GET").route(get().to(connections::list_app_connections)))

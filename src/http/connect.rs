@@ -4,6 +4,7 @@ mod apps;
 mod callback;
 mod confirm;
 mod install;
+mod link;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use super::person::{Person, local_path};
 use super::problem::{Code, Problem};
 use super::settings::WebSettings;
 use crate::identity::Member;
+use crate::identity::session::SignedIn;
 use crate::model::app::AppId;
 use crate::model::connector::{Definition, origin_of};
 use crate::model::scope::Scope;
@@ -44,6 +46,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .route(web::get().to(confirm::show_confirmation))
             .route(web::post().to(confirm::decide)),
     )
+    .service(
+        resource("/connect/links/{token}")
+            .route(web::get().to(link::show_link))
+            .route(web::post().to(link::follow_link)),
+    )
     .service(resource("/{app_id}/connect").route(web::get().to(apps::show_connectors)))
     .service(
         resource("/{app_id}/{connector}/signup")
@@ -54,10 +61,14 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 /// The signed-in browser as the service knows it.
 fn visitor(person: &Person) -> Visitor {
+    visitor_of(person.signed_in())
+}
+
+fn visitor_of(signed_in: &SignedIn) -> Visitor {
     Visitor {
-        principal: person.principal().clone(),
-        session: person.session_id(),
-        label: person.user().display_name.clone(),
+        principal: signed_in.principal.clone(),
+        session: signed_in.session_id,
+        label: signed_in.user.display_name.clone(),
     }
 }
 

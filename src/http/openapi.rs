@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::http::admin::{
     apps, clients, connections, connectors, credentials, generations, invitations, keys, members, resources,
-    users,
+    signup_links, users,
 };
 use crate::http::oauth::{device, introspect, jwks, metadata, token, userinfo};
 use crate::http::{binb_token, docs, drop_in, explain, health, metrics};
@@ -45,6 +45,7 @@ use crate::model::scope::Scope;
         clients::delete_client, clients::create_client_secret, clients::delete_client_secret,
         resources::list_resources, resources::create_resource, resources::replace_resource,
         resources::delete_resource,
+        signup_links::create_signup_link, signup_links::confirm_signup_link,
         users::list_users, users::create_user, users::read_user, users::change_user, users::delete_user,
         users::create_password_link, users::list_user_sessions, users::delete_user_sessions,
         keys::list_signing_keys, keys::rotate_signing_key, keys::read_signing_key_rotation,
@@ -62,6 +63,7 @@ use crate::model::scope::Scope;
         (name = "clients", description = "Programs that call this interface, their rights and their secrets."),
         (name = "resources", description = "Other resource servers and their scopes: clients get tokens for them here."),
         (name = "users", description = "People who sign in here."),
+        (name = "signup links", description = "A service provider sends its own people to connect an account, and takes them back."),
         (name = "keys", description = "Keys that sign our tokens: pending, active, retired."),
         (name = "operation", description = "Whether it is well, what is counted, and what all of this means."),
     ),
@@ -242,6 +244,7 @@ fn scope(tag: &str, reads: bool) -> Option<Scope> {
         ("connections", false) => Some(Scope::ConnectionsWrite),
         ("clients" | "resources" | "users", true) => Some(Scope::ClientsRead),
         ("clients" | "resources" | "users", false) => Some(Scope::ClientsWrite),
+        ("signup links", _) => Some(Scope::SignupsWrite),
         ("keys", _) => Some(Scope::KeysWrite),
         _ => None,
     }

@@ -153,12 +153,17 @@ pub fn origin(request: &HttpRequest) -> Origin {
 }
 
 /// Puts a session into the browser and sends it on to `path` of ours.
-#[expect(clippy::disallowed_methods, reason = "door: ticket and browser mark go into the browser's cookies")]
 pub fn signed_in(settings: &WebSettings, opened: &Opened, path: &str) -> HttpResponse {
+    signed_in_at(settings, opened, &settings.link(path))
+}
+
+/// The same, and sends it to any address; the caller vouches for it.
+#[expect(clippy::disallowed_methods, reason = "door: ticket and browser mark go into the browser's cookies")]
+pub fn signed_in_at(settings: &WebSettings, opened: &Opened, location: &str) -> HttpResponse {
     let value = opened.ticket.text().expose_secret().to_owned();
     let life = actix_web::cookie::time::Duration::seconds(LIFE.whole_seconds());
     let cookie = cookie(settings, settings.session_cookie(), value).max_age(life).finish();
-    let response = with_cookie(see_other(&settings.link(path)), &cookie);
+    let response = with_cookie(see_other(location), &cookie);
     let value = opened.known_browser.expose_secret().to_owned();
     with_cookie(response, &self::cookie(settings, settings.known_cookie(), value).max_age(KNOWN).finish())
 }

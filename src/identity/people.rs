@@ -7,6 +7,7 @@
 mod invitations;
 mod links;
 mod members;
+mod provided;
 #[cfg(test)]
 mod tests;
 mod users;

@@ -111,6 +111,16 @@ impl Sessions {
         }))
     }
 
+    /// The person of a session that was just opened.
+    #[expect(clippy::disallowed_methods, reason = "door: the ticket is read as its cookie will be")]
+    pub(in crate::identity) async fn resume_opened(
+        &self,
+        opened: &Opened,
+        origin: Origin,
+    ) -> Result<Option<SignedIn>, Error> {
+        self.resume(opened.ticket.text().expose_secret(), origin).await
+    }
+
     /// Ends one session, as its browser asked.
     pub async fn end(&self, signed_in: &SignedIn) -> Result<(), Error> {
         let tx = self.tools.store.begin().await?;

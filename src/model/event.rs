@@ -55,6 +55,8 @@ pub enum Action {
     GrantApprove,
     /// A grant was ended with all its tokens.
     GrantEnd,
+    /// A service provider made a link for one of its people.
+    SignupLink,
     /// A resource server was registered, changed or deleted.
     ResourceChange,
     /// A signing key was made, began or ended to sign, or was taken out.
@@ -88,6 +90,7 @@ impl Action {
             Self::TokenRevoke => "token.revoke",
             Self::GrantApprove => "grant.approve",
             Self::GrantEnd => "grant.end",
+            Self::SignupLink => "signup.link",
             Self::ResourceChange => "resource.change",
             Self::KeyChange => "key.change",
             Self::Recover => "recover",

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use tracing::{Instrument, warn};
 
 use crate::connectors::{self, Exchange};
-use crate::identity::Denied;
+use crate::identity::{Denied, Principal};
 use crate::keeper::{self, Adoption, AdoptionKind, Judged};
 use crate::model::app::AppId;
 use crate::model::connector::{Account, ConnectorId, fill, origin_of};
@@ -51,6 +51,8 @@ pub enum Outcome {
     Connected(Connected),
     /// A person must confirm it first.
     Confirm(uuid::Uuid),
+    /// The service provider whose link this was must confirm it; the person goes back there.
+    Return(Connected, uuid::Uuid),
 }
 
 impl Signup {
@@ -81,7 +83,7 @@ impl Signup {
         match self.receive(visitor, &row, arrival, answer).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
-                self.end(visitor, &row, &error).await;
+                self.end(&visitor.principal, &row, &error).await;
                 Err(error)
             }
         }
@@ -114,12 +116,15 @@ impl Signup {
         let mut set = self.exchange(row, &resolved, &key, code).await?;
         self.identify(row, &resolved, &key, &mut set).await?;
         let doubts = self.doubts(row, &resolved, set.account.as_ref()).await?;
-        if doubts.none() {
-            self.adopt(visitor, row.id, set, doubts.judged).await.map(Outcome::Connected)
-        } else {
-            set.judged = Some(doubts.judged);
-            self.reseal(row, &resolved, &key, &set).await?;
-            Ok(Outcome::Confirm(row.id))
+        if doubts.none() && row.link.is_none() {
+            return self.adopt(&visitor.principal, row.id, set, doubts.judged).await.map(Outcome::Connected);
+        }
+        set.judged = Some(doubts.judged);
+        set.agreed = doubts.none();
+        self.reseal(row, &resolved, &key, &set).await?;
+        match row.link.filter(|_| set.agreed) {
+            Some(link) => Ok(Outcome::Return(connected(row), link)),
+            None => Ok(Outcome::Confirm(row.id)),
         }
     }
 
@@ -147,7 +152,7 @@ impl Signup {
         let request =
             Exchange { credentials: &credentials, redirect_uri: &redirect_uri, code, verifier: &verifier };
         let grant = resolved.connector.exchange(&request).await.map_err(|error| refusal(row, error))?;
-        let set = Exchanged { grant, account: None, judged: None };
+        let set = Exchanged { grant, account: None, judged: None, agreed: false };
         match self.keep(row, resolved, key, &set, sent_at).await {
             Ok(()) => Ok(set),
             Err(error) => {
@@ -191,7 +196,7 @@ impl Signup {
     }
 
     /// Keeps what has become known of an exchanged set.
-    async fn reseal(
+    pub(super) async fn reseal(
         &self,
         row: &StoredSignup,
         resolved: &Resolved,
@@ -208,32 +213,27 @@ impl Signup {
     /// Makes the set live; the row ends in the same transaction.
     pub(super) async fn adopt(
         &self,
-        visitor: &Visitor,
+        by: &Principal,
         id: uuid::Uuid,
         set: Exchanged,
         judged: Judged,
     ) -> Result<Connected, Error> {
         let row = self.store.conn().find_signup(id).await?.ok_or(Error::NothingPending)?;
         self.definition_of(&row).await?;
-        let connected = Connected {
-            app: row.app.clone(),
-            connector: row.connector.clone(),
-            flow: row.flow.clone(),
-            return_to: row.return_to,
-        };
+        let connected = connected(&row);
         let adoption = Adoption {
             app: row.app,
             connector: row.connector,
             flow: row.flow,
             grant: set.grant,
             account: set.account,
-            by: visitor.principal.actor().clone(),
+            by: by.actor().clone(),
             owner: Actor::User(row.user),
             owner_label: Some(row.user_label),
             credentials: Some(row.credentials),
             variables: row.variables,
             sent_at: row.sent_at.unwrap_or(row.created_at),
-            origin: visitor.principal.origin(),
+            origin: by.origin(),
             kind: AdoptionKind::Consent(judged),
             signup: Some(id),
         };
@@ -247,8 +247,8 @@ impl Signup {
     }
 
     /// Ends a consent that failed: the audit trail says how, and a set that had come is revoked.
-    pub(super) async fn end(&self, visitor: &Visitor, row: &StoredSignup, error: &Error) {
-        let ended = self.end_in_store(row, ended_event(visitor, row, error.result())).await;
+    pub(super) async fn end(&self, by: &Principal, row: &StoredSignup, error: &Error) {
+        let ended = self.end_in_store(row, ended_event(by, row, error.result())).await;
         if let Err(cause) = ended {
             // The sweep revokes what the row holds once its time is over.
             warn!(signup.id = %row.id, error = %cause, "a failed consent could not be ended now");
@@ -317,16 +317,21 @@ fn refusal(row: &StoredSignup, error: connectors::Error) -> Error {
     }
 }
 
+pub(super) fn connected(row: &StoredSignup) -> Connected {
+    let (app, connector, flow) = (row.app.clone(), row.connector.clone(), row.flow.clone());
+    Connected { app, connector, flow, return_to: row.return_to.clone() }
+}
+
 /// A person ends a consent, their own or the one named.
-pub(super) fn ended_event(visitor: &Visitor, row: &StoredSignup, result: &'static str) -> Event {
+pub(super) fn ended_event(by: &Principal, row: &StoredSignup, result: &'static str) -> Event {
     let starter = Actor::User(row.user);
     Event {
         result,
         app: Some(row.app.clone()),
         connector: Some(row.connector.clone()),
         flow: Some(row.flow.to_string()),
-        subject: (*visitor.principal.actor() != starter).then(|| starter.to_string()),
-        ..visitor.principal.event(Action::ConnectionConnect)
+        subject: (*by.actor() != starter).then(|| starter.to_string()),
+        ..by.event(Action::ConnectionConnect)
     }
 }
 

@@ -10,10 +10,10 @@ use crate::keeper::{self, Judged};
 use crate::model::app::{App, AppId};
 use crate::model::connection::Flow;
 use crate::model::connector::Definition;
-use crate::signup::callback::{ended_event, label};
+use crate::signup::callback::{connected, ended_event, label};
 use crate::signup::doubt::Doubts;
 use crate::signup::exchanged::Exchanged;
-use crate::signup::{Connected, Error, Signup, Visitor};
+use crate::signup::{Connected, Error, Outcome, Signup, Visitor};
 use crate::store::signups::{AccountUse, Stage, StoredSignup};
 
 /// What a confirmation page shows.
@@ -116,26 +116,62 @@ impl Signup {
         })
     }
 
-    /// Yes: the set goes live, unless what the person was shown is no longer so; then it is given back.
-    pub async fn confirm(&self, visitor: &Visitor, id: Uuid) -> Result<Connected, Error> {
+    /// Yes: the set goes live, unless what the person was shown is no longer so; then it is given back. Where a service
+    /// provider's link led here, its word is still to come.
+    pub async fn confirm(&self, visitor: &Visitor, id: Uuid) -> Result<Outcome, Error> {
         let waiting = self.waiting(visitor, id).await?;
         if waiting.stands() && !waiting.doubts.may_replace(&waiting.row, &visitor.principal) {
             return Err(Error::NotEntitled);
         }
+        if let Some(link) = waiting.row.link.filter(|_| waiting.stands()) {
+            self.agree(&waiting.row, waiting.set).await?;
+            return Ok(Outcome::Return(connected(&waiting.row), link));
+        }
         let Waiting { row, set, judged, .. } = waiting;
-        let done = self.adopt(visitor, id, set, judged).await;
+        let done = self.adopt(&visitor.principal, id, set, judged).await;
         if let Err(error) = &done
             && error.ends_consent()
         {
-            self.end(visitor, &row, error).await;
+            self.end(&visitor.principal, &row, error).await;
+        }
+        done.map(Outcome::Connected)
+    }
+
+    /// The service provider's yes: what its person has agreed to goes live, as above.
+    pub(super) async fn confirm_returned(
+        &self,
+        by: &Principal,
+        row: StoredSignup,
+    ) -> Result<Connected, Error> {
+        if row.expires_at <= self.store.conn().signup_clock().await? {
+            return Err(Error::NotReturned);
+        }
+        let resolved = self.resolve_kept(&row).await?;
+        let set = self.open_exchanged(&self.key_of(&row).await?, &row, &resolved.definition).await?;
+        let judged = set.judged.filter(|_| set.agreed).ok_or(Error::NotReturned)?;
+        let doubts = self.doubts(&row, &resolved, set.account.as_ref()).await?;
+        let done = match judged.covers(&doubts.judged) {
+            true => self.adopt(by, row.id, set, judged).await,
+            false => Err(keeper::Error::ConnectionChanged.into()),
+        };
+        match &done {
+            Err(error) if error.ends_consent() => self.end(by, &row, error).await,
+            Err(_) | Ok(_) => {}
         }
         done
+    }
+
+    /// Notes that the person said yes.
+    async fn agree(&self, row: &StoredSignup, mut set: Exchanged) -> Result<(), Error> {
+        set.agreed = true;
+        let resolved = self.resolve_kept(row).await?;
+        self.reseal(row, &resolved, &self.key_of(row).await?, &set).await
     }
 
     /// No: the set is revoked at the provider, the old connection stays as it was.
     pub async fn cancel(&self, visitor: &Visitor, id: Uuid) -> Result<AppId, Error> {
         let row = self.waiting(visitor, id).await?.row;
-        self.give_up(id, Some(ended_event(visitor, &row, "cancelled"))).await?;
+        self.give_up(id, Some(ended_event(&visitor.principal, &row, "cancelled"))).await?;
         Ok(row.app)
     }
 

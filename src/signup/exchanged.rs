@@ -20,6 +20,8 @@ pub(super) struct Exchanged {
     pub(super) account: Option<Account>,
     /// What a person is asked about; `None`: nobody can be asked yet.
     pub(super) judged: Option<Judged>,
+    /// Whether the person has said yes to that, or need not be asked; a service provider's word is still to come.
+    pub(super) agreed: bool,
 }
 
 /// Its form inside the ciphertext; lives for the moment of sealing or opening.
@@ -36,6 +38,8 @@ struct Wire {
     account_label: Option<String>,
     #[zeroize(skip)]
     judged: Option<Judged>,
+    #[serde(default)]
+    agreed: bool,
 }
 
 impl Signup {
@@ -100,7 +104,7 @@ fn place<'a>(row: &'a StoredSignup, origin: &'a str) -> Place<'a> {
 
 #[expect(clippy::disallowed_methods, reason = "door: the set goes into the cipher as one text")]
 fn to_text(set: &Exchanged) -> Result<Secret, Error> {
-    let Exchanged { grant, account, judged } = set;
+    let Exchanged { grant, account, judged, agreed } = set;
     let wire = Wire {
         access_token: grant.access_token.expose_secret().to_owned(),
         refresh_token: grant.refresh_token.as_ref().map(|token| token.expose_secret().to_owned()),
@@ -111,6 +115,7 @@ fn to_text(set: &Exchanged) -> Result<Secret, Error> {
         account_id: account.as_ref().map(|account| account.id.clone()),
         account_label: account.as_ref().map(|account| account.label.clone()),
         judged: *judged,
+        agreed: *agreed,
     };
     serde_json::to_string(&wire).map(Secret::new).map_err(|_| Error::Unreadable)
 }
@@ -130,7 +135,7 @@ fn from_text(text: &Secret) -> Result<Exchanged, Error> {
         scope: wire.scope.take(),
         extra: std::mem::take(&mut wire.extra),
     };
-    Ok(Exchanged { grant, account, judged: wire.judged })
+    Ok(Exchanged { grant, account, judged: wire.judged, agreed: wire.agreed })
 }
 
 #[cfg(test)]
@@ -150,7 +155,7 @@ mod tests {
         };
         let account = Some(Account { id: "7".into(), label: "octo".into() });
         let judged = Some(Judged::default());
-        let set = Exchanged { grant, account: account.clone(), judged };
+        let set = Exchanged { grant, account: account.clone(), judged, agreed: true };
         let again = from_text(&to_text(&set).unwrap()).unwrap();
         assert_eq!(again.grant.access_token.expose_secret(), "gho_a\"\\é");
         assert_eq!(again.grant.refresh_token.unwrap().expose_secret(), "ghr_b");
@@ -159,6 +164,6 @@ mod tests {
             (Some(28_800), Some("repo read:org"))
         );
         assert_eq!(again.grant.extra["instance_url"], "https://x");
-        assert_eq!((again.account, again.judged), (account, judged));
+        assert_eq!((again.account, again.judged, again.agreed), (account, judged, true));
     }
 }

@@ -72,8 +72,12 @@ impl Signup {
         return_to: Option<&str>,
     ) -> Result<Proposal, Error> {
         let app = self.require_app(by).await?;
-        let resolved = self.resolve(&app.id, name).await?;
         return_to.map(|text| self.settings.read_return_to(text)).transpose()?;
+        self.proposal(app, name, flow).await
+    }
+
+    pub(super) async fn proposal(&self, app: App, name: &str, flow: Flow) -> Result<Proposal, Error> {
+        let resolved = self.resolve(&app.id, name).await?;
         let asked = resolved.opened.credentials.scopes.clone();
         Ok(Proposal {
             app,

@@ -37,6 +37,20 @@ impl Settings {
         let listed = |allowed: &String| Url::parse(allowed).is_ok_and(|url| url.origin() == target.origin());
         if self.return_to_origins.iter().any(listed) { Ok(target.into()) } else { Err(Error::ReturnTo) }
     }
+
+    /// Reads an address at the origin of one of these.
+    pub(super) fn read_address_at<'a>(
+        &self,
+        text: &str,
+        origins: impl Iterator<Item = &'a str>,
+    ) -> Result<String, Error> {
+        let return_to_origins = origins.map(str::to_owned).collect();
+        let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        if text.len() > LONGEST || !printable {
+            return Err(Error::ReturnTo);
+        }
+        Self { return_to_origins, ..self.clone() }.read_address(text)
+    }
 }
 
 fn base(public_url: &PublicUrl) -> Option<Url> {

@@ -10,6 +10,7 @@ use crate::model::app::AppId;
 use crate::model::connection::Flow;
 use crate::model::connector::Violation;
 use crate::model::entropy::{token, uuid};
+use crate::model::link::SignupLink;
 use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
@@ -32,6 +33,18 @@ pub struct Wish {
 impl Signup {
     /// Starts a flow; the answer is where to send the browser.
     pub async fn start(&self, by: &Member, visitor: &Visitor, name: &str, wish: Wish) -> Result<Url, Error> {
+        self.begin(by, visitor, name, wish, None).await
+    }
+
+    /// The same, where a service provider's link may lead; then the way back is the link's.
+    pub(super) async fn begin(
+        &self,
+        by: &Member,
+        visitor: &Visitor,
+        name: &str,
+        wish: Wish,
+        link: Option<&SignupLink>,
+    ) -> Result<Url, Error> {
         let user = by.principal().user().ok_or(Error::Denied(Denied::Forbidden))?;
         let app = self.require_app(by).await?.id;
         let resolved = self.resolve(&app, name).await?;
@@ -41,7 +54,11 @@ impl Signup {
         let wish = Wish { return_to, ..wish };
         let state = Ticket::new(uuid(&*self.clock, &*self.entropy), &*self.entropy);
         let verifier = Secret::new(token::<32>(&*self.entropy));
-        let row = self.row(&app, user, visitor, &resolved, wish, (&state, &verifier)).await?;
+        let mut row = self.row(&app, user, visitor, &resolved, wish, (&state, &verifier)).await?;
+        if let Some(link) = link {
+            row.link = Some(link.id);
+            row.return_to.clone_from(&link.return_to);
+        }
         let redirect_uri = Url::parse(&row.redirect_uri).map_err(|_| Error::OtherFlow)?;
         let url = resolved
             .connector
@@ -85,6 +102,7 @@ impl Signup {
             sealed_verifier: self.vault.seal(&key, &place, verifier)?,
             variables: wish.variables,
             return_to: wish.return_to,
+            link: None,
             stage: Stage::Started,
             sealed_grant: None,
             sent_at: None,
@@ -111,7 +129,7 @@ impl Signup {
     }
 }
 
-fn check_variables(resolved: &Resolved, given: &BTreeMap<String, String>) -> Result<(), Error> {
+pub(super) fn check_variables(resolved: &Resolved, given: &BTreeMap<String, String>) -> Result<(), Error> {
     let asked = resolved.open_variables();
     let violation =
         |name: &str, detail: &str| Violation { pointer: format!("/{name}"), detail: detail.to_owned() };

@@ -93,6 +93,8 @@ pub struct StoredSignup {
     pub variables: BTreeMap<String, String>,
     /// Where to go afterwards.
     pub return_to: Option<String>,
+    /// The service provider's link that it began with: its client confirms it.
+    pub link: Option<Uuid>,
     /// How far it has come.
     pub stage: Stage,
     /// The exchanged set with its account.
@@ -139,6 +141,13 @@ impl Conn<'_> {
     /// A consent by row id.
     pub async fn find_signup(&self, id: Uuid) -> Result<Option<StoredSignup>, Error> {
         signup::Entity::find_by_id(id).one(&self.db()).await?.map(row::read).transpose()
+    }
+
+    /// The consent of a service provider's link that waits for its client.
+    pub async fn find_signup_of_link(&self, link: Uuid) -> Result<Option<StoredSignup>, Error> {
+        let waiting = signup::Column::Stage.eq(Stage::Exchanged.as_str());
+        let of_link = signup::Entity::find().filter(signup::Column::LinkId.eq(link)).filter(waiting);
+        of_link.one(&self.db()).await?.map(row::read).transpose()
     }
 
     /// Uses a state up, whatever comes of it: only the browser that started the flow, only once, only in time.

@@ -115,6 +115,7 @@ impl Conn<'_> {
         session::Entity::delete_many().filter(session::Column::UserId.eq(id.0)).exec(&db).await?;
         password_link::Entity::delete_many().filter(password_link::Column::UserId.eq(id.0)).exec(&db).await?;
         self.end_grants_of_user(id).await?;
+        self.delete_provider_users_of(id).await?;
         let own = upstream_identity::Column::UserId.eq(id.0);
         upstream_identity::Entity::delete_many().filter(own).exec(&db).await?;
         Ok(user::Entity::delete_by_id(id.0).exec(&db).await?.rows_affected == 1)

@@ -7,6 +7,7 @@ mod consent;
 mod devices;
 mod exchange;
 mod inspection;
+mod links;
 mod refreshing;
 mod replicas;
 mod resources;

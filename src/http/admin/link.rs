@@ -9,6 +9,7 @@ use super::times;
 use crate::http::problem::Problem;
 use crate::identity::people::Link;
 use crate::model::person::Email;
+use crate::model::secret::Secret;
 
 /// A one-time link, shown once: whoever has it may use it.
 #[derive(Clone, Serialize, ToSchema)]
@@ -19,10 +20,16 @@ pub(in crate::http) struct LinkResponse {
     pub(super) expires_at: OffsetDateTime,
 }
 
-impl From<Link> for LinkResponse {
+impl LinkResponse {
     #[expect(clippy::disallowed_methods, reason = "door: a one-time link is answered to who made it, once")]
+    pub(super) fn new(id: Uuid, url: &Secret, expires_at: OffsetDateTime) -> Self {
+        Self { id, url: url.expose_secret().to_owned(), expires_at }
+    }
+}
+
+impl From<Link> for LinkResponse {
     fn from(link: Link) -> Self {
-        Self { id: link.id, url: link.url.expose_secret().to_owned(), expires_at: link.expires_at }
+        Self::new(link.id, &link.url, link.expires_at)
     }
 }
 

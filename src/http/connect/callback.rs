@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{connected, refused, take, visitor};
+use super::{connected, link, refused, take, visitor};
 use crate::http::extract::{Pairs, Segments};
 use crate::http::page::{Answer, Page, see_other};
 use crate::http::person::{Person, Visitor};
@@ -37,6 +37,7 @@ pub(super) async fn connect_callback(
     let arrival = Arrival { connector: path.text("connector").to_owned(), app };
     match signup.callback(&visitor(person), arrival, answer).await {
         Ok(Outcome::Connected(done)) => Ok(connected(&settings, &done)),
+        Ok(Outcome::Return(done, id)) => Ok(link::returned(&settings, &done, id)),
         Ok(Outcome::Confirm(id)) => {
             Ok(see_other(&settings.link(&format!("/connect/confirm?signup={}", id.simple()))))
         }

@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use uuid::Uuid;
 
-use super::{allow_return, connected, form, nothing_else, query, visitor};
+use super::{allow_return, connected, form, link, nothing_else, query, visitor};
 use crate::http::page::{Answer, Page, see_other};
 use crate::http::person::Person;
 use crate::http::problem::Problem;
 use crate::http::settings::WebSettings;
 use crate::model::connection::Flow;
-use crate::signup::{Error, Question, Signup, Victim};
+use crate::signup::{Error, Outcome, Question, Signup, Victim};
 
 #[derive(Template)]
 #[template(path = "connect/confirm.html")]
@@ -56,7 +56,11 @@ pub(super) async fn decide(
     person.check_csrf(&csrf_token)?;
     let id = signup_id(&request)?;
     match decision.as_str() {
-        "accept" => Ok(connected(&settings, &signup.confirm(&visitor(&person), id).await?)),
+        "accept" => match signup.confirm(&visitor(&person), id).await? {
+            Outcome::Connected(done) => Ok(connected(&settings, &done)),
+            Outcome::Return(done, id) => Ok(link::returned(&settings, &done, id)),
+            Outcome::Confirm(_) => Err(Error::NothingPending.into()),
+        },
         "cancel" => {
             let app = signup.cancel(&visitor(&person), id).await?;
             Ok(see_other(&settings.link(&format!("/{app}/connect"))))

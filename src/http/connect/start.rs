@@ -33,7 +33,8 @@ struct SignupPage {
     fields: Vec<Field>,
 }
 
-struct Field {
+/// A URL variable that the person gives.
+pub(super) struct Field {
     name: String,
     label: String,
     value: String,
@@ -113,7 +114,7 @@ fn asked(request: &HttpRequest) -> Answer<Asked> {
     Ok(Asked { flow, return_to })
 }
 
-fn variables(mut fields: Pairs) -> Answer<BTreeMap<String, String>> {
+pub(super) fn variables(mut fields: Pairs) -> Answer<BTreeMap<String, String>> {
     let names: Vec<String> =
         fields.names().filter_map(|name| name.strip_prefix(VARIABLE)).map(str::to_owned).collect();
     let mut values = BTreeMap::new();
@@ -141,15 +142,6 @@ fn render(
     query.extend_pairs(return_to.map(|target| ("return_to", target)));
     let query = query.finish();
     let question = if query.is_empty() { "" } else { "?" };
-    let wrong = |name: &str| {
-        wrong.iter().find(|(at, _)| at.trim_start_matches('/') == name).map(|(_, why)| why.clone())
-    };
-    let fields = variables.into_iter().map(|(name, _)| Field {
-        label: name.replace('_', " "),
-        value: wish.variables.get(&name).cloned().unwrap_or_default(),
-        wrong: wrong(&name),
-        name: format!("{VARIABLE}{name}"),
-    });
     let template = SignupPage {
         action: page.link(&format!("/{}/{}/signup{question}{query}", app.id, definition.id)),
         back: page.link(&format!("/{}/connect", app.id)),
@@ -160,9 +152,27 @@ fn render(
         person: person.user().display_name.clone(),
         flow: other_flow,
         scopes,
-        fields: fields.collect(),
+        fields: fields(variables, &wish.variables, wrong),
     };
     let mut response = Page::render_status(status, &template);
     allow_provider(&mut response, &definition, return_to);
     response
+}
+
+/// A form's fields for these URL variables, with what was given and what is wrong beside each.
+pub(super) fn fields(
+    variables: Vec<(String, String)>,
+    given: &BTreeMap<String, String>,
+    wrong: &[(String, String)],
+) -> Vec<Field> {
+    let wrong = |name: &str| {
+        wrong.iter().find(|(at, _)| at.trim_start_matches('/') == name).map(|(_, why)| why.clone())
+    };
+    let field = |(name, _): (String, String)| Field {
+        label: name.replace('_', " "),
+        value: given.get(&name).cloned().unwrap_or_default(),
+        wrong: wrong(&name),
+        name: format!("{VARIABLE}{name}"),
+    };
+    variables.into_iter().map(field).collect()
 }

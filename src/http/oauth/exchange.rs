@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use crate::http::binb_token::min_ttl;
+use crate::http::extract::service;
 use crate::http::oauth_error::{OAuthCode, OAuthError};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::settings::WebSettings;
 use crate::identity::Denied;
 use crate::identity::bearer::Bearers;
@@ -109,11 +110,6 @@ impl Exchange {
         let refused = |error| Problem::of_connection(error, by.app(), by.connector(), &web);
         Ok(answer(&token.map_err(refused).map_err(OAuthError::of_exchange)?))
     }
-}
-
-fn service<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, OAuthError> {
-    let missing = || OAuthError::from(Problem::new(Code::Internal));
-    request.app_data::<web::Data<T>>().cloned().ok_or_else(missing)
 }
 
 #[expect(clippy::disallowed_methods, reason = "door: the hand-out itself")]

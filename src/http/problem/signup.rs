@@ -20,6 +20,10 @@ const NOT_IDENTIFIED: &str =
     "The provider did not tell whose account it is. Nothing was connected. Start again.";
 const NOTHING_PENDING: &str =
     "Nothing awaits your confirmation here: it was answered, it expired, or it is somebody else’s.";
+const LINK_UNUSABLE: &str =
+    "This link was used before, or its half hour is over. Go back to where you got it and ask for a new one.";
+const NOT_RETURNED: &str = "nothing awaits confirmation under this link: its person has not come back with a consent, it \
+    was confirmed, or ten minutes have passed";
 const NOT_ENTITLED: &str = "Only who connected the account before, or an admin of the app, may replace it.";
 
 impl From<Error> for Problem {
@@ -48,6 +52,8 @@ impl From<Error> for Problem {
             }
             Error::ProviderUnavailable => Self::of(Code::ProviderUnavailable, UNAVAILABLE),
             Error::NotIdentified => Self::of(Code::ProviderUnavailable, NOT_IDENTIFIED),
+            Error::LinkUnusable => Self::of(Code::NotFound, LINK_UNUSABLE),
+            Error::NotReturned => Self::of(Code::NotFound, NOT_RETURNED),
             Error::NothingPending => Self::of(Code::NotFound, NOTHING_PENDING),
             Error::NotEntitled => Self::of(Code::Forbidden, NOT_ENTITLED),
             Error::Interrupted => Self::internal(&Error::Interrupted),

@@ -39,6 +39,8 @@ pub struct Model {
     pub variables: Json,
     /// Where to go afterwards.
     pub return_to: Option<String>,
+    /// The service provider's link that it began with, whose client confirms it.
+    pub link_id: Option<Uuid>,
     /// `started`, `taken` (callback came), `exchanged` (not live yet), `revoking` (given up), `done` or `failed`.
     pub stage: String,
     /// The exchanged set and its account, until the stage is `done` or `failed`.

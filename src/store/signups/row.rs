@@ -30,6 +30,7 @@ pub(super) fn read(row: signup::Model) -> Result<StoredSignup, Error> {
         sealed_verifier: sealed(row.sealed_verifier),
         variables: serde_json::from_value(row.variables).map_err(|_| corrupt("variables"))?,
         return_to: row.return_to,
+        link: row.link_id,
         stage: Stage::ALL
             .into_iter()
             .find(|stage| stage.as_str() == row.stage)
@@ -59,6 +60,7 @@ pub(super) fn write(new: &StoredSignup) -> signup::ActiveModel {
         key_id: Set(new.sealed_verifier.key_id),
         variables: Set(serde_json::json!(new.variables)),
         return_to: Set(new.return_to.clone()),
+        link_id: Set(new.link),
         stage: Set(new.stage.as_str().to_owned()),
         sealed_grant: Set(new.sealed_grant.as_ref().map(|sealed| sealed.bytes.clone())),
         sent_at: Set(new.sent_at.map(to_micros)),

@@ -1,0 +1,257 @@
+//! Signup links: a service provider sends its own people here, and takes them back. A16, D1a.
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Client, World, ask, claims, error, ok, parameter, refusal, text};
+use crate::support::jar::Jar;
+
+const DONE: &str = "https://shop.example/done?cart=7";
+
+/// A web application that may send its people.
+async fn sender(world: &World, name: &str) -> Client {
+    let body = json!({
+        "identifier": name, "kind": "provider", "redirect_uris": [super::BACK],
+        "scopes": ["openid", "signups:write"],
+    });
+    world.house.client(&body).await
+}
+
+async fn post(world: &World, client: &Client, path: &str, body: &Value) -> Response {
+    let form = [("grant_type", "client_credentials")];
+    let tokens = ok(ask(world.broker(), "/o/token/", client, &form).await).await;
+    let url = world.broker().at(&format!("/admin/v1{path}"));
+    world.broker().http.post(url).bearer_auth(text(&tokens["access_token"])).json(body).send().await.unwrap()
+}
+
+/// A link for this person of the client's; its id and address.
+async fn link(world: &World, client: &Client, person: &str) -> (String, String) {
+    let body = json!({
+        "connector": "sandbox", "user": {"id": person, "display_name": format!("{person} of the shop")},
+        "return_to": DONE,
+    });
+    let made = post(world, client, "/apps/acme/signup-links", &body).await;
+    assert_eq!(made.status(), StatusCode::CREATED);
+    let made: Value = made.json().await.unwrap();
+    (text(&made["id"]).to_owned(), text(&made["url"]).to_owned())
+}
+
+/// Clicks on the link's page; gives the authorization request.
+async fn follow(jar: &mut Jar, url: &str) -> Url {
+    let page = jar.get(url).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let token = page.csrf_token();
+    jar.post(url, &[("csrf_token", token.as_str())]).await.to()
+}
+
+/// The whole way through the provider, back to the web application.
+async fn connect(jar: &mut Jar, url: &str) -> Url {
+    let authorize = follow(jar, url).await;
+    let back = jar.decide(&authorize, "alice", "approve").await;
+    jar.get(back.as_str()).await.to()
+}
+
+async fn confirm(world: &World, client: &Client, id: &str) -> Response {
+    post(world, client, &format!("/apps/acme/signup-links/{id}/confirm"), &json!({})).await
+}
+
+#[tokio::test]
+async fn a_person_of_a_service_provider_connects_an_account_without_an_account_here() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let (id, url) = link(&world, &shop, "customer-7").await;
+        let mut browser = Jar::new();
+        let page = browser.get(&url).await;
+        assert!(page.body.contains("customer-7 of the shop") && page.body.contains("Web shop"), "{}", page.body);
+        assert!(page.body.contains("Acme"));
+        let back = connect(&mut browser, &url).await;
+        assert!(back.as_str().starts_with(&format!("{DONE}&signup_link=")), "{back}");
+        assert_eq!(parameter(&back, "signup_link"), id);
+        // Not before the web application has seen its person again.
+        assert_eq!(world.house.binb_token("acme", "sandbox").await.0, 404);
+        let confirmed: Value = ok(confirm(&world, &shop, &id).await).await;
+        assert_eq!((&confirmed["app_id"], &confirmed["connector"]), (&json!("acme"), &json!("sandbox")));
+        let (status, handed) = world.house.binb_token("acme", "sandbox").await;
+        assert_eq!((status, &handed["generation"]), (200, &json!(1)), "{}", world.house.home.name);
+        let again = confirm(&world, &shop, &id).await;
+        assert_eq!(again.status(), 404, "once");
+        // The same person, signed in with code and PKCE, swaps the token for the third-party token.
+        let mut world = world;
+        world.shop = shop;
+        world.ada = browser;
+        let tokens = world.tokens(&[("scope", "openid")]).await;
+        assert_eq!(claims(&tokens["access_token"])["sub"], confirmed["user_id"]);
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", text(&tokens["access_token"])),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", "acme/sandbox"),
+        ];
+        let swapped = ok(ask(world.broker(), "/o/token/", &world.shop, &form).await).await;
+        assert_eq!(swapped["access_token"], handed["access_token"]);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_the_same_at_the_next_link_and_another_at_another_client() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let (shop, other) = (sender(&world, "Web shop").await, sender(&world, "Other").await);
+        let mut users = Vec::new();
+        for client in [&shop, &shop, &other] {
+            let (id, url) = link(&world, client, "customer-7").await;
+            let mut browser = Jar::new();
+            connect(&mut browser, &url).await;
+            users.push(ok(confirm(&world, client, &id).await).await["user_id"].clone());
+        }
+        assert_eq!(users[0], users[1]);
+        assert_ne!(users[0], users[2], "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_good_once_for_half_an_hour() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let (_, url) = link(&world, &shop, "customer-7").await;
+        // Looking does not use it up.
+        for _ in 0..2 {
+            assert_eq!(Jar::new().get(&url).await.status, 200);
+        }
+        let forged = Jar::new().post(&url, &[("csrf_token", "x")]).await;
+        assert_eq!((forged.status.as_u16(), forged.location), (403, None));
+        follow(&mut Jar::new(), &url).await;
+        assert_eq!(Jar::new().get(&url).await.status, 404);
+        let (_, late) = link(&world, &shop, "customer-8").await;
+        world.house.pass(31 * 60);
+        assert_eq!(Jar::new().get(&late).await.status, 404);
+        let nonsense = world.broker().at("/connect/links/0193.nonsense");
+        assert_eq!(Jar::new().get(&nonsense).await.status, 404, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_confirms_is_revoked_and_only_its_client_may() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let (shop, other) = (sender(&world, "Web shop").await, sender(&world, "Other").await);
+        let (id, url) = link(&world, &shop, "customer-7").await;
+        assert_eq!(confirm(&world, &shop, &id).await.status(), 404, "nobody has come back yet");
+        connect(&mut Jar::new(), &url).await;
+        assert_eq!(confirm(&world, &other, &id).await.status(), 404, "it is another client's");
+        world.house.app("globex", "Globex").await;
+        let elsewhere = format!("/apps/globex/signup-links/{id}/confirm");
+        assert_eq!(post(&world, &shop, &elsewhere, &json!({})).await.status(), 404);
+        world.house.pass(11 * 60);
+        assert_eq!(confirm(&world, &shop, &id).await.status(), 404, "{}", world.house.home.name);
+        assert_eq!(world.house.binb_token("acme", "sandbox").await.0, 404);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_says_yes_first_where_the_account_is_another_one() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let (id, url) = link(&world, &shop, "customer-7").await;
+        let mut browser = Jar::new();
+        connect(&mut browser, &url).await;
+        ok(confirm(&world, &shop, &id).await).await;
+        let (id, url) = link(&world, &shop, "customer-7").await;
+        let authorize = follow(&mut browser, &url).await;
+        let back = browser.decide(&authorize, "mallory", "approve").await;
+        let question = browser.get(back.as_str()).await.to();
+        assert!(question.path().ends_with("/connect/confirm"), "{question}");
+        assert_eq!(confirm(&world, &shop, &id).await.status(), 404, "the person was not asked yet");
+        let token = browser.get(question.as_str()).await.csrf_token();
+        let form = [("csrf_token", token.as_str()), ("decision", "accept")];
+        let returned = browser.post(question.as_str(), &form).await.to();
+        assert_eq!(parameter(&returned, "signup_link"), id);
+        assert_eq!(world.house.binb_token("acme", "sandbox").await.1["generation"], 1);
+        ok(confirm(&world, &shop, &id).await).await;
+        let (_, handed) = world.house.binb_token("acme", "sandbox").await;
+        assert_eq!(handed["generation"], 2, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_send_people_and_what_may_not_be_asked() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let body = json!({"connector": "sandbox", "user": {"id": "7"}});
+        let without = post(&world, &world.shop, "/apps/acme/signup-links", &body).await;
+        assert_eq!(without.status(), 403);
+        let mut confined = json!({
+            "identifier": "Confined", "kind": "provider", "scopes": ["signups:write"], "allow": ["acme/*"],
+        });
+        let confined_client = world.house.client(&confined).await;
+        assert_eq!(post(&world, &confined_client, "/apps/acme/signup-links", &body).await.status(), 403);
+        confined["identifier"] = json!("Loose");
+        let table = [
+            (json!({"connector": "sandbox", "user": {"id": ""}}), 400, "/user/id"),
+            (json!({"connector": "sandbox", "user": {"id": "7", "email": "nobody"}}), 400, "/user/email"),
+            (json!({"connector": "sandbox", "user": {"id": "7", "display_name": ""}}), 400, "/user/display_name"),
+            (json!({"connector": "sandbox", "user": {}}), 400, "/user/id"),
+            (json!({"connector": "sandbox", "user": {"id": "7"}, "flow": "no flow"}), 400, "/flow"),
+            (json!({"connector": "sandbox", "user": {"id": "7"}, "return_to": "https://evil.example/"}), 400, "return_to"),
+            (json!({"connector": "sandbox", "user": {"id": "7"}, "return_to": "//evil.example"}), 400, "return_to"),
+            (json!({"connector": "nothing", "user": {"id": "7"}}), 404, ""),
+            (json!({"connector": "aircall", "user": {"id": "7"}}), 422, ""),
+        ];
+        for (body, status, pointer) in table {
+            let answer = post(&world, &shop, "/apps/acme/signup-links", &body).await;
+            assert_eq!(answer.status(), status, "{body}");
+            let problem: Value = answer.json().await.unwrap();
+            let at = problem["errors"][0]["pointer"].as_str().unwrap_or_default();
+            assert_eq!(at, pointer, "{problem}");
+        }
+        assert_eq!(post(&world, &shop, "/apps/nowhere/signup-links", &body).await.status(), 404);
+        // A person's token sends nobody, whatever its scopes.
+        let mut world = world;
+        world.shop = shop;
+        let tokens = world.tokens(&[("scope", "openid signups:write")]).await;
+        let url = world.broker().at("/admin/v1/apps/acme/signup-links");
+        let request = world.broker().http.post(url).bearer_auth(text(&tokens["access_token"])).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), 403, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_or_person_changed_by_sql_signs_nobody_in() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        let (_, url) = link(&world, &shop, "customer-7").await;
+        sql.run("UPDATE signup_link SET external_id = 'customer-1'").await;
+        let seen = Jar::new().get(&url).await;
+        assert_eq!(seen.status, 500, "{}", seen.body);
+        let (id, url) = link(&world, &shop, "customer-8").await;
+        connect(&mut Jar::new(), &url).await;
+        ok(confirm(&world, &shop, &id).await).await;
+        // Whom the shop calls 8 becomes Ada.
+        sql.run(
+            "UPDATE provider_user SET user_id = (SELECT id FROM \"user\" WHERE email = 'ada@example.com') \
+             WHERE external_id = 'customer-8'",
+        )
+        .await;
+        let (_, url) = link(&world, &shop, "customer-8").await;
+        let mut browser = Jar::new();
+        let token = browser.get(&url).await.csrf_token();
+        let refused = browser.post(&url, &[("csrf_token", token.as_str())]).await;
+        assert_eq!((refused.status.as_u16(), refused.location), (404, None), "{}", world.house.home.name);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+        assert_eq!(refusal(ask(world.broker(), "/o/token/", &shop, &form).await).await, error(400, "unauthorized_client"));
+        world.stop().await;
+    }
+}
