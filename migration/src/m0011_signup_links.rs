@@ -43,7 +43,8 @@ async fn signup_link(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    let index = Index::create().name("signup_link_expires_at").table("signup_link").col("expires_at").to_owned();
+    let index =
+        Index::create().name("signup_link_expires_at").table("signup_link").col("expires_at").to_owned();
     manager.create_index(index).await
 }
 
@@ -61,6 +62,7 @@ async fn provider_user(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    let index = Index::create().name("provider_user_user_id").table("provider_user").col("user_id").to_owned();
+    let index =
+        Index::create().name("provider_user_user_id").table("provider_user").col("user_id").to_owned();
     manager.create_index(index).await
 }

@@ -66,9 +66,7 @@ fn app_routes(cfg: &mut ServiceConfig) {
             at("/apps/{app_id}/invitations/{invitation_id}", "DELETE")
                 .route(delete().to(invitations::delete_invitation)),
         )
-        .service(
-            at("/apps/{app_id}/signup-links", "POST").route(post().to(signup_links::create_signup_link)),
-        )
+        .service(at("/apps/{app_id}/signup-links", "POST").route(post().to(signup_links::create_signup_link)))
         .service(
             at("/apps/{app_id}/signup-links/{link_id}/confirm", "POST")
                 .route(post().to(signup_links::confirm_signup_link)),

@@ -119,7 +119,9 @@ impl Signup {
         let ticket = Ticket::parse(token).ok_or(Error::LinkUnusable)?;
         let stored = self.store.conn().find_signup_link(ticket.id).await?.ok_or(Error::LinkUnusable)?;
         let row = Vault::row(&[ticket.id.as_bytes()]);
-        if !stored.open || !self.vault.hash_matches("signup_link", "token_hash", &row, &ticket.secret, &stored.hash) {
+        if !stored.open
+            || !self.vault.hash_matches("signup_link", "token_hash", &row, &ticket.secret, &stored.hash)
+        {
             return Err(Error::LinkUnusable);
         }
         let link = self.vault.check(stored.link)?;
@@ -176,7 +178,8 @@ impl Signup {
         if let Ok(listed) = self.settings.read_return_to(text) {
             return Ok(listed);
         }
-        let client = self.store.conn().find_client(by.client()).await?.ok_or(Error::Denied(Denied::Forbidden))?;
+        let client =
+            self.store.conn().find_client(by.client()).await?.ok_or(Error::Denied(Denied::Forbidden))?;
         let client = self.vault.check(client)?;
         let own = client.redirect_uris.iter().map(RedirectUri::as_str);
         self.settings.read_address_at(text, own)

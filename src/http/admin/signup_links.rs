@@ -104,7 +104,8 @@ pub(in crate::http) async fn create_signup_link(
         return Err(Problem::invalid("/user/id", "must be 1 to 255 bytes without control characters"));
     }
     let address = |text: &String| {
-        Email::parse(text).ok_or_else(|| Problem::invalid("/user/email", "must be an address of at most 254 bytes"))
+        Email::parse(text)
+            .ok_or_else(|| Problem::invalid("/user/email", "must be an address of at most 254 bytes"))
     };
     let email = email.as_ref().map(address).transpose()?;
     let named = display_name.map(String::from).or(email.map(|email| email.to_string()));

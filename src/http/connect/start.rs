@@ -35,10 +35,10 @@ struct SignupPage {
 
 /// A URL variable that the person gives.
 pub(super) struct Field {
-    name: String,
-    label: String,
-    value: String,
-    wrong: Option<String>,
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) value: String,
+    pub(super) wrong: Option<String>,
 }
 
 /// What the query of both methods says.

@@ -32,7 +32,7 @@ async fn back(world: &World, by: &Visitor, connector: &str, flow: &str, owner: O
 async fn asked(world: &World, by: &Visitor, connector: &str, flow: &str, owner: Option<&str>) -> Uuid {
     match back(world, by, connector, flow, owner).await {
         Outcome::Confirm(id) => id,
-        done @ Outcome::Connected(_) => panic!("nobody was asked: {done:?}"),
+        done @ (Outcome::Connected(_) | Outcome::Return(..)) => panic!("nobody was asked: {done:?}"),
     }
 }
 

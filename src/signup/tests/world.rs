@@ -284,7 +284,7 @@ impl World {
         let state = self.start(by, app, connector).await["state"].clone();
         match self.back(by, connector, owner, &state).await.unwrap() {
             Outcome::Confirm(id) => id,
-            done @ Outcome::Connected(_) => panic!("nobody was asked: {done:?}"),
+            done @ (Outcome::Connected(_) | Outcome::Return(..)) => panic!("nobody was asked: {done:?}"),
         }
     }
 

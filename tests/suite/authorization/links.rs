@@ -1,6 +1,6 @@
 //! Signup links: a service provider sends its own people here, and takes them back. A16, D1a.
 
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -64,7 +64,11 @@ async fn a_person_of_a_service_provider_connects_an_account_without_an_account_h
         let (id, url) = link(&world, &shop, "customer-7").await;
         let mut browser = Jar::new();
         let page = browser.get(&url).await;
-        assert!(page.body.contains("customer-7 of the shop") && page.body.contains("Web shop"), "{}", page.body);
+        assert!(
+            page.body.contains("customer-7 of the shop") && page.body.contains("Web shop"),
+            "{}",
+            page.body
+        );
         assert!(page.body.contains("Acme"));
         let back = connect(&mut browser, &url).await;
         assert!(back.as_str().starts_with(&format!("{DONE}&signup_link=")), "{back}");
@@ -199,11 +203,23 @@ async fn who_may_not_send_people_and_what_may_not_be_asked() {
         let table = [
             (json!({"connector": "sandbox", "user": {"id": ""}}), 400, "/user/id"),
             (json!({"connector": "sandbox", "user": {"id": "7", "email": "nobody"}}), 400, "/user/email"),
-            (json!({"connector": "sandbox", "user": {"id": "7", "display_name": ""}}), 400, "/user/display_name"),
+            (
+                json!({"connector": "sandbox", "user": {"id": "7", "display_name": ""}}),
+                400,
+                "/user/display_name",
+            ),
             (json!({"connector": "sandbox", "user": {}}), 400, "/user/id"),
             (json!({"connector": "sandbox", "user": {"id": "7"}, "flow": "no flow"}), 400, "/flow"),
-            (json!({"connector": "sandbox", "user": {"id": "7"}, "return_to": "https://evil.example/"}), 400, "return_to"),
-            (json!({"connector": "sandbox", "user": {"id": "7"}, "return_to": "//evil.example"}), 400, "return_to"),
+            (
+                json!({"connector": "sandbox", "user": {"id": "7"}, "return_to": "https://evil.example/"}),
+                400,
+                "return_to",
+            ),
+            (
+                json!({"connector": "sandbox", "user": {"id": "7"}, "return_to": "//evil.example"}),
+                400,
+                "return_to",
+            ),
             (json!({"connector": "nothing", "user": {"id": "7"}}), 404, ""),
             (json!({"connector": "aircall", "user": {"id": "7"}}), 422, ""),
         ];
@@ -251,7 +267,10 @@ async fn a_link_or_person_changed_by_sql_signs_nobody_in() {
         let refused = browser.post(&url, &[("csrf_token", token.as_str())]).await;
         assert_eq!((refused.status.as_u16(), refused.location), (404, None), "{}", world.house.home.name);
         let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
-        assert_eq!(refusal(ask(world.broker(), "/o/token/", &shop, &form).await).await, error(400, "unauthorized_client"));
+        assert_eq!(
+            refusal(ask(world.broker(), "/o/token/", &shop, &form).await).await,
+            error(400, "unauthorized_client")
+        );
         world.stop().await;
     }
 }
