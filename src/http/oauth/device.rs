@@ -130,7 +130,7 @@ pub(super) async fn decide(
         Ok(device) => device,
         Err(Error::InvalidGrant(why)) => {
             let why = Some(format!(
-                "{why}. Compare it with the one your script shows; after ten minutes it shows a new one."
+                "This code cannot be used: {why}. Compare it with the one your script shows; after ten minutes start it again."
             ));
             return Ok(show(StatusCode::BAD_REQUEST, &person, &form.user_code, Stage::Typing(why)));
         }

@@ -135,7 +135,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     clients(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 45, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 47, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -295,6 +295,24 @@ async fn clients(tour: &mut Tour) {
     tour.browser.click("button[value=accept]").await;
     tour.browser.find(".notice.good").await;
     tour.look("device-connected").await;
+    tour.house.faults(Faults::default());
+    let sender = json!({"identifier": "Web shop", "kind": "provider", "scopes": ["signups:write"]});
+    let sender = tour.house.client(&sender).await;
+    let bearer = tour.house.broker.token_of(&sender).await;
+    let broker = &tour.house.broker;
+    let wanted = json!({
+        "connector": "calendar", "flow": "shop", "user": {"id": "7", "display_name": "Grace Hopper"},
+    });
+    let link =
+        broker.http.post(broker.at("/admin/v1/apps/acme/signup-links")).bearer_auth(bearer).json(&wanted);
+    let link: Value = link.send().await.unwrap().json().await.unwrap();
+    tour.open("signup-link", link["url"].as_str().unwrap()).await;
+    tour.says("instead").await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.fill("#user", "grace").await;
+    tour.browser.click("button[value=approve]").await;
+    tour.browser.find("[role=status]").await;
+    tour.look("signup-link-returned").await;
 }
 
 async fn refusals(tour: &mut Tour) {
