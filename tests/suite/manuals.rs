@@ -194,7 +194,7 @@ async fn tokens_for_jobs_and_for_other_services_are_got_as_the_manual_says() {
     for home in Home::each().await {
         let served = Served::start(&home, &[]).await;
         let commands = blocks(CLIENTS, "sh");
-        let [job, services, ..] = commands.as_slice() else { panic!("{commands:?}") };
+        let [job, services, _, link, ..] = commands.as_slice() else { panic!("{commands:?}") };
         let got = follow(&served, &home, job);
         let token: Value = serde_json::from_slice(&got.stdout).unwrap_or_else(|_| panic!("{got:?}"));
         assert_eq!((&token["expires_in"], &token["scope"]), (&json!(3600), &json!("superadmin")));
@@ -203,6 +203,13 @@ async fn tokens_for_jobs_and_for_other_services_are_got_as_the_manual_says() {
         assert!(made.status.success(), "{made:?}");
         let answers = String::from_utf8(made.stdout).unwrap();
         assert!(answers.contains("\"terms:write\"") && answers.contains("client_secret"), "{answers}");
+        served.connected_app("acme", 3_600).await;
+        let link =
+            link.replace("\"github\"", "\"sandbox\"").replace("https://shop.example/done", "/acme/connect");
+        let script = format!("TOKEN={}\n{link}", token["access_token"].as_str().unwrap());
+        let sent = follow(&served, &home, &script);
+        let link: Value = serde_json::from_slice(&sent.stdout).unwrap_or_else(|_| panic!("{sent:?}"));
+        assert!(link["url"].as_str().unwrap().contains("/connect/links/"), "{link}");
     }
 }
 
