@@ -22,6 +22,8 @@ use crate::support::sql::Sql;
 const GUIDE: &str = include_str!("../../docs/verifying.md");
 /// The resource server of the guide.
 const TERMS: &str = "https://terms.example.com";
+/// Another one.
+const MIRROR: &str = "https://mirror.example.com";
 
 type Client = (String, String);
 
@@ -33,6 +35,8 @@ struct Ground {
     reader: Client,
     /// May write and no more.
     writer: Client,
+    /// May read, at another service that has the word too.
+    stranger: Client,
     /// A token of the reader's that has expired by now.
     stale: String,
 }
@@ -56,15 +60,18 @@ impl Ground {
         let house = House::with(home, sandbox(clock.clone()), clock, &keys).await;
         let resource = json!({"uri": TERMS, "name": "Terms", "scopes": ["terms:read", "terms:write"]});
         house.write(Method::POST, "/resources", &resource).await;
-        let client = async |identifier: &str, scope: &str| {
-            let body =
-                json!({"identifier": identifier, "kind": "service", "resources": [TERMS], "scopes": [scope]});
+        let resource = json!({"uri": MIRROR, "name": "Mirror", "scopes": ["terms:read"]});
+        house.write(Method::POST, "/resources", &resource).await;
+        let client = async |identifier: &str, resource: &str, scope: &str| {
+            let body = json!({"identifier": identifier, "kind": "service", "resources": [resource], "scopes": [scope]});
             house.client(&body).await
         };
-        let (reader, writer) = (client("reader", "terms:read").await, client("writer", "terms:write").await);
+        let reader = client("reader", TERMS, "terms:read").await;
+        let writer = client("writer", TERMS, "terms:write").await;
+        let stranger = client("stranger", MIRROR, "terms:read").await;
         let stale = house.broker.token_of(&reader).await;
         house.pass(Duration::minutes(165).whole_seconds());
-        Self { house, algorithm, reader, writer, stale }
+        Self { house, algorithm, reader, writer, stranger, stale }
     }
 
     fn url(&self) -> &str {
@@ -122,6 +129,7 @@ impl Ground {
         vec![
             ("expired", self.stale.clone()),
             ("for the broker", superadmin.clone()),
+            ("for another service", self.token(&self.stranger).await),
             ("another's claims", format!("{head}.{other}.{signature}")),
             ("another's signature", format!("{head}.{body}.{}", superadmin.rsplit('.').next().unwrap())),
             ("unsigned", format!("{head}.{body}.")),
