@@ -171,7 +171,7 @@ fn error(status: u16, code: &str) -> (u16, String) {
 }
 
 /// A person answers an authorization request, on its page if there is one; where the browser goes.
-async fn say(jar: &mut Jar, url: &str, decision: &str) -> Url {
+pub(crate) async fn say(jar: &mut Jar, url: &str, decision: &str) -> Url {
     let page = jar.get(url).await;
     if let Some(answered) = page.location {
         return answered;
@@ -190,7 +190,7 @@ async fn say(jar: &mut Jar, url: &str, decision: &str) -> Url {
 }
 
 /// The value of a hidden field.
-fn hidden(page: &Seen, name: &str) -> String {
+pub(crate) fn hidden(page: &Seen, name: &str) -> String {
     let start = format!("name=\"{name}\" value=\"");
     let (_, rest) = page.body.split_once(&start).unwrap_or_else(|| panic!("no {name}: {}", page.body));
     rest.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&")

@@ -65,6 +65,8 @@ mod reference;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod relying;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 #[path = "../../client/src/scripted.rs"]
