@@ -133,6 +133,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     signed_in(&mut tour).await;
     flows(&mut tour).await;
     clients(&mut tour).await;
+    sent(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
     assert_eq!(tour.looked.len(), 47, "{:?}", tour.looked);
@@ -295,6 +296,10 @@ async fn clients(tour: &mut Tour) {
     tour.browser.click("button[value=accept]").await;
     tour.browser.find(".notice.good").await;
     tour.look("device-connected").await;
+}
+
+/// A service provider sends a person.
+async fn sent(tour: &mut Tour) {
     tour.house.faults(Faults::default());
     let sender = json!({"identifier": "Web shop", "kind": "provider", "scopes": ["signups:write"]});
     let sender = tour.house.client(&sender).await;
