@@ -143,10 +143,12 @@ impl Principal {
         if may { Ok(Superadmin { principal: self.clone() }) } else { Err(Denied::Forbidden) }
     }
 
-    /// A client with `signups:write` that is not confined: sends its own people to connect accounts.
+    /// A client with `signups:write`: sends its own people to connect accounts, a service provider within its
+    /// locations. A confined superadmin receives tokens and does nothing else.
     pub fn sends_people(&self) -> Result<SendsPeople, Denied> {
+        let within = self.role.is_none() || !self.allow.is_confined();
         match &self.actor {
-            Actor::Client(client) if !self.allow.is_confined() && self.scopes.grants(Scope::SignupsWrite) => {
+            Actor::Client(client) if within && self.scopes.grants(Scope::SignupsWrite) => {
                 Ok(SendsPeople { principal: self.clone(), client: client.clone() })
             }
             Actor::Client(_) | Actor::User(_) | Actor::System => Err(Denied::Forbidden),
@@ -222,6 +224,14 @@ impl SendsPeople {
     /// Which client.
     pub fn client(&self) -> &ClientId {
         &self.client
+    }
+
+    /// Refuses what is outside of the client's locations.
+    ///
+    /// # Errors
+    /// [`Denied::Forbidden`], before anything is looked up.
+    pub fn check(&self, app: &AppId, connector: &ConnectorId) -> Result<(), Denied> {
+        if self.principal.allow.matches(app, connector) { Ok(()) } else { Err(Denied::Forbidden) }
     }
 }
 

@@ -105,7 +105,10 @@ async fn authorization_code(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    index(manager, "authorization_code", "expires_at").await
+    for column in ["client_id", "user_id", "expires_at"] {
+        index(manager, "authorization_code", column).await?;
+    }
+    Ok(())
 }
 
 async fn device_code(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -142,6 +145,7 @@ async fn device_code(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     index(manager, "device_code", "client_id").await?;
+    index(manager, "device_code", "user_id").await?;
     index(manager, "device_code", "expires_at").await
 }
 
@@ -158,7 +162,8 @@ async fn consent(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .primary_key(Index::create().col("user_id").col("client_id").col("resource"))
                 .to_owned(),
         )
-        .await
+        .await?;
+    index(manager, "consent", "client_id").await
 }
 
 async fn client_assertion(manager: &SchemaManager<'_>) -> Result<(), DbErr> {

@@ -216,7 +216,12 @@ impl Clients {
         cover(by, &before)?;
         let version = before.version;
         let (resources, scopes) = (before.resources.clone(), before.resource_scopes.clone());
-        let after = Client { version: version.saturating_add(1), ..change.apply(before) };
+        let keys = before.jwks.clone();
+        let mut after = Client { version: version.saturating_add(1), ..change.apply(before) };
+        if after.jwks != keys {
+            // Whoever had the old keys has no tokens any more, as after the deletion of a secret.
+            after.not_before = Some(self.tools.clock.now());
+        }
         check(&after)?;
         cover(by, &after)?;
         // One that was registered then and is not any more stands in the way of nothing else.
@@ -310,8 +315,11 @@ async fn check_resources(conn: Conn<'_>, client: &Client) -> Result<(), Error> {
     })
 }
 
+/// Rights at other resource servers are whole: who has not all of the broker's may not give them.
 fn cover(by: &Superadmin, client: &Client) -> Result<(), Error> {
-    if by.covers(&client.scopes) { Ok(()) } else { Err(Error::ExceedsOwn) }
+    let all = [Scope::Superadmin].into_iter().collect();
+    let covered = by.covers(&client.scopes) && (client.resource_scopes.is_empty() || by.covers(&all));
+    if covered { Ok(()) } else { Err(Error::ExceedsOwn) }
 }
 
 fn check(client: &Client) -> Result<(), Error> {

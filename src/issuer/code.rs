@@ -45,7 +45,8 @@ impl Issuer {
         let user = self.person(code.user).await?;
         let scope = given_by(&user, client, GrantType::AuthorizationCode, &code.scope)
             .narrowed_to(&target.available(client));
-        let refreshes = client.refresh_tokens || scope.own.contains(Scope::OfflineAccess);
+        let offline = client.refresh_tokens || scope.own.contains(Scope::OfflineAccess);
+        let refreshes = offline && client.may_use(GrantType::RefreshToken);
         let grant = Grant {
             id: code.grant,
             client_id: code.client_id.clone(),

@@ -200,7 +200,8 @@ impl Issuer {
         let user = self.person(user).await?;
         let scope = given_by(&user, client, GrantType::DeviceCode, &code.scope)
             .narrowed_to(&target.available(client));
-        let refreshes = client.refresh_tokens || scope.own.contains(Scope::OfflineAccess);
+        let offline = client.refresh_tokens || scope.own.contains(Scope::OfflineAccess);
+        let refreshes = offline && client.may_use(GrantType::RefreshToken);
         let grant = Grant {
             id: GrantId(uuid(&*self.clock, &*self.entropy)),
             client_id: client.client_id.clone(),

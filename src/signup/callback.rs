@@ -8,7 +8,7 @@ use tracing::{Instrument, warn};
 use crate::connectors::{self, Exchange};
 use crate::identity::{Denied, Principal};
 use crate::keeper::{self, Adoption, AdoptionKind, Judged};
-use crate::model::app::AppId;
+use crate::model::app::{App, AppId};
 use crate::model::connector::{Account, ConnectorId, fill, origin_of};
 use crate::model::event::{Action, Event};
 use crate::model::principal::Actor;
@@ -109,7 +109,7 @@ impl Signup {
         answer: &Answer,
     ) -> Result<Outcome, Error> {
         self.check_arrival(row, arrival)?;
-        self.require_app(&visitor.principal.member(&row.app)?).await?;
+        self.require_entry(&visitor.principal, row).await?;
         let resolved = self.resolve_row(row).await?;
         let code = check_answer(row, &resolved, answer)?;
         let key = self.key_of(row).await?;
@@ -125,6 +125,14 @@ impl Signup {
         match row.link.filter(|_| set.agreed) {
             Some(link) => Ok(Outcome::Return(connected(row), link)),
             None => Ok(Outcome::Confirm(row.id)),
+        }
+    }
+
+    /// The right to the row's app: a member's, or that of the link which led here, to who followed it.
+    pub(super) async fn require_entry(&self, by: &Principal, row: &StoredSignup) -> Result<App, Error> {
+        match row.link {
+            Some(_) if by.user() == Some(row.user) => self.active_app(&row.app).await,
+            _ => self.require_app(&by.member(&row.app)?).await,
         }
     }
 

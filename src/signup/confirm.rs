@@ -89,7 +89,7 @@ impl Signup {
     /// account it would replace.
     pub async fn question(&self, visitor: &Visitor, id: Uuid) -> Result<Question, Error> {
         let waiting = self.waiting(visitor, id).await?;
-        let app = self.require_app(&visitor.principal.member(&waiting.row.app)?).await?;
+        let app = self.require_entry(&visitor.principal, &waiting.row).await?;
         if !waiting.stands() {
             return Err(keeper::Error::ConnectionChanged.into());
         }
@@ -181,7 +181,9 @@ impl Signup {
         if row.stage != Stage::Exchanged || row.expires_at <= conn.signup_clock().await? {
             return Err(Error::NothingPending);
         }
-        visitor.principal.member(&row.app).map_err(|_| Error::NothingPending)?;
+        if !entitled(&visitor.principal, &row) {
+            return Err(Error::NothingPending);
+        }
         let resolved = self.resolve_kept(&row).await?;
         let set = self.open_exchanged(&self.key_of(&row).await?, &row, &resolved.definition).await?;
         let judged = set.judged.ok_or(Error::NothingPending)?;
@@ -193,6 +195,12 @@ impl Signup {
         }
         Ok(Waiting { row, set, judged, definition: resolved.definition, doubts })
     }
+}
+
+/// Whether this person may see the row at all: whom a link led to it, or who belongs to its app. That the app is active
+/// is asked later, so that a disabled one's set can still be given back.
+fn entitled(by: &Principal, row: &StoredSignup) -> bool {
+    (row.link.is_some() && by.user() == Some(row.user)) || by.member(&row.app).is_ok()
 }
 
 /// Foreign apps are named to superadmins alone.

@@ -81,6 +81,8 @@ pub struct ConfirmedLink {
 impl Signup {
     /// Makes a link; the caller sends its person there.
     pub async fn make_link(&self, by: &SendsPeople, new: NewLink) -> Result<MadeLink, Error> {
+        let canonical = self.registry.find(new.connector.as_str()).await?;
+        by.check(&new.app, canonical.as_ref().map_or(&new.connector, |definition| &definition.id))?;
         self.active_app(&new.app).await?;
         let connector = self.resolve(&new.app, new.connector.as_str()).await?.definition.id.clone();
         let return_to = match new.return_to {
@@ -149,9 +151,10 @@ impl Signup {
         link: &SignupLink,
         variables: BTreeMap<String, String>,
     ) -> Result<Url, Error> {
-        let by = visitor.principal.member(&link.app)?;
+        let app = self.active_app(&link.app).await?;
+        let user = visitor.principal.user().ok_or(Error::Denied(Denied::Forbidden))?;
         let wish = Wish { flow: link.flow.clone(), return_to: None, variables };
-        self.begin(&by, visitor, link.connector.as_str(), wish, Some(link)).await
+        self.begin((app.id, user), visitor, link.connector.as_str(), wish, Some(link)).await
     }
 
     /// Makes live what a link's person has connected: its client says that the person came back.
@@ -168,6 +171,7 @@ impl Signup {
         }
         let row = self.store.conn().find_signup_of_link(id).await?.ok_or(Error::NotReturned)?;
         let (signup, user) = (row.id, row.user);
+        by.check(&row.app, &row.connector)?;
         let connected = self.confirm_returned(by.principal(), row).await?;
         tracing::info!(signup.id = %signup, link.id = %id, "a service provider confirmed a connection");
         Ok(ConfirmedLink { connected, user, at: self.clock.now() })
@@ -185,7 +189,7 @@ impl Signup {
         self.settings.read_address_at(text, own)
     }
 
-    async fn active_app(&self, id: &AppId) -> Result<App, Error> {
+    pub(super) async fn active_app(&self, id: &AppId) -> Result<App, Error> {
         let app = self.store.conn().app(id).find_app().await?.ok_or(Error::AppNotFound)?;
         if app.state == AppState::Active { Ok(app) } else { Err(Error::AppDisabled) }
     }

@@ -33,20 +33,21 @@ pub struct Wish {
 impl Signup {
     /// Starts a flow; the answer is where to send the browser.
     pub async fn start(&self, by: &Member, visitor: &Visitor, name: &str, wish: Wish) -> Result<Url, Error> {
-        self.begin(by, visitor, name, wish, None).await
+        let user = by.principal().user().ok_or(Error::Denied(Denied::Forbidden))?;
+        let app = self.require_app(by).await?.id;
+        self.begin((app, user), visitor, name, wish, None).await
     }
 
-    /// The same, where a service provider's link may lead; then the way back is the link's.
+    /// The same, where a service provider's link may lead; then the way back is the link's, and its person belongs to the
+    /// app only once the client has confirmed.
     pub(super) async fn begin(
         &self,
-        by: &Member,
+        (app, user): (AppId, UserId),
         visitor: &Visitor,
         name: &str,
         wish: Wish,
         link: Option<&SignupLink>,
     ) -> Result<Url, Error> {
-        let user = by.principal().user().ok_or(Error::Denied(Denied::Forbidden))?;
-        let app = self.require_app(by).await?.id;
         let resolved = self.resolve(&app, name).await?;
         check_variables(&resolved, &wish.variables)?;
         let return_to =

@@ -11,7 +11,7 @@ use crate::model::own::Unchecked;
 use crate::model::principal::UserId;
 use crate::model::secret::KeyedHash;
 use crate::model::time::{from_micros, to_micros};
-use crate::store::entity::{authorization_code, consent, oauth_grant, refresh_token};
+use crate::store::entity::{authorization_code, consent, device_code, oauth_grant, refresh_token};
 use crate::store::{Conn, Error};
 
 /// Rows removed at a time where they are over: who makes a grant clears up behind others, and does not wait for it.
@@ -75,6 +75,8 @@ impl Conn<'_> {
     pub async fn end_grants_of_user(&self, user: UserId) -> Result<u64, Error> {
         let codes = authorization_code::Column::UserId.eq(user.0);
         authorization_code::Entity::delete_many().filter(codes).exec(&self.db()).await?;
+        let devices = device_code::Column::UserId.eq(user.0);
+        device_code::Entity::delete_many().filter(devices).exec(&self.db()).await?;
         let consents = consent::Column::UserId.eq(user.0);
         consent::Entity::delete_many().filter(consents).exec(&self.db()).await?;
         self.end_grants(of(oauth_grant::Column::UserId.eq(user.0))).await
@@ -84,6 +86,8 @@ impl Conn<'_> {
     pub async fn end_grants_of_client(&self, client: &ClientId) -> Result<u64, Error> {
         let codes = authorization_code::Column::ClientId.eq(client.as_str());
         authorization_code::Entity::delete_many().filter(codes).exec(&self.db()).await?;
+        let devices = device_code::Column::ClientId.eq(client.as_str());
+        device_code::Entity::delete_many().filter(devices).exec(&self.db()).await?;
         let consents = consent::Column::ClientId.eq(client.as_str());
         consent::Entity::delete_many().filter(consents).exec(&self.db()).await?;
         self.end_grants(of(oauth_grant::Column::ClientId.eq(client.as_str()))).await

@@ -15,6 +15,7 @@ use super::{LinkResponse, times};
 use crate::http::extract::{Caller, Json, Query, Segments};
 use crate::http::problem::{Answer, Problem};
 use crate::identity::SendsPeople;
+use crate::identity::people::People;
 use crate::model::connection::Flow;
 use crate::model::connector::ConnectorId;
 use crate::model::name::DisplayName;
@@ -129,8 +130,10 @@ pub(in crate::http) async fn confirm_signup_link(
     sender: Sender,
     path: Segments,
     signup: web::Data<Signup>,
+    people: web::Data<People>,
 ) -> Answer {
     let confirmed = signup.confirm_link(&sender.by, &path.app()?, path.uuid("link_id")?).await?;
+    people.admit(&sender.by, &confirmed.connected.app, confirmed.user).await?;
     Ok(HttpResponse::Ok().json(ConfirmedSignupResponse {
         app_id: confirmed.connected.app.to_string(),
         connector: confirmed.connected.connector.to_string(),

@@ -100,7 +100,7 @@ async fn go_on(
             Ok(see_other(&location))
         }
         (Next::SignIn, _) | (_, None) => {
-            // Whoever has just signed in need not do it again.
+            // Whoever has just signed in need not do it again; the client reads `auth_time`.
             let return_to = format!("{PATH}?{}", write(&without_login(params)));
             let shown = Shown { return_to: &return_to, ..Shown::default() };
             let mut response = login::show(visitor, upstreams, shown);
@@ -245,5 +245,5 @@ fn without_login(params: AuthorizationParams) -> AuthorizationParams {
         words.collect::<Vec<_>>().join(" ")
     };
     let prompt = params.prompt.as_ref().map(kept).filter(|prompt| !prompt.is_empty());
-    AuthorizationParams { prompt, ..params }
+    AuthorizationParams { prompt, max_age: None, ..params }
 }

@@ -47,7 +47,11 @@ impl Parameters {
 }
 
 /// What a URL must not carry.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 12] = [
+    "access_token",
+    "actor_token",
+    "assertion",
+    "password",
     "client_secret",
     "client_assertion",
     "code",

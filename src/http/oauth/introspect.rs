@@ -11,6 +11,7 @@ use crate::identity::bearer::{self, Bearers, GoodToken};
 use crate::issuer::{Error, Issuer};
 use crate::model::client::{Client, ClientKind};
 use crate::model::grant::{Grant, GrantedScope};
+use crate::model::scope::Scope;
 use crate::model::secret::Secret;
 
 use super::form::{Parameters, presented};
@@ -113,7 +114,7 @@ fn is_business_of(token: &GoodToken, client: &Client, issuer: &str) -> bool {
 fn access_token(token: &GoodToken) -> Value {
     let claims = &token.claims;
     let words: Vec<_> = claims.scope.iter().map(String::as_str).collect();
-    let scope = GrantedScope::parse(&words.join(" ")).unwrap_or_default();
+    let scope = GrantedScope::parse(&words.join(" ")).unwrap_or_default().narrowed_to(&token.client.scope());
     let mut answer = json!({
         "active": true,
         "token_type": "Bearer",
@@ -127,7 +128,8 @@ fn access_token(token: &GoodToken) -> Value {
     });
     if let Some(fields) = answer.as_object_mut() {
         fields.extend(claims.issued_at.map(|at| ("iat".to_owned(), at.unix_timestamp().into())));
-        fields.extend(token.user.as_ref().map(|user| ("username".to_owned(), user.email.as_str().into())));
+        let user = token.user.as_ref().filter(|_| scope.own.contains(Scope::Profile));
+        fields.extend(user.map(|user| ("username".to_owned(), user.email.as_str().into())));
     }
     answer
 }

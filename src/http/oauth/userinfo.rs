@@ -21,7 +21,8 @@ pub(in crate::http) async fn userinfo(
     let headers = request.headers().get_all(actix_web::http::header::AUTHORIZATION);
     let token = bearers.inspect_header(headers.map(|value| value.as_bytes())).await;
     let token = token.map_err(|error| OAuthError::of_bearer(&Problem::from(error)))?;
-    let scopes: Scopes = token.claims.scope.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    let granted: Scopes = token.claims.scope.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    let scopes = granted.narrowed_to(&token.client.scopes);
     match token.user.as_ref().filter(|_| scopes.contains(Scope::Openid)) {
         Some(user) => Ok(unkept(PersonClaims::of(user, &scopes))),
         None => {

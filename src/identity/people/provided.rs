@@ -2,7 +2,9 @@
 //! click on its link.
 
 use super::{Error, People};
+use crate::identity::SendsPeople;
 use crate::identity::session::{Opened, SignedIn};
+use crate::model::app::AppId;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::link::{ProviderUser, SignupLink};
 use crate::model::own::Unchecked;
@@ -11,28 +13,37 @@ use crate::model::principal::{Actor, Membership, UserId};
 use crate::store::Conn;
 
 impl People {
-    /// Uses a link up: its person is registered, belongs to the app from now on, and is signed in, in one transaction.
+    /// Uses a link up: its person is registered and signed in, in one transaction. It belongs to the app only once the
+    /// client has confirmed ([`People::admit`]).
     pub async fn arrive(&self, link: &SignupLink, origin: Origin) -> Result<(Opened, SignedIn), Error> {
         let tx = self.tools.store.begin().await?;
         if !tx.conn().take_signup_link(link.id).await? {
             return Err(Error::Unusable);
         }
         let user = self.provided(tx.conn(), link).await?;
-        let rows = tx.conn().app(&link.app);
-        rows.find_app().await?.ok_or(Error::NoApp)?;
-        if rows.find_member(user.id).await?.is_none() {
-            rows.put_member(user.id, Membership::Member).await?;
-        }
         let opened = self.sessions.open_in(tx.conn(), &user, None, origin).await?;
         let event = Event {
             app: Some(link.app.clone()),
             subject: Some(format!("client:{} link:{}", link.client_id, link.id)),
-            ..Event::new(Actor::User(user.id), Action::MemberChange, origin)
+            ..Event::new(Actor::User(user.id), Action::Login, origin)
         };
         self.tools.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
         let signed_in = self.sessions.resume_opened(&opened, origin).await.map_err(|_| Error::Unusable)?;
         Ok((opened, signed_in.ok_or(Error::Unusable)?))
+    }
+
+    /// Makes the person whose connection a client has confirmed a member of the app, unless it is one.
+    pub async fn admit(&self, by: &SendsPeople, app: &AppId, user: UserId) -> Result<(), Error> {
+        let tx = self.tools.store.begin().await?;
+        let rows = tx.conn().app(app);
+        if rows.find_member(user).await?.is_none() {
+            rows.put_member(user, Membership::Member).await?;
+            let event = by.principal().event(Action::MemberChange);
+            let event = Event { app: Some(app.clone()), subject: Some(user.to_string()), ..event };
+            self.tools.audit.record_in(tx.conn(), event).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// The person of a link: known from an earlier one, or new. Nobody is found by an address.

@@ -83,7 +83,17 @@ async fn a_client_signs_who_it_is_and_each_assertion_is_good_once() {
         let replayed = refusal(ask(world.broker(), &assertion, &[]).await).await;
         assert_eq!(replayed, error(401, "invalid_client"), "{}", world.house.home.name);
         let named = signer.assertion(&signer.claims(&world, "2"));
-        ok(ask(world.broker(), &named, &[("client_id", &signer.id)]).await).await;
+        let tokens = ok(ask(world.broker(), &named, &[("client_id", &signer.id)]).await).await;
+        // New keys: tokens got by the old ones are refused, as after the deletion of a secret.
+        let told = async |token: &Value| {
+            let url = world.broker().at("/acme/sandbox/status");
+            let request = world.broker().http.get(url).bearer_auth(token.as_str().unwrap());
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(told(&tokens["access_token"]).await, 403);
+        let keys = json!({"jwks": {"keys": [Pair::new().jwk()]}});
+        world.house.write(Method::PATCH, &format!("/clients/{}", signer.id), &keys).await;
+        assert_eq!(told(&tokens["access_token"]).await, 401);
         world.stop().await;
     }
 }

@@ -201,7 +201,7 @@ async fn a_client_that_may_ask_nobody_is_told_what_stands_in_the_way() {
         let aged = world.request(&[("prompt", "none"), ("max_age", "60")]);
         assert_eq!(parameter(&world.ada.get(&aged).await.to(), "error"), "login_required");
         // Signing in again is asked for once, and then done.
-        let url = world.request(&[("prompt", "login")]);
+        let url = world.request(&[("prompt", "login"), ("max_age", "0")]);
         let page = world.ada.get(&url).await;
         assert!(page.body.contains("type=\"password\""), "{}", page.body);
         let (return_to, token) = (hidden(&page, "return_to"), page.csrf_token());

@@ -166,6 +166,23 @@ async fn a_device_gets_superadmin_rights_only_where_its_client_is_confined() {
 }
 
 #[tokio::test]
+async fn a_device_let_in_before_everybody_was_signed_out_gets_nothing() {
+    for mut world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let device = begin(&world, &script).await;
+        let mut ada = world.ada.clone();
+        answer(&mut ada, &world, text(&device["user_code"]), "accept").await;
+        let users: Value = world.house.ask(Method::GET, "/admin/v1/users", None).await.json().await.unwrap();
+        let id = text(&users["items"][0]["id"]).to_owned();
+        world.house.ask(Method::DELETE, &format!("/admin/v1/users/{id}/sessions"), None).await;
+        let refused = refusal(poll(&world, &script, &device).await).await;
+        assert_eq!(refused, error(400, "invalid_grant"), "{}", world.house.home.name);
+        world.ada = ada;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_device_code_changed_by_sql_is_worth_nothing() {
     for mut world in World::each().await {
         let script = script(&world, &json!({})).await;

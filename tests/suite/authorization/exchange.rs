@@ -109,6 +109,13 @@ async fn a_person_reaches_what_is_shared_or_his_own_in_his_apps() {
                 refusal(exchange(&world, &world.shop, &token, &[("audience", audience)]).await).await;
             assert_eq!(refused, error(400, "invalid_target"), "{audience}");
         }
+        // A superadmin's plain sign-in opens no more than a member's would.
+        let mut root = Jar::new();
+        root.accept(&world.broker().invitation_url, "Root").await;
+        std::mem::swap(&mut world.ada, &mut root);
+        let token = self::token(&mut world).await;
+        let refused = refusal(exchange(&world, &world.shop, &token, &[]).await).await;
+        assert_eq!(refused, error(400, "invalid_target"));
         let id = text(&claims(&json!(ada))["sub"]).to_owned();
         let gone = format!("/admin/v1/apps/acme/members/{id}");
         assert_eq!(world.house.ask(Method::DELETE, &gone, None).await.status(), 204);

@@ -73,9 +73,11 @@ async fn a_person_of_a_service_provider_connects_an_account_without_an_account_h
         let back = connect(&mut browser, &url).await;
         assert!(back.as_str().starts_with(&format!("{DONE}&signup_link=")), "{back}");
         assert_eq!(parameter(&back, "signup_link"), id);
-        // Not before the web application has seen its person again.
+        // Not before the web application has seen its person again; and who was sent belongs nowhere before.
+        assert_eq!(browser.get(&world.broker().at("/acme/connect")).await.status, 403);
         assert_eq!(world.house.binb_token("acme", "sandbox").await.0, 404);
         let confirmed: Value = ok(confirm(&world, &shop, &id).await).await;
+        assert_eq!(browser.get(&world.broker().at("/acme/connect")).await.status, 200);
         assert_eq!((&confirmed["app_id"], &confirmed["connector"]), (&json!("acme"), &json!("sandbox")));
         let (status, handed) = world.house.binb_token("acme", "sandbox").await;
         assert_eq!((status, &handed["generation"]), (200, &json!(1)), "{}", world.house.home.name);
@@ -194,12 +196,20 @@ async fn who_may_not_send_people_and_what_may_not_be_asked() {
         let body = json!({"connector": "sandbox", "user": {"id": "7"}});
         let without = post(&world, &world.shop, "/apps/acme/signup-links", &body).await;
         assert_eq!(without.status(), 403);
-        let mut confined = json!({
+        let confined = json!({
             "identifier": "Confined", "kind": "provider", "scopes": ["signups:write"], "allow": ["acme/*"],
         });
-        let confined_client = world.house.client(&confined).await;
-        assert_eq!(post(&world, &confined_client, "/apps/acme/signup-links", &body).await.status(), 403);
-        confined["identifier"] = json!("Loose");
+        let confined = world.house.client(&confined).await;
+        assert_eq!(post(&world, &confined, "/apps/acme/signup-links", &body).await.status(), 201);
+        for app in ["globex", "nowhere"] {
+            let path = format!("/apps/{app}/signup-links");
+            assert_eq!(post(&world, &confined, &path, &body).await.status(), 403, "{app}");
+        }
+        let superadmin = json!({
+            "identifier": "Job", "kind": "service", "role": "superadmin", "scopes": ["superadmin"], "allow": ["*/*"],
+        });
+        let superadmin = world.house.client(&superadmin).await;
+        assert_eq!(post(&world, &superadmin, "/apps/acme/signup-links", &body).await.status(), 403);
         let table = [
             (json!({"connector": "sandbox", "user": {"id": ""}}), 400, "/user/id"),
             (json!({"connector": "sandbox", "user": {"id": "7", "email": "nobody"}}), 400, "/user/email"),
