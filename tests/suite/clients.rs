@@ -4,10 +4,12 @@
 //! starts a broker, plays the person and the clock, and talks with the program one line of JSON at a time.
 
 mod conversation;
+mod oauth4webapi;
 mod openid_client;
 mod python;
 mod verifiers;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::conversation::Peer;
@@ -64,7 +66,7 @@ impl Scene {
             "identifier": "signer", "kind": "service", "role": "superadmin", "scopes": ["binb:read", "apps:read"],
             "jwks": {"keys": [shown["jwk"]]},
         });
-        let made = self.house.write(reqwest::Method::POST, "/clients", &body).await;
+        let made = self.house.write(Method::POST, "/clients", &body).await;
         peer.tell(&json!({"id": made["client_id"]}));
     }
 
@@ -87,4 +89,21 @@ async fn pipeline(house: &House) -> (String, String) {
         "identifier": "pipeline", "kind": "service", "role": "superadmin", "scopes": ["binb:read", "apps:read"],
     });
     house.client(&body).await
+}
+
+/// A script of somebody's notebook, which keeps no secret.
+async fn notebook(house: &House) -> (String, String) {
+    let body = json!({"identifier": "Notebook", "kind": "programmatic", "scopes": ["openid", "profile"]});
+    let made = house.write(Method::POST, "/clients", &body).await;
+    (made["client_id"].as_str().unwrap().to_owned(), String::new())
+}
+
+/// Ada types a device's code, and says yes or no.
+async fn answer_device(scene: &mut Scene, code: &Value, decision: &str) {
+    let url = scene.house.broker.at("/o/device/");
+    let token = scene.ada.get(&url).await.csrf_token();
+    let form = [("csrf_token", token.as_str()), ("user_code", code.as_str().unwrap())];
+    assert_eq!(scene.ada.post(&url, &form).await.status, 200);
+    let done = scene.ada.post(&url, &[form[0], form[1], ("decision", decision)]).await;
+    assert_eq!(done.status, 200, "{}", done.body);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::Peer;
-use super::{ACCESS_TOKEN, Scene, pipeline};
+use super::{ACCESS_TOKEN, Scene, answer_device, notebook, pipeline};
 use crate::support::peer;
 
 fn start(flow: &str, settings: &Value) -> Option<Peer> {
@@ -88,10 +88,8 @@ async fn a_web_application_signs_a_person_in_and_acts_for_the_person() {
 #[tokio::test]
 async fn a_device_waits_for_its_person_and_slows_down_when_told_to() {
     let mut scene = Scene::start().await;
-    let script = json!({"identifier": "Notebook", "kind": "programmatic", "scopes": ["openid", "profile"]});
-    let made = scene.house.write(reqwest::Method::POST, "/clients", &script).await;
-    let id = made["client_id"].as_str().unwrap().to_owned();
-    let Some(mut peer) = start("device", &scene.settings(&(id, String::new()))) else { return };
+    let client = notebook(&scene.house).await;
+    let Some(mut peer) = start("device", &scene.settings(&client)) else { return };
     let device = peer.step("device").await;
     // It waits the interval and is told to go on, waits too short a time by our clock and is told to slow down: from
     // then on it waits ten seconds.
@@ -102,26 +100,16 @@ async fn a_device_waits_for_its_person_and_slows_down_when_told_to() {
     }
     peer.step("waits").await;
     scene.house.pass(5);
-    answer(&mut scene, &device["user_code"], "accept").await;
+    answer_device(&mut scene, &device["user_code"], "accept").await;
     peer.tell(&json!({}));
     let tokens = peer.step("tokens").await;
     assert_eq!((&tokens["scope"], &tokens["claims"]["name"]), (&json!("openid profile"), &json!("Ada")));
     let device = peer.step("device").await;
-    answer(&mut scene, &device["user_code"], "cancel").await;
+    answer_device(&mut scene, &device["user_code"], "cancel").await;
     peer.step("waits").await;
     peer.tell(&json!({}));
     let denied = peer.step("denied").await;
     assert_eq!((&denied["name"], &denied["error"]), (&json!("ResponseBodyError"), &json!("access_denied")));
     peer.end().await;
     scene.house.stop().await;
-}
-
-/// Ada types a device's code, and says yes or no.
-async fn answer(scene: &mut Scene, code: &Value, decision: &str) {
-    let url = scene.house.broker.at("/o/device/");
-    let token = scene.ada.get(&url).await.csrf_token();
-    let form = [("csrf_token", token.as_str()), ("user_code", code.as_str().unwrap())];
-    assert_eq!(scene.ada.post(&url, &form).await.status, 200);
-    let done = scene.ada.post(&url, &[form[0], form[1], ("decision", decision)]).await;
-    assert_eq!(done.status, 200, "{}", done.body);
 }
