@@ -85,6 +85,11 @@ async function device() {
   const config = await discover(id, client.None());
   const device = await client.initiateDeviceAuthorization(config, { scope: 'openid profile' });
   step('device', device);
+  config[client.customFetch] = async (...request) => {
+    const answer = await fetch(...request);
+    step('answered', { error: (await answer.clone().json()).error });
+    return answer;
+  };
   // The library waits for five seconds at a time: here, until the test has moved the broker's clock.
   const { setTimeout } = globalThis;
   globalThis.setTimeout = (again, milliseconds, ...rest) => {

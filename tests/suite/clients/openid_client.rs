@@ -91,25 +91,32 @@ async fn a_device_waits_for_its_person_and_slows_down_when_told_to() {
     let client = notebook(&scene.house).await;
     let Some(mut peer) = start("device", &scene.settings(&client)) else { return };
     let device = peer.step("device").await;
-    // It waits the interval and is told to go on, waits too short a time by our clock and is told to slow down: from
-    // then on it waits ten seconds.
-    for passed in [5, 1, 5] {
-        peer.step("waits").await;
-        scene.house.pass(passed);
-        peer.tell(&json!({}));
+    // It waits the interval and is told to go on; waits too short a time, by our clock, and is told to slow down.
+    for (passed, error) in [(5, "authorization_pending"), (1, "slow_down")] {
+        wait(&scene, &mut peer, passed).await;
+        assert_eq!(peer.step("answered").await["error"], error);
     }
-    peer.step("waits").await;
-    scene.house.pass(5);
+    // From then on it waits ten seconds.
+    wait(&scene, &mut peer, 5).await;
     answer_device(&mut scene, &device["user_code"], "accept").await;
-    peer.tell(&json!({}));
+    wait(&scene, &mut peer, 5).await;
+    assert_eq!(peer.step("answered").await.get("error"), None);
     let tokens = peer.step("tokens").await;
     assert_eq!((&tokens["scope"], &tokens["claims"]["name"]), (&json!("openid profile"), &json!("Ada")));
+    peer.step("answered").await;
     let device = peer.step("device").await;
     answer_device(&mut scene, &device["user_code"], "cancel").await;
-    peer.step("waits").await;
-    peer.tell(&json!({}));
+    wait(&scene, &mut peer, 5).await;
+    peer.step("answered").await;
     let denied = peer.step("denied").await;
     assert_eq!((&denied["name"], &denied["error"]), (&json!("ResponseBodyError"), &json!("access_denied")));
     peer.end().await;
     scene.house.stop().await;
+}
+
+/// The program waits, by the broker's clock.
+async fn wait(scene: &Scene, peer: &mut Peer, seconds: i64) {
+    peer.step("waits").await;
+    scene.house.pass(seconds);
+    peer.tell(&json!({}));
 }
