@@ -84,9 +84,10 @@ async fn tell(keeper: Arc<SecretsKeeper>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Apart from what calls providers: a key must not wait for one of them.
+/// Apart from what calls providers: a key must not wait for one of them. Begins with a look, since the instance may have
+/// been away when a key's time came.
 async fn roll(keys: Arc<SigningKeys>, mut stopped: watch::Receiver<bool>) {
-    while goes_on(&mut stopped, TIDY).await {
+    loop {
         match keys.step().await {
             Ok(steps) if steps == Default::default() => {}
             Ok(steps) => info!(
@@ -97,6 +98,9 @@ async fn roll(keys: Arc<SigningKeys>, mut stopped: watch::Receiver<bool>) {
                 "signing keys went on in their life"
             ),
             Err(error) => warn!(%error, "signing keys could not be looked after; tried again later"),
+        }
+        if !goes_on(&mut stopped, TIDY).await {
+            return;
         }
     }
 }

@@ -15,6 +15,8 @@ mod canary;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod demo;

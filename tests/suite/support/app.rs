@@ -160,6 +160,17 @@ impl Broker {
         }
     }
 
+    /// The same instance, ended and started again where it was.
+    pub(crate) async fn restart(self, home: &Home, more: &[(&'static str, &str)]) -> Self {
+        let Self { url, direct, superadmin, invitation_url, clock, running, .. } = self;
+        running.stop().await;
+        let address = direct.trim_start_matches("http://");
+        let nature = Nature { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let app = App::open(&home.config(address, more), nature).await.unwrap();
+        let running = app.serve(TcpListener::bind(address).unwrap()).unwrap();
+        Self { url, direct, http: http(), superadmin, invitation_url, clock, running }
+    }
+
     pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }

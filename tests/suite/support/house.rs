@@ -63,6 +63,14 @@ impl House {
         self.broker.replica(&self.home, &keys).await
     }
 
+    /// The broker, ended and started again.
+    pub(crate) async fn restart(self, more: &[(&'static str, &str)]) -> Self {
+        let keys = keys(&self.sandbox);
+        let keys: Vec<_> = keys.iter().map(|(k, v)| (*k, v.as_str())).chain(more.iter().copied()).collect();
+        let broker = self.broker.restart(&self.home, &keys).await;
+        Self { broker, ..self }
+    }
+
     /// Lets time pass, for broker and provider alike where they have one clock.
     pub(crate) fn pass(&self, seconds: i64) {
         self.broker.clock.advance(time::Duration::seconds(seconds));

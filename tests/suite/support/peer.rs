@@ -39,22 +39,42 @@ impl Drop for OidcProvider {
     }
 }
 
-/// The folder with its packages in place; `scripts/test` installs them, a single test does it by itself.
+/// The folder with the packages of npm in place; `scripts/test` installs them, a single test does it by itself.
 fn packages() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     for program in ["node", "npm"] {
         if !is_here(program) {
-            return skipped(&format!("tests against oidc-provider: no {program} here"));
+            return skipped(&format!("tests with programs of npm: no {program} here"));
         }
     }
-    if !folder.join("node_modules/oidc-provider/package.json").exists() {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
-        if !npm.current_dir(&folder).status().is_ok_and(|status| status.success()) {
-            return skipped("tests against oidc-provider: npm could not install it");
-        }
+    prepared("npm")
+}
+
+/// A script of `tests/peers` for Node.js, ready to be started; `None` as for the provider.
+pub(crate) fn script(name: &str) -> Option<Command> {
+    let folder = packages()?;
+    let mut command = Command::new("node");
+    command.arg(name).current_dir(folder);
+    Some(command)
+}
+
+/// The same in Python, with the packages of PyPI.
+pub(crate) fn python(name: &str) -> Option<Command> {
+    if !is_here("python3") {
+        return skipped("tests with packages of PyPI: no python3 here");
     }
-    Some(folder)
+    let folder = prepared("python")?;
+    let mut command = Command::new(folder.join(".venv/bin/python"));
+    command.arg(name).current_dir(folder);
+    Some(command)
+}
+
+/// `tests/peers`, with the packages of this kind in it.
+fn prepared(kind: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    match Command::new(folder.join("prepare")).arg(kind).status() {
+        Ok(status) if status.success() => Some(folder),
+        _ => skipped(&format!("tests with third-party programs: `tests/peers/prepare {kind}` failed")),
+    }
 }
 
 /// Whether a program runs here at all.

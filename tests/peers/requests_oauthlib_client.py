@@ -1,0 +1,62 @@
+"""jeton's authorization server with requests-oauthlib.
+
+python requests_oauthlib_client.py machine|person
+"""
+
+import os
+import sys
+
+# Plain http is for a broker on this machine; leave this out where it has https.
+os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+
+import requests
+from oauthlib.oauth2 import BackendApplicationClient
+from requests.auth import HTTPBasicAuth
+from requests_oauthlib import OAuth2Session
+from talk import failure, step, told
+
+settings = told()
+issuer, client_id, secret = settings["issuer"], settings["id"], settings["secret"]
+server = requests.get(f"{issuer}/.well-known/oauth-authorization-server").json()
+
+
+def machine():
+    """A program that speaks for itself."""
+    session = OAuth2Session(client=BackendApplicationClient(client_id))
+    step("token", **session.fetch_token(server["token_endpoint"], client_secret=secret))
+    # The same with the secret in the form.
+    in_form = {"client_secret": secret, "include_client_id": True}
+    step("token", **session.fetch_token(server["token_endpoint"], **in_form))
+    # Nothing such a secret may hold makes the request unreadable.
+    error = failure(session.fetch_token, server["token_endpoint"], client_secret="wrong: 100 %+é".encode())
+    step("refused", error=error.error, name=type(error).__name__, status=error.status_code)
+    session = OAuth2Session(client=BackendApplicationClient(client_id, scope=["openid", "nonsense"]))
+    error = failure(session.fetch_token, server["token_endpoint"], client_secret=secret)
+    step("refused", error=error.error, name=type(error).__name__, status=error.status_code)
+
+
+def person():
+    """A web application: a person signs in, and it acts for the person."""
+    scope = ["openid", "profile", "offline_access"]
+    session = OAuth2Session(client_id, redirect_uri=settings["redirect_uri"], scope=scope, pkce="S256")
+    url, _ = session.authorization_url(server["authorization_endpoint"])
+    step("authorize", url=url)
+    tokens = session.fetch_token(
+        server["token_endpoint"], authorization_response=told()["back"], client_secret=secret
+    )
+    step("tokens", **tokens)
+    step("userinfo", **session.get(server["userinfo_endpoint"]).json())
+    basic = HTTPBasicAuth(client_id, secret)
+    refreshed = session.refresh_token(server["token_endpoint"], auth=basic)
+    step("refreshed", **refreshed)
+    # oauthlib writes the request of a revocation; sending it is the application's.
+    url, headers, body = session._client.prepare_token_revocation_request(
+        server["revocation_endpoint"], refreshed["refresh_token"], "refresh_token"
+    )
+    revoked = requests.post(url, headers=headers, data=body, auth=basic)
+    step("revoked", status=revoked.status_code, then=session.get(server["userinfo_endpoint"]).status_code)
+    error = failure(session.refresh_token, server["token_endpoint"], auth=basic)
+    step("dead", error=error.error, name=type(error).__name__)
+
+
+{"machine": machine, "person": person}[sys.argv[1]]()
