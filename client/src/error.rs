@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::login::LoginError;
 use crate::problem::{Action, Problem};
 use crate::settings::SettingsError;
 
@@ -20,6 +21,12 @@ pub enum Error {
     /// The answer is not what the contract promises. What it held is not told: it may be a token.
     #[error("the broker's answer to `{0}` is not as documented")]
     Garbled(&'static str),
+    /// The person's sign-in cannot be used.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The task that asked the broker was ended.
+    #[error("the sign-in was interrupted")]
+    Interrupted,
     /// An id that cannot be a path segment.
     #[error("`{0}` cannot be an id")]
     Segment(String),
@@ -31,7 +38,8 @@ impl Error {
         match self {
             Self::Settings(_) => Some(Action::FixConfiguration),
             Self::Problem(problem) => Some(problem.action),
-            Self::Transport(_) => Some(Action::Retry),
+            Self::Transport(_) | Self::Interrupted | Self::Login(LoginError::Busy(_)) => Some(Action::Retry),
+            Self::Login(_) => Some(Action::FixConfiguration),
             Self::Garbled(_) => None,
             Self::Segment(_) => Some(Action::ChangeRequest),
         }
