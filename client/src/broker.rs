@@ -14,13 +14,12 @@ use url::Url;
 
 use crate::bearer::{Bearer, SignIn};
 use crate::error::Error;
-use crate::login::renew;
+use crate::login::{LoginError, address, renew};
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::settings::{BrokerSettings, Credential, SettingsError};
 
-const NO_ID_TOKEN: Error = Error::Garbled("a refresh for an ID token");
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 /// The broker, as one client of it. Cheap to clone; clones share the sign-in.
@@ -44,10 +43,11 @@ impl Broker {
     /// A new ID token of the person for whom this program speaks.
     ///
     /// # Errors
-    /// [`Error::action`] says what to do; none is given where the program speaks for nobody, or has no scope `openid`.
+    /// [`Error::action`] says what to do; a program that speaks for nobody, or without the scope `openid`, gets none.
     pub async fn fresh_id_token(&self) -> Result<Secret, Error> {
-        let Credential::Login(store) = &self.wire.settings.credential else { return Err(NO_ID_TOKEN) };
-        renew::renewed(&self.wire, store).await?.id_token.ok_or(NO_ID_TOKEN)
+        let none = || Error::from(LoginError::NoIdToken(address(&self.wire.settings.url)));
+        let Credential::Login(store) = &self.wire.settings.credential else { return Err(none()) };
+        renew::renewed(&self.wire, store).await?.id_token.ok_or_else(none)
     }
 
     /// Sends a call with the bearer, again where that helps, and answers a success or a typed error.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::login::LoginError;
 use crate::problem::{Action, Problem};
 use crate::settings::SettingsError;
+use crate::sts::StsRefusal;
 
 /// A failed call. Cloned to every task that waited for the same request.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -19,11 +20,17 @@ pub enum Error {
     #[error("the broker was not reached")]
     Transport(#[source] Arc<reqwest::Error>),
     /// The answer is not what the contract promises. What it held is not told: it may be a token.
-    #[error("the broker's answer to `{0}` is not as documented")]
+    #[error("the answer to `{0}` is not as documented")]
     Garbled(&'static str),
     /// The person's sign-in cannot be used.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// AWS STS gave no keys.
+    #[error(transparent)]
+    Sts(Arc<StsRefusal>),
+    /// AWS STS was not reached, or the connection broke.
+    #[error("AWS STS was not reached")]
+    StsUnreached(#[source] Arc<reqwest::Error>),
     /// The task that asked the broker was ended.
     #[error("the sign-in was interrupted")]
     Interrupted,
@@ -38,7 +45,11 @@ impl Error {
         match self {
             Self::Settings(_) => Some(Action::FixConfiguration),
             Self::Problem(problem) => Some(problem.action),
-            Self::Transport(_) | Self::Interrupted | Self::Login(LoginError::Busy(_)) => Some(Action::Retry),
+            Self::Sts(refusal) => Some(refusal.action()),
+            Self::Transport(_)
+            | Self::StsUnreached(_)
+            | Self::Interrupted
+            | Self::Login(LoginError::Busy(_)) => Some(Action::Retry),
             Self::Login(_) => Some(Action::FixConfiguration),
             Self::Garbled(_) => None,
             Self::Segment(_) => Some(Action::ChangeRequest),

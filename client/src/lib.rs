@@ -23,7 +23,9 @@ mod problem;
 mod scripted;
 mod secret;
 mod settings;
+mod sts;
 mod token;
+mod xml;
 
 pub use broker::Broker;
 pub use error::Error;
@@ -35,4 +37,5 @@ pub use problem::{Action, FieldError, Problem};
 pub use reqwest::Method;
 pub use secret::Secret;
 pub use settings::{BrokerSettings, Credential, SettingsError};
+pub use sts::{AssumeRole, AwsKeys, StsRefusal};
 pub use token::{ConnectionStatus, Degraded, HandedToken, LastError, TokenRequest};

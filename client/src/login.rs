@@ -9,6 +9,7 @@ mod store;
 pub use client::{Device, LoginClient, Polled};
 pub use file::FileStore;
 pub use place::{Kept, LoginPlace, StoreKind};
+pub(crate) use store::address;
 pub use store::{LoginError, LoginLock, LoginStore};
 
 use serde::{Deserialize, Serialize};

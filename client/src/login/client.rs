@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use url::Url;
+use serde_json::json;
+use url::{Url, form_urlencoded};
 
 use super::store::address;
 use super::{Login, LoginError, after, now};
@@ -151,9 +152,24 @@ impl LoginClient {
         Ok(url)
     }
 
-    /// Whether an authorization answer came from this broker (RFC 9207).
-    pub fn is_issuer(&self, iss: &str) -> bool {
-        iss.trim_end_matches('/') == address(&self.url)
+    /// What a browser brought to the redirect address: a code, or a refusal (RFC 6749 §4.1.2). None where it is no
+    /// answer of this broker (RFC 9207) to the request with this `state`; then the right one may still come.
+    pub fn code(&self, query: &str, state: &str) -> Option<Result<Secret, Error>> {
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let only = |name: &str| {
+            let mut values = pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_ref());
+            values.next().filter(|_| values.next().is_none())
+        };
+        let ours = only("state") == Some(state);
+        let from_here = only("iss").is_some_and(|iss| iss.trim_end_matches('/') == address(&self.url));
+        if !ours || !from_here {
+            return None;
+        }
+        if let Some(code) = only("code").filter(|code| is_token(code)) {
+            return Some(Ok(Secret::new(code)));
+        }
+        let body = json!({"error": only("error")?, "error_description": only("error_description")});
+        Some(Err(Problem::read_oauth(400, None, body.to_string().as_bytes()).into()))
     }
 
     /// Redeems a code.

@@ -58,6 +58,9 @@ pub enum LoginError {
     /// Others can read the tokens, or could put others in their place.
     #[error("{} is open to other people of this machine", .0.display())]
     Exposed(PathBuf),
+    /// The client that the person let in may not know who it is.
+    #[error("the sign-in at {0} brings no ID token")]
+    NoIdToken(String),
     /// The file is not what was written.
     #[error("{} is damaged", .0.display())]
     Damaged(PathBuf),
@@ -99,6 +102,7 @@ impl LoginError {
                 let path = path.display();
                 format!("run `chmod go= {path}`, and `jeton login` again if it has been so for long")
             }
+            Self::NoIdToken(_) => "give its client the scope openid, and run `jeton login` again".to_owned(),
             Self::Damaged(path) => format!("delete {} and run `jeton login` again", path.display()),
             Self::Busy(_) => "try again later".to_owned(),
             Self::Io { .. } => "mend that, or set XDG_STATE_HOME to a folder of yours".to_owned(),

@@ -262,3 +262,27 @@ async fn the_only_sign_in_needs_no_name() {
     let absent = desk.place().find(Some(&Url::parse("https://absent.example").unwrap()));
     assert_eq!(absent, Err(LoginError::Absent("https://absent.example".into())));
 }
+
+#[test]
+fn only_an_answer_of_this_broker_to_this_request_counts() {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let client = LoginClient::new("https://b.example/laputa", "script", false).unwrap();
+    let iss = "iss=https%3A%2F%2Fb.example%2Flaputa";
+    let code = |query: &str| client.code(query, "s1");
+    assert!(matches!(code(&format!("code=c1&state=s1&{iss}")), Some(Ok(_))));
+    for stranger in [
+        "",
+        "code=c1&state=s1",
+        "code=c1&state=s1&iss=https%3A%2F%2Fevil.example",
+        &format!("code=c1&{iss}"),
+        &format!("code=c1&state=s2&{iss}"),
+        &format!("code=c1&state=s1&state=s1&{iss}"),
+        &format!("state=s1&{iss}"),
+        &format!("code=c1&code=c2&state=s1&{iss}"),
+        &format!("code=a%20b&state=s1&{iss}"),
+    ] {
+        assert!(code(stranger).is_none(), "{stranger}");
+    }
+    let denied = code(&format!("error=access_denied&state=s1&{iss}")).unwrap().unwrap_err();
+    assert_eq!(denied.exit_code(), 77);
+}
