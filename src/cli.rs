@@ -5,6 +5,7 @@
 //! question that anybody may ask.
 
 mod app;
+mod aws_credentials;
 mod client;
 mod connection;
 mod connector;
@@ -68,6 +69,7 @@ enum Command {
     Login(login::Args),
     Logout(logout::Args),
     Whoami(whoami::Args),
+    AwsCredentials(aws_credentials::Args),
     Token(token::Args),
     Exec(exec::Args),
     App(app::Args),
@@ -99,6 +101,7 @@ impl Cli {
             Command::Login(args) => login::run(args).await,
             Command::Logout(args) => logout::run(args).await,
             Command::Whoami(args) => whoami::run(args).await,
+            Command::AwsCredentials(args) => aws_credentials::run(args).await,
             Command::Token(args) => token::run(args).await,
             Command::Exec(args) => exec::run(args).await,
             Command::App(args) => app::run(args).await,
@@ -154,6 +157,9 @@ mod tests {
             "connection list --needs-attention --state active",
             "client create x --kind robot",
             "keys retire",
+            "aws-credentials",
+            "aws-credentials --role-arn x",
+            "aws-credentials --role-arn arn:aws:iam::123456789012:role/r --duration 5m",
             "login --store nowhere",
             "login --wait",
             "credentials set github --client-secret s3cret --client-id x",

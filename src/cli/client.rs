@@ -70,6 +70,9 @@ struct Rights {
     /// A location it is confined to, app/connector with * for either; repeat it
     #[arg(long, value_name = "APP/CONNECTOR")]
     allow: Vec<String>,
+    /// Where it may send a browser back to; http://127.0.0.1/ for `jeton login --browser`; repeat it
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
     /// How long its access tokens live, such as 1h
     #[arg(long, value_parser = span::seconds)]
     token_lifetime: Option<u32>,
@@ -137,7 +140,8 @@ async fn secrets(remote: &Remote, verb: SecretVerb) -> Result<(), Error> {
 
 impl Rights {
     fn fields(&self) -> Value {
-        json!({"scopes": self.scopes, "allow": self.allow, "token_lifetime_s": self.token_lifetime})
+        json!({"scopes": self.scopes, "allow": self.allow, "token_lifetime_s": self.token_lifetime,
+            "redirect_uris": self.redirect_uris})
     }
 }
 
@@ -170,6 +174,7 @@ mod tests {
             role: Some(RoleChoice::None),
             scopes: vec![],
             allow: vec!["acme/*".into()],
+            redirect_uris: vec![],
             token_lifetime: None,
         };
         assert_eq!(

@@ -1,5 +1,6 @@
 //! `jeton login`: how does a person let the programs of this machine act for them, without a password in any of them?
 
+mod browser;
 mod device;
 
 use std::io::{self, Write};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use jeton_client::{
     Broker, BrokerSettings, Kept, Login, LoginClient, LoginError, LoginPlace, LoginStore, Method,
+    SettingsError,
 };
 use serde_json::Value;
 use url::Url;
@@ -26,6 +28,9 @@ pub(super) struct Args {
     /// A scope to ask for, beside `openid` and `offline_access`; all of the client's if not given; repeat it
     #[arg(long = "scope", value_delimiter = ' ')]
     scopes: Vec<String>,
+    /// Sign in with a browser on this machine, instead of by a code
+    #[arg(long)]
+    browser: bool,
     #[command(flatten)]
     access: Access,
 }
@@ -34,12 +39,16 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let place = LoginPlace::from_env()?;
     let before = found(&place, args.url.as_deref())?;
     let url = args.url.clone().or_else(|| before.as_ref().map(|kept| kept.url.to_string()));
-    let url = url.ok_or(jeton_client::SettingsError::Missing("JETON_URL"))?;
+    let url = url.ok_or(SettingsError::Missing("JETON_URL"))?;
     let client_id = args.client_id.clone().or_else(|| before.as_ref().map(|kept| kept.client_id.clone()));
-    let client_id = client_id.ok_or(jeton_client::SettingsError::Missing("JETON_CLIENT_ID"))?;
+    let client_id = client_id.ok_or(SettingsError::Missing("JETON_CLIENT_ID"))?;
     let plain_http = args.access.allows_plain_http();
     let client = LoginClient::new(&url, &client_id, plain_http).map_err(failing("cannot sign in"))?;
-    let login = device::sign_in(&client, scope(&args.scopes).as_deref()).await?;
+    let scope = scope(&args.scopes);
+    let login = match args.browser {
+        true => browser::sign_in(&client, scope.as_deref()).await?,
+        false => device::sign_in(&client, scope.as_deref()).await?,
+    };
     let store = keep(&place, &login, before.as_ref(), plain_http).await?;
     told(&login, store, plain_http).await
 }
@@ -108,6 +117,28 @@ async fn told(login: &Login, store: Arc<dyn LoginStore>, plain_http: bool) -> Re
         ))?;
     }
     Ok(())
+}
+
+/// The person who signed in, whatever else the environment says.
+pub(super) struct Person {
+    pub(super) broker: Broker,
+    pub(super) kept: Kept,
+    pub(super) store: Arc<dyn LoginStore>,
+}
+
+impl Person {
+    pub(super) fn find(url: Option<&str>, access: &Access) -> Result<Self, Error> {
+        let place = LoginPlace::from_env()?;
+        let url = url.map(|url| Url::parse(url.trim())).transpose();
+        let url = url.map_err(|_| SettingsError::Url("it must start with https://"))?;
+        let kept = place.find(url.as_ref())?;
+        let store = place.store(&kept);
+        let mut settings = BrokerSettings::of_login(kept.url.clone(), store.clone());
+        // A command may end at any moment, and would lose a refresh token that was just brought.
+        (settings.plain_http, settings.ahead) = (access.allows_plain_http(), false);
+        let broker = Broker::new(settings).map_err(failing("cannot reach the broker"))?;
+        Ok(Self { broker, kept, store })
+    }
 }
 
 /// What the person is called; none where the client may not know it.

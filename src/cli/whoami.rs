@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use jeton_client::{Broker, BrokerSettings, LoginPlace, Method, SettingsError};
+use jeton_client::Method;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
-use url::Url;
 
+use super::login::Person;
 use super::remote::{Access, failing};
 use super::{Error, output};
 
@@ -24,15 +24,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let place = LoginPlace::from_env()?;
-    let url = args.url.as_deref().map(|url| Url::parse(url.trim())).transpose();
-    let url = url.map_err(|_| SettingsError::Url("it must start with https://"))?;
-    let kept = place.find(url.as_ref())?;
-    let store = place.store(&kept);
-    let mut settings = BrokerSettings::of_login(kept.url.clone(), store.clone());
-    (settings.plain_http, settings.ahead) = (args.access.allows_plain_http(), false);
     let doing = "cannot ask who you are";
-    let broker = Broker::new(settings).map_err(failing(doing))?;
+    let Person { broker, kept, store } = Person::find(args.url.as_deref(), &args.access)?;
     let asked = broker.call(Method::GET, &["o", "userinfo", ""], &[], None).await;
     let (_, claims) = asked.map_err(failing(doing))?;
     let login = store.load()?;

@@ -170,7 +170,7 @@ fn error(status: u16, code: &str) -> (u16, String) {
 }
 
 /// A person answers an authorization request, on its page if there is one; where the browser goes.
-async fn say(jar: &mut Jar, url: &str, decision: &str) -> Url {
+pub(crate) async fn say(jar: &mut Jar, url: &str, decision: &str) -> Url {
     let page = jar.get(url).await;
     if let Some(answered) = page.location {
         return answered;

@@ -1,5 +1,8 @@
 //! What does a person see who signs in, and what the programs that act for them?
 
+mod browser;
+mod python;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
