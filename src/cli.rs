@@ -5,6 +5,7 @@
 //! question that anybody may ask.
 
 mod app;
+mod aws_credentials;
 mod client;
 mod connection;
 mod connector;
@@ -17,6 +18,8 @@ mod init;
 mod input;
 mod invite;
 mod keys;
+mod login;
+mod logout;
 mod migrate;
 mod openapi;
 mod output;
@@ -30,6 +33,7 @@ mod shown_once;
 mod span;
 mod token;
 mod user;
+mod whoami;
 
 pub use error::Error;
 
@@ -46,7 +50,7 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Commands that speak to a broker read JETON_URL, JETON_CLIENT_ID, and JETON_CLIENT_SECRET or
-JETON_CLIENT_SECRET_FILE.
+JETON_CLIENT_SECRET_FILE; where no secret is set, they act for the person who ran `jeton login`.
 
 Exit codes: 0 ok, 1 failure, 2 usage, 75 try again later, 77 no permission, 78 configuration or a new
 consent needed.";
@@ -62,6 +66,10 @@ enum Command {
     Doctor(doctor::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
+    Login(login::Args),
+    Logout(logout::Args),
+    Whoami(whoami::Args),
+    AwsCredentials(aws_credentials::Args),
     Token(token::Args),
     Exec(exec::Args),
     App(app::Args),
@@ -90,6 +98,10 @@ impl Cli {
             Command::Doctor(args) => doctor::run(args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
             Command::Openapi(args) => openapi::run(args),
+            Command::Login(args) => login::run(args).await,
+            Command::Logout(args) => logout::run(args).await,
+            Command::Whoami(args) => whoami::run(args).await,
+            Command::AwsCredentials(args) => aws_credentials::run(args).await,
             Command::Token(args) => token::run(args).await,
             Command::Exec(args) => exec::run(args).await,
             Command::App(args) => app::run(args).await,
@@ -145,6 +157,11 @@ mod tests {
             "connection list --needs-attention --state active",
             "client create x --kind robot",
             "keys retire",
+            "aws-credentials",
+            "aws-credentials --role-arn x",
+            "aws-credentials --role-arn arn:aws:iam::123456789012:role/r --duration 5m",
+            "login --store nowhere",
+            "login --wait",
             "credentials set github --client-secret s3cret --client-id x",
         ] {
             let parsed = Cli::try_parse_from(["jeton"].into_iter().chain(line.split(' ')));

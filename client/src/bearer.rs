@@ -1,9 +1,10 @@
 //! How does this program sign in to the broker once, however many of its tasks ask?
 //!
 //! One flight at a time: whoever finds no living bearer joins the request under way. A bearer is kept until
-//! it is nearly over, and dropped early only by the caller that saw this very one refused.
+//! it is nearly over, replaced in the background shortly before, and dropped early only by the caller that saw this
+//! very one refused. A flight belongs to no caller: one that gives up does not end it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -13,14 +14,21 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::broker::{Wire, join};
 use crate::error::Error;
+use crate::login::{Login, now, renew};
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::secret::Secret;
+use crate::settings::Credential;
+
+/// How long after a failure nothing is asked in the background.
+const REST: Duration = Duration::from_secs(5);
 
 /// The bearer of one sign-in.
 #[derive(Debug)]
 pub(crate) struct Bearer {
     pub(crate) token: Secret,
+    /// From here on the next one is worth asking for.
+    ahead: Instant,
     until: Instant,
 }
 
@@ -30,6 +38,8 @@ type Flight = Shared<BoxFuture<'static, Result<Arc<Bearer>, Error>>>;
 struct Slot {
     held: Option<Arc<Bearer>>,
     flight: Option<Flight>,
+    refused: Option<Secret>,
+    resting: Option<Instant>,
 }
 
 /// The program's sign-in.
@@ -44,42 +54,97 @@ impl SignIn {
     }
 
     /// The living bearer, or the one that the request under way brings.
-    pub(crate) async fn bearer(&self) -> Result<Arc<Bearer>, Error> {
-        let flight = match self.board() {
-            Ok(bearer) => return Ok(bearer),
-            Err(flight) => flight,
-        };
-        let result = flight.clone().await;
-        self.land(&flight, &result);
-        result
+    pub(crate) async fn bearer(self: &Arc<Self>) -> Result<Arc<Bearer>, Error> {
+        match self.board() {
+            Ok(bearer) => Ok(bearer),
+            Err(flight) => flight.await,
+        }
     }
 
     /// Drops `refused`, unless another task replaced it already.
     pub(crate) fn forget(&self, refused: &Arc<Bearer>) {
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.slot();
         if slot.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
             slot.held = None;
+            slot.refused = Some(refused.token.clone());
         }
     }
 
-    fn board(&self) -> Result<Arc<Bearer>, Flight> {
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match &slot.held {
-            Some(bearer) if Instant::now() < bearer.until => Ok(Arc::clone(bearer)),
-            _ => {
-                let wire = Arc::clone(&self.wire);
-                let depart = || async move { sign_in(&wire).await }.boxed().shared();
-                Err(slot.flight.get_or_insert_with(depart).clone())
+    fn board(self: &Arc<Self>) -> Result<Arc<Bearer>, Flight> {
+        let mut slot = self.slot();
+        let now = Instant::now();
+        match slot.held.clone().filter(|bearer| now < bearer.until) {
+            None => Err(self.flight(&mut slot)),
+            Some(bearer) => {
+                let rested = slot.resting.is_none_or(|until| until <= now);
+                if self.wire.settings.ahead && bearer.ahead <= now && rested {
+                    // It lands by itself; nobody waits for it.
+                    drop(self.flight(&mut slot));
+                }
+                Ok(bearer)
             }
         }
     }
 
-    fn land(&self, flight: &Flight, result: &Result<Arc<Bearer>, Error>) {
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.flight.as_ref().is_some_and(|current| current.ptr_eq(flight)) {
-            slot.flight = None;
-            slot.held = result.as_ref().ok().cloned();
+    /// The flight under way, or a new one; it lands by itself.
+    fn flight(self: &Arc<Self>, slot: &mut Slot) -> Flight {
+        let depart = || {
+            let (own, refused) = (Arc::clone(self), slot.refused.clone());
+            let task = tokio::spawn(async move {
+                let result = sign_in(&own.wire, refused.as_ref()).await;
+                own.land(&result);
+                result
+            });
+            let own = Arc::clone(self);
+            let landed = async move {
+                task.await.unwrap_or_else(|_| {
+                    let interrupted = Err(Error::Interrupted);
+                    own.land(&interrupted);
+                    interrupted
+                })
+            };
+            landed.boxed().shared()
+        };
+        slot.flight.get_or_insert_with(depart).clone()
+    }
+
+    fn land(&self, result: &Result<Arc<Bearer>, Error>) {
+        let mut slot = self.slot();
+        slot.flight = None;
+        match result {
+            Ok(bearer) => (slot.held, slot.refused) = (Some(Arc::clone(bearer)), None),
+            Err(_) => slot.resting = Instant::now().checked_add(REST),
         }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl SignIn {
+    pub(crate) fn age(&self, by: Duration) {
+        let mut slot = self.slot();
+        let held = slot.held.take().unwrap();
+        let [ahead, until] = [held.ahead, held.until].map(|at| at.checked_sub(by).unwrap());
+        slot.held = Some(Arc::new(Bearer { token: held.token.clone(), ahead, until }));
+    }
+
+    pub(crate) async fn landed(&self) {
+        let flight = self.slot().flight.clone();
+        if let Some(flight) = flight {
+            flight.await.unwrap();
+        }
+    }
+}
+
+async fn sign_in(wire: &Wire, refused: Option<&Secret>) -> Result<Arc<Bearer>, Error> {
+    match &wire.settings.credential {
+        Credential::ClientSecret { client_id, client_secret } => {
+            client_credentials(wire, client_id, client_secret).await
+        }
+        Credential::Login(store) => of_login(&renew::living(wire, store, refused).await?),
     }
 }
 
@@ -90,13 +155,13 @@ struct Answer {
     expires_in: u64,
 }
 
-async fn sign_in(wire: &Wire) -> Result<Arc<Bearer>, Error> {
+async fn client_credentials(wire: &Wire, id: &str, secret: &Secret) -> Result<Arc<Bearer>, Error> {
     let url = join(&wire.settings.url, &["o", "token", ""])?;
     let mut patience = Patience::of(&wire.settings);
     loop {
         let sent_at = Instant::now();
         let request = wire.http.post(url.clone()).form(&[("grant_type", "client_credentials")]);
-        let pause = match wire.exchange(authenticate(wire, request)).await {
+        let pause = match wire.exchange(authenticate(request, id, secret)).await {
             Ok(answer) if answer.status == 200 => return bearer_of(&answer.parse("token")?, sent_at),
             Ok(answer) => {
                 let problem = Problem::read_oauth(answer.status, answer.retry_after, &answer.body);
@@ -114,18 +179,25 @@ async fn sign_in(wire: &Wire) -> Result<Arc<Bearer>, Error> {
     clippy::disallowed_methods,
     reason = "the secret goes into the Authorization header of the token call"
 )]
-fn authenticate(wire: &Wire, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+fn authenticate(request: reqwest::RequestBuilder, id: &str, secret: &Secret) -> reqwest::RequestBuilder {
     // RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let secret = encode(wire.settings.client_secret.expose_secret());
-    request.basic_auth(encode(&wire.settings.client_id), Some(secret))
+    request.basic_auth(encode(id), Some(encode(secret.expose_secret())))
 }
 
 fn bearer_of(answer: &Answer, sent_at: Instant) -> Result<Arc<Bearer>, Error> {
-    let lifetime = Duration::from_secs(answer.expires_in);
-    let usable = lifetime.saturating_sub(margin(lifetime));
-    let until = sent_at.checked_add(usable).ok_or(Error::Garbled("token"))?;
-    Ok(Arc::new(Bearer { token: answer.access_token.clone(), until }))
+    held(answer.access_token.clone(), Duration::from_secs(answer.expires_in), sent_at)
+}
+
+fn of_login(login: &Login) -> Result<Arc<Bearer>, Error> {
+    held(login.access_token.clone(), login.left(now()).unwrap_or_default(), Instant::now())
+}
+
+fn held(token: Secret, lifetime: Duration, from: Instant) -> Result<Arc<Bearer>, Error> {
+    let margin = margin(lifetime);
+    let at =
+        |early: Duration| from.checked_add(lifetime.saturating_sub(early)).ok_or(Error::Garbled("token"));
+    Ok(Arc::new(Bearer { token, ahead: at(margin * 2)?, until: at(margin)? }))
 }
 
 /// How early a bearer is renewed: a minute, but at most a fifth of its life.

@@ -14,9 +14,11 @@ use url::Url;
 
 use crate::bearer::{Bearer, SignIn};
 use crate::error::Error;
+use crate::login::{LoginError, address, renew};
 use crate::patience::Patience;
 use crate::problem::Problem;
-use crate::settings::{BrokerSettings, SettingsError};
+use crate::secret::Secret;
+use crate::settings::{BrokerSettings, Credential, SettingsError};
 
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
@@ -34,8 +36,18 @@ impl Broker {
     /// When the URL is plain http to another machine, or TLS cannot be set up.
     pub fn new(settings: BrokerSettings) -> Result<Self, Error> {
         settings.check()?;
-        let wire = Arc::new(Wire { http: http_client(&settings)?, settings });
+        let wire = Arc::new(Wire { http: http_client(settings.timeout)?, settings });
         Ok(Self { sign_in: Arc::new(SignIn::new(Arc::clone(&wire))), wire })
+    }
+
+    /// A new ID token of the person for whom this program speaks.
+    ///
+    /// # Errors
+    /// [`Error::action`] says what to do; a program that speaks for nobody, or without the scope `openid`, gets none.
+    pub async fn fresh_id_token(&self) -> Result<Secret, Error> {
+        let none = || Error::from(LoginError::NoIdToken(address(&self.wire.settings.url)));
+        let Credential::Login(store) = &self.wire.settings.credential else { return Err(none()) };
+        renew::renewed(&self.wire, store).await?.id_token.ok_or_else(none)
     }
 
     /// Sends a call with the bearer, again where that helps, and answers a success or a typed error.
@@ -119,21 +131,25 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Sends one request and reads its answer, whatever the status.
     pub(crate) async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, Error> {
-        let mut response = request.send().await?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|s| s.trim().parse().ok()).map(Duration::from_secs);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(Error::Garbled("a call"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, retry_after, body })
+        exchange(request).await
     }
+}
+
+/// Sends one request and reads its answer, whatever the status.
+pub(crate) async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+    let mut response = request.send().await?;
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|s| s.trim().parse().ok()).map(Duration::from_secs);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(Error::Garbled("a call"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body })
 }
 
 /// What came back.
@@ -178,13 +194,26 @@ pub(crate) fn join(base: &Url, segments: &[&str]) -> Result<Url, Error> {
     Ok(url)
 }
 
+#[cfg(test)]
+impl Broker {
+    /// As if the bearer in hand had been got so long ago.
+    pub(crate) fn age(&self, by: Duration) {
+        self.sign_in.age(by);
+    }
+
+    /// Waits for the request in the background, if there is one.
+    pub(crate) async fn landed(&self) {
+        self.sign_in.landed().await;
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the client library is apart from the server's `outbound`")]
-fn http_client(settings: &BrokerSettings) -> Result<reqwest::Client, SettingsError> {
+pub(crate) fn http_client(timeout: Duration) -> Result<reqwest::Client, SettingsError> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .connect_timeout(Duration::from_secs(5).min(settings.timeout))
-        .timeout(settings.timeout)
+        .connect_timeout(Duration::from_secs(5).min(timeout))
+        .timeout(timeout)
         .user_agent(concat!("jeton-client/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| SettingsError::Tls(error.to_string()))

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::login::LoginError;
 use crate::problem::{Action, Problem};
 use crate::settings::SettingsError;
+use crate::sts::StsRefusal;
 
 /// A failed call. Cloned to every task that waited for the same request.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,8 +20,20 @@ pub enum Error {
     #[error("the broker was not reached")]
     Transport(#[source] Arc<reqwest::Error>),
     /// The answer is not what the contract promises. What it held is not told: it may be a token.
-    #[error("the broker's answer to `{0}` is not as documented")]
+    #[error("the answer to `{0}` is not as documented")]
     Garbled(&'static str),
+    /// The person's sign-in cannot be used.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// AWS STS gave no keys.
+    #[error(transparent)]
+    Sts(Arc<StsRefusal>),
+    /// AWS STS was not reached, or the connection broke.
+    #[error("AWS STS was not reached")]
+    StsUnreached(#[source] Arc<reqwest::Error>),
+    /// The task that asked the broker was ended.
+    #[error("the sign-in was interrupted")]
+    Interrupted,
     /// An id that cannot be a path segment.
     #[error("`{0}` cannot be an id")]
     Segment(String),
@@ -31,7 +45,12 @@ impl Error {
         match self {
             Self::Settings(_) => Some(Action::FixConfiguration),
             Self::Problem(problem) => Some(problem.action),
-            Self::Transport(_) => Some(Action::Retry),
+            Self::Sts(refusal) => Some(refusal.action()),
+            Self::Transport(_)
+            | Self::StsUnreached(_)
+            | Self::Interrupted
+            | Self::Login(LoginError::Busy(_)) => Some(Action::Retry),
+            Self::Login(_) => Some(Action::FixConfiguration),
             Self::Garbled(_) => None,
             Self::Segment(_) => Some(Action::ChangeRequest),
         }

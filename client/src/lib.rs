@@ -1,7 +1,7 @@
 //! How does a job get a token from the broker, and what does it do when it gets none?
 //!
-//! [`Broker`] signs in by `client_credentials` once however many tasks ask, keeps that bearer until it is
-//! nearly over, and calls the routes of the broker. Failures are typed by the action to take: [`Action`].
+//! [`Broker`] signs in once however many tasks ask (as itself by `client_credentials`, or for a person by the refresh
+//! token that a [`LoginStore`] keeps), keeps that bearer until it is nearly over, and calls the routes of the broker. Failures are typed by the action to take: [`Action`].
 //! A rustls crypto provider must be installed by the program before the first [`Broker`] is made.
 //!
 //! ```no_run
@@ -16,18 +16,26 @@ mod admin;
 mod bearer;
 mod broker;
 mod error;
+mod login;
 mod patience;
 mod problem;
 #[cfg(test)]
 mod scripted;
 mod secret;
 mod settings;
+mod sts;
 mod token;
+mod xml;
 
 pub use broker::Broker;
 pub use error::Error;
+pub use login::{
+    Device, FileStore, Kept, Login, LoginClient, LoginError, LoginLock, LoginPlace, LoginStore, Polled,
+    StoreKind,
+};
 pub use problem::{Action, FieldError, Problem};
 pub use reqwest::Method;
 pub use secret::Secret;
-pub use settings::{BrokerSettings, SettingsError};
+pub use settings::{BrokerSettings, Credential, SettingsError};
+pub use sts::{AssumeRole, AwsKeys, StsRefusal};
 pub use token::{ConnectionStatus, Degraded, HandedToken, LastError, TokenRequest};

@@ -3,10 +3,13 @@
 //! Plain http is refused but for loopback hosts, because the client secret travels in the first request.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::{Host, Url};
 
+use crate::error::Error;
+use crate::login::{LoginError, LoginPlace, LoginStore};
 use crate::secret::Secret;
 
 /// What [`crate::Broker`] needs to know; the secret is not printed by `Debug`.
@@ -14,10 +17,11 @@ use crate::secret::Secret;
 pub struct BrokerSettings {
     /// The broker's public URL, which may have a path.
     pub url: Url,
-    /// Client id of this program at the broker.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: Secret,
+    /// As whom it speaks.
+    pub credential: Credential,
+    /// Gets the next bearer while the one in hand still lives, so that no task waits for it. Not for a program that
+    /// ends at any moment: a refresh token whose answer nobody kept is lost, and the sign-in with it.
+    pub ahead: bool,
     /// Allows plain http to a host that is not loopback.
     pub plain_http: bool,
     /// How often a call is sent again after a connection error, 429 or 503.
@@ -28,6 +32,21 @@ pub struct BrokerSettings {
     pub first_pause: Duration,
     /// How long one request may take; the broker itself may wait 30 s for a refresh under way.
     pub timeout: Duration,
+}
+
+/// As whom a program speaks to the broker.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Credential {
+    /// As itself (`client_credentials`).
+    ClientSecret {
+        /// Its client id.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+    },
+    /// For a person who signed in (`jeton login`).
+    Login(Arc<dyn LoginStore>),
 }
 
 /// What is missing or wrong in the settings.
@@ -70,16 +89,26 @@ impl BrokerSettings {
         client_id: impl Into<String>,
         client_secret: Secret,
     ) -> Result<Self, SettingsError> {
-        Ok(Self {
-            url: base_url(url)?,
-            client_id: client_id.into(),
-            client_secret,
+        let credential = Credential::ClientSecret { client_id: client_id.into(), client_secret };
+        Ok(Self::with(base_url(url)?, credential))
+    }
+
+    /// Settings of a program that speaks for the person who signed in at `url`.
+    pub fn of_login(url: Url, store: Arc<dyn LoginStore>) -> Self {
+        Self::with(url, Credential::Login(store))
+    }
+
+    fn with(url: Url, credential: Credential) -> Self {
+        Self {
+            url,
+            credential,
+            ahead: true,
             plain_http: false,
             retries: 3,
             patience: Duration::from_secs(30),
             first_pause: Duration::from_millis(250),
             timeout: Duration::from_secs(60),
-        })
+        }
     }
 
     /// Reads `JETON_URL`, `JETON_CLIENT_ID`, and `JETON_CLIENT_SECRET` or `JETON_CLIENT_SECRET_FILE`.
@@ -89,6 +118,40 @@ impl BrokerSettings {
     #[expect(clippy::disallowed_methods, reason = "the one place where the client reads the environment")]
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// The same, and where the environment holds no secret, the sign-in that `jeton login` kept: at `JETON_URL`, or
+    /// the only one.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or unusable, or what is wrong with the sign-in.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the client reads the environment")]
+    pub fn from_env_or_login() -> Result<Self, Error> {
+        Self::from_variables_or_login(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables_or_login(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let has = |name: &&str| variable(name).is_some();
+        if ["JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE", "JETON_CREDENTIAL"].iter().any(has) {
+            return Ok(Self::from_variables(variable)?);
+        }
+        let url = variable("JETON_URL").map(|url| base_url(&url)).transpose()?;
+        let client_id = variable("JETON_CLIENT_ID");
+        let found = LoginPlace::from_variables(&variable).and_then(|place| {
+            let kept = place.find(url.as_ref())?;
+            Ok((place.store(&kept), kept))
+        });
+        match found {
+            Ok((store, kept)) if client_id.as_ref().is_none_or(|id| *id == kept.client_id) => {
+                Ok(Self::of_login(kept.url, store))
+            }
+            // Whoever names a client means that one, and lacks its secret.
+            Ok(_) | Err(LoginError::Absent(_)) if client_id.is_some() => Ok(Self::from_variables(variable)?),
+            Ok((_, kept)) => Err(LoginError::absent(&kept.url).into()),
+            Err(LoginError::Homeless) => Ok(Self::from_variables(variable)?),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
@@ -105,14 +168,36 @@ impl BrokerSettings {
     }
 
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        if self.url.scheme() == "https" || self.plain_http || is_loopback(&self.url) {
-            return Ok(());
-        }
-        Err(SettingsError::PlainHttp(self.url.clone()))
+        check_scheme(&self.url, self.plain_http)
     }
 }
 
-fn base_url(text: &str) -> Result<Url, SettingsError> {
+impl LoginPlace {
+    /// `$XDG_STATE_HOME/jeton`, or `~/.local/state/jeton`.
+    ///
+    /// # Errors
+    /// Where neither variable names a folder.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the client reads the environment")]
+    pub fn from_env() -> Result<Self, LoginError> {
+        Self::from_variables(&|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
+        // The XDG specification: a relative path counts as none.
+        let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+        Ok(Self::new(state.ok_or(LoginError::Homeless)?.join("jeton")))
+    }
+}
+
+pub(crate) fn check_scheme(url: &Url, plain_http: bool) -> Result<(), SettingsError> {
+    if url.scheme() == "https" || plain_http || is_loopback(url) {
+        return Ok(());
+    }
+    Err(SettingsError::PlainHttp(url.clone()))
+}
+
+pub(crate) fn base_url(text: &str) -> Result<Url, SettingsError> {
     let url = Url::parse(text.trim()).map_err(|_| SettingsError::Url("it must start with https://"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(SettingsError::Url("only https, and http on loopback, is spoken"));
@@ -178,7 +263,10 @@ mod tests {
         ];
         let settings = from(&pairs).unwrap();
         #[expect(clippy::disallowed_methods, reason = "the test compares the plaintext")]
-        let secret = settings.client_secret.expose_secret().to_owned();
+        let secret = match &settings.credential {
+            Credential::ClientSecret { client_secret, .. } => client_secret.expose_secret().to_owned(),
+            Credential::Login(_) => String::new(),
+        };
         assert_eq!(secret, "s3cret canary");
         assert!(!format!("{settings:?}").contains("canary"));
     }

@@ -75,7 +75,7 @@ struct Rights {
     /// How long its access tokens live, such as 1h
     #[arg(long, value_parser = span::seconds)]
     token_lifetime: Option<u32>,
-    /// Where it may be sent back to after a sign-in, compared byte for byte; repeat it
+    /// Where a person's browser is sent back to, byte for byte; http://127.0.0.1/ for `jeton login --browser`; repeat it
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
     /// A resource server it may ask tokens for; repeat it

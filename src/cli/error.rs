@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use jeton_client::{Action, Problem, SettingsError};
+use jeton_client::{Action, LoginError, Problem, SettingsError};
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,12 @@ pub enum Error {
     /// The environment does not say which broker, or as whom.
     #[error("this command speaks to a broker")]
     Settings(#[from] SettingsError),
+    /// A sign-in cannot be kept, found or ended.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// What came back to the loopback address is no answer of this broker's.
+    #[error("the browser brought no answer of this broker: {0}")]
+    NoAnswer(String),
     /// The configuration of the server is wrong.
     #[error(transparent)]
     Config(#[from] crate::config::Error),
@@ -120,7 +126,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Broker { source, .. } => source.exit_code(),
-            Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) => 78,
+            Self::Login(LoginError::Busy(_)) => 75,
+            Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) | Self::Login(_) => 78,
             Self::Ailing { passing, .. } => {
                 if *passing {
                     75
@@ -135,7 +142,11 @@ impl Error {
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::NotStarted { .. } => 126,
             Self::Incomplete { code, .. } => *code,
-            Self::Input { .. } | Self::Malformed { .. } | Self::Unprintable(_) | Self::Output(_) => 1,
+            Self::Input { .. }
+            | Self::Malformed { .. }
+            | Self::Unprintable(_)
+            | Self::Output(_)
+            | Self::NoAnswer(_) => 1,
         }
     }
 
@@ -174,6 +185,12 @@ impl Error {
         match self {
             Self::Broker { source: jeton_client::Error::Transport(_), .. } => {
                 Some("check JETON_URL, or try again later".to_owned())
+            }
+            Self::Broker { source: jeton_client::Error::Login(LoginError::Absent(_)), .. } => Some(
+                "run `jeton login`, or set JETON_URL, JETON_CLIENT_ID and JETON_CLIENT_SECRET".to_owned(),
+            ),
+            Self::Login(error) | Self::Broker { source: jeton_client::Error::Login(error), .. } => {
+                Some(error.advice())
             }
             Self::Settings(_) => Some("set it in the environment of this command".to_owned()),
             Self::Server(error) if error.is_damaged() => {

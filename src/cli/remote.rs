@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use jeton_client::{Broker, BrokerSettings, Method};
+use jeton_client::{Broker, BrokerSettings, Credential, Method};
 use serde_json::Value;
 
 use super::{Error, output};
@@ -16,14 +16,21 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// The broker that the environment names.
+    /// The broker that the environment names, or where the person signed in.
     pub(super) fn broker(&self) -> Result<Broker, Error> {
         broker(self.settings()?)
     }
 
+    pub(super) fn allows_plain_http(&self) -> bool {
+        self.allow_plain_http
+    }
+
     fn settings(&self) -> Result<BrokerSettings, Error> {
-        let mut settings = BrokerSettings::from_env()?;
+        let mut settings =
+            BrokerSettings::from_env_or_login().map_err(failing("this command speaks to a broker"))?;
         settings.plain_http = self.allow_plain_http;
+        // A command may end at any moment, and would lose a refresh token that was just brought.
+        settings.ahead = !matches!(settings.credential, Credential::Login(_));
         Ok(settings)
     }
 }

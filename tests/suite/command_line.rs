@@ -1,9 +1,10 @@
 //! What do a shell and a scheduler see of the commands that speak to a broker?
 //!
-//! Here: the token and what failures look like. `administration`: each verb is its call. `exec`: the program that is run.
+//! Here: the token and what failures look like. `administration`: each verb is its call. `exec`: the program that is run. `login`: a person's sign-in.
 
 mod administration;
 mod exec;
+mod login;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

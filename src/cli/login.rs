@@ -1,0 +1,188 @@
+//! `jeton login`: how does a person let the programs of this machine act for them, without a password in any of them?
+
+mod browser;
+mod device;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use jeton_client::{
+    Broker, BrokerSettings, Kept, Login, LoginClient, LoginError, LoginPlace, LoginStore, Method,
+    SettingsError,
+};
+use serde_json::Value;
+use url::Url;
+
+use super::remote::{Access, failing};
+use super::{Error, output};
+
+/// Sign in as a person: commands on this machine then act for you
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The broker; if not given, the only one where somebody signed in here
+    #[arg(long, env = "JETON_URL")]
+    url: Option<String>,
+    /// The client that acts for you, of the kind `programmatic`; the last one if not given
+    #[arg(long, value_name = "ID", env = "JETON_CLIENT_ID")]
+    client_id: Option<String>,
+    /// A scope to ask for, beside `openid` and `offline_access`; all of the client's if not given; repeat it
+    #[arg(long = "scope", value_delimiter = ' ')]
+    scopes: Vec<String>,
+    /// Sign in with a browser on this machine, instead of by a code
+    #[arg(long)]
+    browser: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), Error> {
+    let place = LoginPlace::from_env()?;
+    let before = found(&place, args.url.as_deref())?;
+    let url = args.url.clone().or_else(|| before.as_ref().map(|kept| kept.url.to_string()));
+    let url = url.ok_or(SettingsError::Missing("JETON_URL"))?;
+    let client_id = args.client_id.clone().or_else(|| before.as_ref().map(|kept| kept.client_id.clone()));
+    let client_id = client_id.ok_or(SettingsError::Missing("JETON_CLIENT_ID"))?;
+    let plain_http = args.access.allows_plain_http();
+    let client = LoginClient::new(&url, &client_id, plain_http).map_err(failing("cannot sign in"))?;
+    let scope = scope(&args.scopes);
+    let login = match args.browser {
+        true => browser::sign_in(&client, scope.as_deref()).await?,
+        false => device::sign_in(&client, scope.as_deref()).await?,
+    };
+    let store = keep(&place, &login, before.as_ref(), plain_http).await?;
+    told(&login, store, plain_http).await
+}
+
+/// The sign-in that this one replaces.
+fn found(place: &LoginPlace, url: Option<&str>) -> Result<Option<Kept>, Error> {
+    let url = url.and_then(|url| Url::parse(url.trim()).ok());
+    match place.find(url.as_ref()) {
+        Ok(kept) => Ok(Some(kept)),
+        // What is damaged is about to be replaced; what others can read is not used and not silently mended.
+        Err(LoginError::Absent(_) | LoginError::Damaged(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn scope(asked: &[String]) -> Option<String> {
+    if asked.is_empty() {
+        return None;
+    }
+    let own = ["openid", "offline_access"].into_iter();
+    let more =
+        asked.iter().map(String::as_str).filter(|scope| !["openid", "offline_access", ""].contains(scope));
+    Some(own.chain(more).collect::<Vec<_>>().join(" "))
+}
+
+/// Keeps the new one, then ends the one before: nobody would ever use it again.
+async fn keep(
+    place: &LoginPlace,
+    login: &Login,
+    before: Option<&Kept>,
+    plain_http: bool,
+) -> Result<Arc<dyn LoginStore>, Error> {
+    let kept = Kept {
+        url: login.url.clone(),
+        client_id: login.client_id.clone(),
+        store: jeton_client::StoreKind::File,
+    };
+    let store = place.store(&kept);
+    let lock = store.lock()?;
+    let old = before.filter(|before| before.url == login.url).map(|before| place.store(before).load());
+    store.save(login)?;
+    drop(lock);
+    if let Some(Ok(Some(old))) = old {
+        end(&old, plain_http).await.ok();
+    }
+    Ok(store)
+}
+
+/// Revokes what a sign-in holds.
+pub(super) async fn end(login: &Login, plain_http: bool) -> Result<(), jeton_client::Error> {
+    let client = LoginClient::new(login.url.as_str(), &login.client_id, plain_http)?;
+    client.revoke(login.refresh_token.as_ref().unwrap_or(&login.access_token)).await
+}
+
+async fn told(login: &Login, store: Arc<dyn LoginStore>, plain_http: bool) -> Result<(), Error> {
+    let place = store.place();
+    let who = who(login, store, plain_http).await;
+    let who = who.map(|who| format!(" as {who}")).unwrap_or_default();
+    let url = login.url.as_str().trim_end_matches('/');
+    say(&format!("jeton: signed in{who} at {url}; kept in {place}"))?;
+    if login.refresh_token.is_none() {
+        let client = &login.client_id;
+        say(&format!(
+            "jeton: for {} minutes only: the client {client} has no scope offline_access",
+            (login.expires_at - super::login::now()).whole_minutes()
+        ))?;
+    }
+    Ok(())
+}
+
+/// The person who signed in, whatever else the environment says.
+pub(super) struct Person {
+    pub(super) broker: Broker,
+    pub(super) kept: Kept,
+    pub(super) store: Arc<dyn LoginStore>,
+}
+
+impl Person {
+    pub(super) fn find(url: Option<&str>, access: &Access) -> Result<Self, Error> {
+        let place = LoginPlace::from_env()?;
+        let url = url.map(|url| Url::parse(url.trim())).transpose();
+        let url = url.map_err(|_| SettingsError::Url("it must start with https://"))?;
+        let kept = place.find(url.as_ref())?;
+        let store = place.store(&kept);
+        let mut settings = BrokerSettings::of_login(kept.url.clone(), store.clone());
+        // A command may end at any moment, and would lose a refresh token that was just brought.
+        (settings.plain_http, settings.ahead) = (access.allows_plain_http(), false);
+        let broker = Broker::new(settings).map_err(failing("cannot reach the broker"))?;
+        Ok(Self { broker, kept, store })
+    }
+}
+
+/// What the person is called; none where the client may not know it.
+async fn who(login: &Login, store: Arc<dyn LoginStore>, plain_http: bool) -> Option<String> {
+    let mut settings = BrokerSettings::of_login(login.url.clone(), store);
+    (settings.plain_http, settings.ahead) = (plain_http, false);
+    let broker = Broker::new(settings).ok()?;
+    let (_, claims) = broker.call(Method::GET, &["o", "userinfo", ""], &[], None).await.ok()?;
+    name(&claims)
+}
+
+/// The best name among the claims of a person.
+pub(super) fn name(claims: &Value) -> Option<String> {
+    let claim = |name: &&str| claims.get(*name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    ["email", "preferred_username", "name", "sub"].iter().find_map(claim).map(str::to_owned)
+}
+
+/// A line for the person; standard output stays empty.
+pub(super) fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "{}", output::printable(line))
+}
+
+/// The machine's clock.
+pub(super) fn now() -> time::OffsetDateTime {
+    use crate::model::time::{Clock, SystemClock};
+    SystemClock.now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_asked_for_is_asked_once() {
+        assert_eq!(scope(&[]), None);
+        let asked = ["binb:read".to_owned(), "openid".to_owned()];
+        assert_eq!(scope(&asked).as_deref(), Some("openid offline_access binb:read"));
+    }
+
+    #[test]
+    fn a_person_is_called_by_the_best_name_there_is() {
+        assert_eq!(name(&json!({"sub": "u1", "preferred_username": "ada@x"})).as_deref(), Some("ada@x"));
+        assert_eq!(name(&json!({"sub": "u1", "email": ""})).as_deref(), Some("u1"));
+        assert_eq!(name(&json!({})), None);
+    }
+}
