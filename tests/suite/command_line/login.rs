@@ -239,7 +239,7 @@ async fn a_secret_in_the_environment_goes_before_the_sign_in() {
     let machine = Machine::new(&server.url);
     machine.signed_in();
     let mut command = machine.command(&["token", "acme", "github"]);
-    command.env("JETON_CLIENT_ID", "job").env("JETON_CLIENT_SECRET", "s3cret-canary");
+    command.env("JETON_CLIENT_ID", "script").env("JETON_CLIENT_SECRET", "s3cret-canary");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(server.seen()[0].body, "grant_type=client_credentials");

@@ -57,7 +57,7 @@ pub(crate) fn script(name: &str) -> Option<Command> {
     Some(command)
 }
 
-/// The same in Python, with the packages of PyPI.
+/// The same in Python, with the packages of PyPI; `-m` and `-c` take what follows.
 pub(crate) fn python(name: &str) -> Option<Command> {
     if !is_here("python3") {
         return skipped("tests with packages of PyPI: no python3 here");

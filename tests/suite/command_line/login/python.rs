@@ -8,19 +8,10 @@ use serde_json::{Value, json};
 use super::{Machine, ok, signed_in, stderr, stdout};
 use crate::scripted::ScriptedServer;
 use crate::support::house::House;
-use crate::support::peer::skipped;
+use crate::support::peer;
 
 const NOTEBOOKS: &str = include_str!("../../../../docs/notebooks.md");
 const ROLE: &str = "arn:aws:iam::123456789012:role/analysis";
-
-/// A Python that can import `module`, if one is here.
-fn python(module: &str) -> Option<&'static str> {
-    let has_it = |python: &&str| {
-        let here = Command::new(python).args(["-c", &format!("import {module}")]).output();
-        here.is_ok_and(|output| output.status.success())
-    };
-    ["python3", "/usr/bin/python3"].into_iter().find(has_it)
-}
 
 fn block(manual: &str, language: &str) -> String {
     let rest = manual.split(&format!("```{language}\n")).nth(1).unwrap();
@@ -29,16 +20,15 @@ fn block(manual: &str, language: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notebook_gets_a_token_as_the_manual_says() {
-    let Some(python) = python("subprocess") else {
-        return skipped("the notebook's Python: no python3 here").unwrap_or_default();
+    let Some(mut notebook) = peer::python("-c") else {
+        return;
     };
     let house = House::start().await;
     let (machine, ..) = signed_in(&house).await;
     let program = block(NOTEBOOKS, "python").replace("\"github\"", "\"sandbox\"");
     assert!(program.contains("\"sandbox\""));
     let built = std::path::Path::new(env!("CARGO_BIN_EXE_jeton")).parent().unwrap();
-    let mut notebook = Command::new(python);
-    notebook.args(["-c", &format!("{program}\nprint(headers['Authorization'])")]);
+    notebook.arg(format!("{program}\nprint(headers['Authorization'])"));
     notebook.env_clear().env("HOME", machine.home.path());
     notebook.env("PATH", format!("{}:/usr/bin:/bin", built.display()));
     let output = tokio::task::spawn_blocking(move || notebook.output().unwrap()).await.unwrap();
@@ -78,9 +68,8 @@ struct Moto {
 }
 
 impl Moto {
-    fn start(python: &str) -> Self {
-        let mut command = Command::new(python);
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null());
+    fn start(mut command: Command) -> Self {
+        command.args(["moto.server", "-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
         let running =
@@ -99,12 +88,12 @@ impl Drop for Moto {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_token_becomes_aws_keys_at_an_sts_that_others_wrote() {
-    let Some(python) = python("moto.server") else {
-        return skipped("AWS keys from moto: python3 with moto[server] is not here").unwrap_or_default();
+    let (Some(moto), Some(mut ask)) = (peer::python("-m"), peer::python("-c")) else {
+        return;
     };
     let house = House::start().await;
     let (machine, ..) = signed_in(&house).await;
-    let moto = Moto::start(python);
+    let moto = Moto::start(moto);
     let before = machine.kept();
     let line = ["aws-credentials", "--role-arn", ROLE, "--endpoint-url", &moto.url, "--duration", "15m"];
     let output = machine.run(&line).await;
@@ -114,9 +103,8 @@ async fn an_id_token_becomes_aws_keys_at_an_sts_that_others_wrote() {
     assert!(keys["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{keys}");
     assert_ne!(machine.kept()["login"]["id_token"], before["login"]["id_token"], "the ID token is new");
     // The keys are good for a call.
-    let mut ask = Command::new(python);
     let call = "import boto3, sys; print(boto3.client('sts', region_name='us-east-1', endpoint_url=sys.argv[1]).get_caller_identity()['Arn'])";
-    ask.args(["-c", call, &moto.url]);
+    ask.args([call, &moto.url]);
     for (variable, key) in [
         ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
         ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
