@@ -103,7 +103,7 @@ impl Ground {
     fn people(&self) -> People {
         let passwords = Arc::new(Passwords::new(Arc::clone(&self.vault), Arc::clone(&self.nature.entropy)));
         let sessions = Arc::new(Sessions::new(self.tools()));
-        People::new(self.tools(), passwords, sessions, self.public_url.clone())
+        People::new(self.tools(), passwords, sessions, self.public_url.clone(), RecentRows::default())
     }
 }
 

@@ -50,7 +50,8 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
     let (clock, entropy, url) = (&nature.clock, &nature.entropy, || public_url.clone());
     let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
     let sessions = Arc::new(Sessions::new(ground.tools()));
-    let people = Arc::new(People::new(ground.tools(), passwords.clone(), sessions.clone(), url()));
+    let people =
+        Arc::new(People::new(ground.tools(), passwords.clone(), sessions.clone(), url(), recent.clone()));
     let rules = Rules { allow_loopback: config.outbound.allow_loopback, builtin: false };
     let bearers = Arc::new(
         Bearers::load(public_url.as_str(), store.clone(), vault.clone(), clock.clone(), recent.clone())

@@ -254,9 +254,13 @@ impl From<issuer::Error> for OAuthError {
             }
             Error::InvalidScope => Self::new(
                 OAuthCode::InvalidScope,
-                "the scope is malformed, unknown or not granted to this client",
+                "the scope is malformed, unknown or not granted to this client: leave it out to get what it has, or \
+                 have an admin grant it (`jeton client update --scope`)",
             ),
-            Error::InvalidTarget => Self::new(OAuthCode::InvalidTarget, "no resource of this client"),
+            Error::InvalidTarget => Self::new(
+                OAuthCode::InvalidTarget,
+                "not a resource server of this client: have an admin add it (`jeton client update --resource`)",
+            ),
             Error::InvalidGrant(why) => Self::new(OAuthCode::InvalidGrant, why),
             Error::AuthorizationPending => {
                 Self::new(OAuthCode::AuthorizationPending, "the person has not answered yet; ask again")

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use super::bearer::RecentRows;
 use super::password::{self, Passwords};
 use super::session::Sessions;
 use super::tools::Tools;
@@ -27,7 +28,7 @@ use crate::model::principal::{Membership, UserId};
 use crate::model::public_url::PublicUrl;
 use crate::model::scope::Scope;
 use crate::model::secret::Secret;
-use crate::store::Conn;
+use crate::store::{Conn, Tx};
 
 pub use self::invitations::{Answer, Found, Joining, NewInvitation};
 
@@ -94,23 +95,32 @@ pub struct People {
     passwords: Arc<Passwords>,
     sessions: Arc<Sessions>,
     public_url: PublicUrl,
+    recent: RecentRows,
 }
 
 impl People {
-    /// With its tools; links begin with the public URL.
+    /// With its tools; links begin with the public URL. What changes about a person is forgotten in `recent`.
     pub fn new(
         tools: Tools,
         passwords: Arc<Passwords>,
         sessions: Arc<Sessions>,
         public_url: PublicUrl,
+        recent: RecentRows,
     ) -> Self {
-        Self { tools, passwords, sessions, public_url }
+        Self { tools, passwords, sessions, public_url, recent }
     }
 
     #[expect(clippy::disallowed_methods, reason = "door: the ticket goes into a link that is shown once")]
     fn link(&self, path: &str, ticket: &crate::model::ticket::Ticket, expires_at: OffsetDateTime) -> Link {
         let url = self.public_url.join(&format!("{path}/{}", ticket.text().expose_secret()));
         Link { id: ticket.id, url: Secret::new(url), expires_at }
+    }
+
+    /// Commits, and lets this process see at once what was changed about the person.
+    async fn finish(&self, tx: Tx<'_>, id: UserId) -> Result<(), Error> {
+        tx.commit().await?;
+        self.recent.forget_user(id);
+        Ok(())
     }
 
     fn now(&self) -> OffsetDateTime {

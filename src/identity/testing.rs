@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::identity::bearer::RecentRows;
 use crate::identity::login::{Browser, Logins};
 use crate::identity::password::Passwords;
 use crate::identity::people::{Joining, Link, NewInvitation, People};
@@ -48,8 +49,13 @@ impl Fixture {
         let passwords = Arc::new(Passwords::new(db.vault(), db.entropy()));
         let sessions = Arc::new(Sessions::new(tools.clone()));
         let logins = Arc::new(Logins::new(tools.clone(), Arc::clone(&passwords), Arc::clone(&sessions)));
-        let people =
-            Arc::new(People::new(tools.clone(), passwords, Arc::clone(&sessions), public_url.clone()));
+        let people = Arc::new(People::new(
+            tools.clone(),
+            passwords,
+            Arc::clone(&sessions),
+            public_url.clone(),
+            RecentRows::default(),
+        ));
         Self { tools, people, logins, sessions, public_url }
     }
 

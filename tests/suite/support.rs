@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod cluster;
 pub(crate) mod house;
 pub(crate) mod jar;
+pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod postgres;
 pub(crate) mod problem;

@@ -1,7 +1,6 @@
 //! Which sign-ins does this person have, and where is each kept?
 //!
-//! One small file for each broker, in a folder that is the person's alone. It says where the tokens are: in the
-//! file itself, or in the keyring.
+//! One small file for each broker, in a folder that is the person's alone. It says where the tokens are.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};

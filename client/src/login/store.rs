@@ -78,9 +78,6 @@ pub enum LoginError {
     /// Neither XDG_STATE_HOME nor HOME is set.
     #[error("there is no folder for sign-ins: neither XDG_STATE_HOME nor HOME is set")]
     Homeless,
-    /// The keyring refused or is not there.
-    #[error("the keyring: {0}")]
-    Keyring(String),
 }
 
 impl LoginError {
@@ -107,7 +104,6 @@ impl LoginError {
             Self::Busy(_) => "try again later".to_owned(),
             Self::Io { .. } => "mend that, or set XDG_STATE_HOME to a folder of yours".to_owned(),
             Self::Homeless => "set one of them".to_owned(),
-            Self::Keyring(_) => "unlock it, or run `jeton login --store file`".to_owned(),
         }
     }
 }

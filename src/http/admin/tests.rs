@@ -23,6 +23,7 @@ use crate::admin::keys::{self as signing_keys, SigningKeys};
 use crate::admin::resources::Resources;
 use crate::connectors::catalog::Catalog;
 use crate::http::settings::WebSettings;
+use crate::identity::bearer::RecentRows;
 use crate::identity::password::Passwords;
 use crate::identity::people::People;
 use crate::identity::session::Sessions;
@@ -91,7 +92,8 @@ impl Broker {
         let tools = tools(&db);
         let passwords = Arc::new(Passwords::new(vault.clone(), entropy.clone()));
         let sessions = Arc::new(Sessions::new(tools.clone()));
-        let people = People::new(tools.clone(), passwords, sessions, public_url.clone());
+        let people =
+            People::new(tools.clone(), passwords, sessions, public_url.clone(), RecentRows::default());
         let apps = Apps::new(tools.clone(), keeper.clone(), public_url.clone());
         let resources = Resources::new(tools.clone(), public_url.clone());
         let connectors = Connectors::new(tools.clone(), registry.clone(), Rules::default());

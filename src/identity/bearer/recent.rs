@@ -34,19 +34,15 @@ impl RecentRows {
         self.clients.0.invalidate(client);
     }
 
-    /// Reads the person's row anew next time.
+    /// Reads the person's row anew next time, and asks anew about every grant: the person's may have ended.
     pub fn forget_user(&self, user: UserId) {
         self.users.0.invalidate(&user);
+        self.grants.0.invalidate_all();
     }
 
     /// Asks anew next time whether the grant has ended.
     pub fn forget_grant(&self, grant: GrantId) {
         self.grants.0.invalidate(&grant);
-    }
-
-    /// Asks anew next time about every grant.
-    pub fn forget_grants(&self) {
-        self.grants.0.invalidate_all();
     }
 
     /// Asks anew next time whether the token was revoked.

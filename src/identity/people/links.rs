@@ -55,7 +55,7 @@ impl People {
         let event = Event::new(Actor::User(user.id), Action::UserChange, origin);
         let event = Event { subject: Some(user.id.to_string()), ..event };
         self.tools.audit.record_in(tx.conn(), event).await?;
-        tx.commit().await?;
+        self.finish(tx, user.id).await?;
         Ok(opened)
     }
 

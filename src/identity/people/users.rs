@@ -75,7 +75,7 @@ impl People {
             tx.conn().end_grants_of_user(id).await?;
         }
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
-        tx.commit().await?;
+        self.finish(tx, id).await?;
         Ok(user)
     }
 
@@ -87,7 +87,7 @@ impl People {
         covered_in_apps(tx.conn(), by, id).await?;
         tx.conn().delete_user(id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
-        Ok(tx.commit().await?)
+        self.finish(tx, id).await
     }
 
     /// A person's live sessions, newest first.
@@ -105,7 +105,7 @@ impl People {
         let ended = tx.conn().delete_sessions_of(id).await?;
         tx.conn().end_grants_of_user(id).await?;
         self.tools.audit.record_in(tx.conn(), event(by, Action::UserChange, id)).await?;
-        tx.commit().await?;
+        self.finish(tx, id).await?;
         Ok(ended)
     }
 }

@@ -39,13 +39,13 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A client that signs.
-struct Signer {
+pub(super) struct Signer {
     pair: Pair,
     id: String,
 }
 
 impl Signer {
-    async fn register(world: &World) -> Self {
+    pub(super) async fn register(world: &World) -> Self {
         let pair = Pair::new();
         let body = json!({"identifier": "signs", "kind": "service", "jwks": {"keys": [pair.jwk()]}});
         let made = world.house.write(Method::POST, "/clients", &body).await;
@@ -53,18 +53,18 @@ impl Signer {
         Self { pair, id: made["client_id"].as_str().unwrap().to_owned() }
     }
 
-    fn claims(&self, world: &World, jti: &str) -> Value {
+    pub(super) fn claims(&self, world: &World, jti: &str) -> Value {
         let now = world.broker().clock.now().unix_timestamp();
         let (id, url) = (&self.id, &world.broker().url);
         json!({"iss": id, "sub": id, "aud": url, "jti": jti, "iat": now, "exp": now + 60})
     }
 
-    fn assertion(&self, claims: &Value) -> String {
+    pub(super) fn assertion(&self, claims: &Value) -> String {
         self.pair.sign(&json!({"alg": "ES256", "kid": "k"}), claims)
     }
 }
 
-async fn ask(broker: &Broker, assertion: &str, more: &[(&str, &str)]) -> Response {
+pub(super) async fn ask(broker: &Broker, assertion: &str, more: &[(&str, &str)]) -> Response {
     let mut form = vec![
         ("grant_type", "client_credentials"),
         ("client_assertion_type", JWT_BEARER),

@@ -2,9 +2,10 @@
 //! that is not registered. A1, A2, A3.
 
 use reqwest::{Method, RequestBuilder};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{World, error, refusal};
+use super::{World, ask, devices, error, hidden, links, refusal};
+use crate::support::jar::{Jar, Seen};
 
 const FORMS: [&str; 4] = ["/o/token/", "/o/introspect/", "/o/revoke_token/", "/o/device_authorization/"];
 
@@ -124,6 +125,13 @@ async fn no_value_of_any_parameter_is_a_500() {
                 }
             }
         }
+        let script = devices::script(&world, &json!({})).await;
+        for (name, refused) in [("scope", "invalid_scope"), ("resource", "invalid_target")] {
+            for odd in ODD {
+                let answer = ask(broker, "/o/device_authorization/", &script, &[(name, odd)]).await;
+                assert_eq!(refusal(answer).await, error(400, refused), "{name}={odd}");
+            }
+        }
         for path in ["/o/introspect/", "/o/revoke_token/"] {
             for odd in ODD {
                 let request =
@@ -191,6 +199,64 @@ async fn no_value_at_the_pages_is_a_500_or_a_redirect_elsewhere() {
             );
         }
         assert_eq!(raw, [400; 7], "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+/// What a page may answer to a form that it did not make: it says why, leads nowhere but home or, with an error, back to
+/// the registered address, and is no yes.
+fn is_harmless(seen: &Seen, own: &str, what: &str) {
+    let status = seen.status.as_u16();
+    assert!([200, 303, 400, 403, 404, 429].contains(&status), "{what}: {status}");
+    let back = super::BACK.split_once('?').unwrap().0;
+    if let Some(to) = seen.location.as_ref().map(|to| to.as_str()) {
+        let refused = to.starts_with(back) && to.contains("error=") && !to.contains("code=");
+        assert!(refused || to.starts_with(own), "{what}: {to}");
+    }
+    for never in ["<script", "may act for you now"] {
+        assert!(!seen.body.contains(never), "{what}: {}", seen.body);
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_a_page_is_a_500_or_a_redirect_elsewhere() {
+    for mut world in World::each().await {
+        let own = world.broker().url.clone();
+        let page = world.ada.get(&world.request(&[])).await;
+        let (query, shown, token) = (hidden(&page, "query"), hidden(&page, "shown"), page.csrf_token());
+        let right = [("csrf_token", &*token), ("query", &query), ("shown", &shown), ("decision", "accept")];
+        let action = world.broker().at("/o/authorize/");
+        for (name, _) in right {
+            for odd in ODD {
+                let seen = world.ada.post(&action, &super::changed(&right, &[(name, odd)])).await;
+                is_harmless(&seen, &own, &format!("consent {name}={odd}"));
+            }
+        }
+        // Nothing of all that was a yes.
+        assert_eq!(world.ada.get(&world.request(&[])).await.status, 200);
+        let script = devices::script(&world, &json!({})).await;
+        let device = devices::begin(&world, &script).await;
+        let url = world.broker().at("/o/device/");
+        let token = world.ada.get(&url).await.csrf_token();
+        let code = super::text(&device["user_code"]);
+        let right = [("csrf_token", &*token), ("user_code", code), ("decision", "accept")];
+        for name in ["csrf_token", "decision", "user_code"] {
+            for odd in ODD {
+                let seen = world.ada.post(&url, &super::changed(&right, &[(name, odd)])).await;
+                is_harmless(&seen, &own, &format!("device {name}={odd}"));
+            }
+        }
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = links::sender(&world, "Web shop").await;
+        let (_, url) = links::link(&world, &shop, "customer-7").await;
+        for odd in ODD {
+            let mut browser = Jar::new();
+            browser.get(&url).await;
+            let seen = browser.post(&url, &[("csrf_token", odd)]).await;
+            is_harmless(&seen, &own, &format!("link csrf_token={odd}"));
+            assert_eq!(seen.location, None, "{odd}");
+        }
+        assert_eq!(Jar::new().get(&url).await.status, 200, "{}", world.house.home.name);
         world.stop().await;
     }
 }

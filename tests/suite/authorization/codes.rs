@@ -228,11 +228,11 @@ async fn a_code_of_a_person_who_is_gone_or_disabled_is_worth_nothing() {
         let code = world.code(&[("prompt", "consent")]).await;
         let id = claims(&tokens["access_token"])["sub"].clone();
         let path = format!("/users/{}", text(&id));
+        assert_eq!(world.userinfo(text(&tokens["access_token"])).await.status(), 200);
         world.house.write(reqwest::Method::PATCH, &path, &json!({"disabled": true})).await;
         assert_eq!(refusal(world.redeem(&code, &[]).await).await, error(400, "invalid_grant"));
         let refused = refusal(world.refresh(text(&tokens["refresh_token"]), &[]).await).await;
         assert_eq!(refused, error(400, "invalid_grant"));
-        world.house.pass(5);
         let told = refusal(world.userinfo(text(&tokens["access_token"])).await).await;
         assert_eq!(told, error(401, "invalid_token"), "{}", world.house.home.name);
         world.stop().await;

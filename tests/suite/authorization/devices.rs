@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::{Client, World, ask, claims, error, ok, public, refusal, text};
 use crate::support::jar::{Jar, Seen};
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-async fn script(world: &World, changes: &Value) -> Client {
+pub(super) async fn script(world: &World, changes: &Value) -> Client {
     let mut body = json!({
         "identifier": "Notebook", "kind": "programmatic",
         "scopes": ["openid", "profile", "offline_access"],
@@ -19,7 +19,7 @@ async fn script(world: &World, changes: &Value) -> Client {
     public(&world.house, &body).await
 }
 
-async fn begin(world: &World, script: &Client) -> Value {
+pub(super) async fn begin(world: &World, script: &Client) -> Value {
     ok(ask(world.broker(), "/o/device_authorization/", script, &[]).await).await
 }
 
@@ -29,7 +29,7 @@ async fn poll(world: &World, script: &Client, device: &Value) -> Response {
 }
 
 /// Types a code, and says yes or no if asked.
-async fn answer(jar: &mut Jar, world: &World, code: &str, decision: &str) -> Seen {
+pub(super) async fn answer(jar: &mut Jar, world: &World, code: &str, decision: &str) -> Seen {
     let url = world.broker().at("/o/device/");
     let token = jar.get(&url).await.csrf_token();
     let asked = jar.post(&url, &[("csrf_token", &token), ("user_code", code)]).await;

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{Client, World, ask, claims, error, ok, parameter, refusal, text};
+use crate::support::app::Broker;
 use crate::support::jar::Jar;
 
 const DONE: &str = "https://shop.example/done?cart=7";
 
 /// A web application that may send its people.
-async fn sender(world: &World, name: &str) -> Client {
+pub(super) async fn sender(world: &World, name: &str) -> Client {
     let body = json!({
         "identifier": name, "kind": "provider", "redirect_uris": [super::BACK],
         "scopes": ["openid", "signups:write"],
@@ -18,20 +19,20 @@ async fn sender(world: &World, name: &str) -> Client {
     world.house.client(&body).await
 }
 
-async fn post(world: &World, client: &Client, path: &str, body: &Value) -> Response {
+pub(super) async fn post(broker: &Broker, client: &Client, path: &str, body: &Value) -> Response {
     let form = [("grant_type", "client_credentials")];
-    let tokens = ok(ask(world.broker(), "/o/token/", client, &form).await).await;
-    let url = world.broker().at(&format!("/admin/v1{path}"));
-    world.broker().http.post(url).bearer_auth(text(&tokens["access_token"])).json(body).send().await.unwrap()
+    let tokens = ok(ask(broker, "/o/token/", client, &form).await).await;
+    let url = broker.at(&format!("/admin/v1{path}"));
+    broker.http.post(url).bearer_auth(text(&tokens["access_token"])).json(body).send().await.unwrap()
 }
 
 /// A link for this person of the client's; its id and address.
-async fn link(world: &World, client: &Client, person: &str) -> (String, String) {
+pub(super) async fn link(world: &World, client: &Client, person: &str) -> (String, String) {
     let body = json!({
         "connector": "sandbox", "user": {"id": person, "display_name": format!("{person} of the shop")},
         "return_to": DONE,
     });
-    let made = post(world, client, "/apps/acme/signup-links", &body).await;
+    let made = post(world.broker(), client, "/apps/acme/signup-links", &body).await;
     assert_eq!(made.status(), StatusCode::CREATED);
     let made: Value = made.json().await.unwrap();
     (text(&made["id"]).to_owned(), text(&made["url"]).to_owned())
@@ -46,14 +47,14 @@ async fn follow(jar: &mut Jar, url: &str) -> Url {
 }
 
 /// The whole way through the provider, back to the web application.
-async fn connect(jar: &mut Jar, url: &str) -> Url {
+pub(super) async fn connect(jar: &mut Jar, url: &str) -> Url {
     let authorize = follow(jar, url).await;
     let back = jar.decide(&authorize, "alice", "approve").await;
     jar.get(back.as_str()).await.to()
 }
 
 async fn confirm(world: &World, client: &Client, id: &str) -> Response {
-    post(world, client, &format!("/apps/acme/signup-links/{id}/confirm"), &json!({})).await
+    post(world.broker(), client, &format!("/apps/acme/signup-links/{id}/confirm"), &json!({})).await
 }
 
 #[tokio::test]
@@ -153,7 +154,7 @@ async fn what_nobody_confirms_is_revoked_and_only_its_client_may() {
         assert_eq!(confirm(&world, &other, &id).await.status(), 404, "it is another client's");
         world.house.app("globex", "Globex").await;
         let elsewhere = format!("/apps/globex/signup-links/{id}/confirm");
-        assert_eq!(post(&world, &shop, &elsewhere, &json!({})).await.status(), 404);
+        assert_eq!(post(world.broker(), &shop, &elsewhere, &json!({})).await.status(), 404);
         world.house.pass(11 * 60);
         assert_eq!(confirm(&world, &shop, &id).await.status(), 404, "{}", world.house.home.name);
         assert_eq!(world.house.binb_token("acme", "sandbox").await.0, 404);
@@ -194,22 +195,22 @@ async fn who_may_not_send_people_and_what_may_not_be_asked() {
         world.house.credentials("sandbox", Some("acme")).await;
         let shop = sender(&world, "Web shop").await;
         let body = json!({"connector": "sandbox", "user": {"id": "7"}});
-        let without = post(&world, &world.shop, "/apps/acme/signup-links", &body).await;
+        let without = post(world.broker(), &world.shop, "/apps/acme/signup-links", &body).await;
         assert_eq!(without.status(), 403);
         let confined = json!({
             "identifier": "Confined", "kind": "provider", "scopes": ["signups:write"], "allow": ["acme/*"],
         });
         let confined = world.house.client(&confined).await;
-        assert_eq!(post(&world, &confined, "/apps/acme/signup-links", &body).await.status(), 201);
+        assert_eq!(post(world.broker(), &confined, "/apps/acme/signup-links", &body).await.status(), 201);
         for app in ["globex", "nowhere"] {
             let path = format!("/apps/{app}/signup-links");
-            assert_eq!(post(&world, &confined, &path, &body).await.status(), 403, "{app}");
+            assert_eq!(post(world.broker(), &confined, &path, &body).await.status(), 403, "{app}");
         }
         let superadmin = json!({
             "identifier": "Job", "kind": "service", "role": "superadmin", "scopes": ["superadmin"], "allow": ["*/*"],
         });
         let superadmin = world.house.client(&superadmin).await;
-        assert_eq!(post(&world, &superadmin, "/apps/acme/signup-links", &body).await.status(), 403);
+        assert_eq!(post(world.broker(), &superadmin, "/apps/acme/signup-links", &body).await.status(), 403);
         let table = [
             (json!({"connector": "sandbox", "user": {"id": ""}}), 400, "/user/id"),
             (json!({"connector": "sandbox", "user": {"id": "7", "email": "nobody"}}), 400, "/user/email"),
@@ -234,13 +235,13 @@ async fn who_may_not_send_people_and_what_may_not_be_asked() {
             (json!({"connector": "aircall", "user": {"id": "7"}}), 422, ""),
         ];
         for (body, status, pointer) in table {
-            let answer = post(&world, &shop, "/apps/acme/signup-links", &body).await;
+            let answer = post(world.broker(), &shop, "/apps/acme/signup-links", &body).await;
             assert_eq!(answer.status(), status, "{body}");
             let problem: Value = answer.json().await.unwrap();
             let at = problem["errors"][0]["pointer"].as_str().unwrap_or_default();
             assert_eq!(at, pointer, "{problem}");
         }
-        assert_eq!(post(&world, &shop, "/apps/nowhere/signup-links", &body).await.status(), 404);
+        assert_eq!(post(world.broker(), &shop, "/apps/nowhere/signup-links", &body).await.status(), 404);
         // A person's token sends nobody, whatever its scopes.
         let mut world = world;
         world.shop = shop;

@@ -1,11 +1,13 @@
-//! Two replicas at once: exactly one redeems a code, an assertion or a refresh token, and the family is dead where the
-//! standard says so. A9, A10, A12.
+//! Two replicas at once: exactly one redeems a code, a device code, an assertion or a refresh token or confirms a signup
+//! link, and the family is dead where the standard says so. A9 to A12, A16.
 
-use serde_json::Value;
+use reqwest::Response;
+use serde_json::{Value, json};
 
-use super::{World, ask, error, ok, refusal, text};
+use super::{World, ask, assertions, devices, error, links, ok, refusal, text};
 use crate::support::app::{Broker, Home};
 use crate::support::house::House;
+use crate::support::jar::Jar;
 use crate::support::peer::skipped;
 use crate::support::postgres;
 
@@ -28,16 +30,23 @@ impl Twins {
 
     /// The same form to both at the same time; who was answered with tokens.
     async fn race(&self, form: &[(&str, &str)]) -> Vec<Value> {
-        let (shop, here) = (&self.world.shop, self.world.broker());
-        let asks = (0..4).map(|n| ask(if n % 2 == 0 { here } else { &self.other }, "/o/token/", shop, form));
-        let mut winners = Vec::new();
-        for answer in futures_util::future::join_all(asks).await {
-            match answer.status().as_u16() {
-                200 => winners.push(ok(answer).await),
-                _ => assert_eq!(refusal(answer).await, error(400, "invalid_grant")),
-            }
+        let (winners, others) = self.both(|broker| ask(broker, "/o/token/", &self.world.shop, form)).await;
+        for refused in others {
+            assert_eq!(refusal(refused).await, error(400, "invalid_grant"));
         }
         winners
+    }
+
+    /// Asks each twice at the same time; what was answered with 200, and the other answers.
+    async fn both<'t, F>(&'t self, asked: impl Fn(&'t Broker) -> F) -> (Vec<Value>, Vec<Response>)
+    where
+        F: Future<Output = Response>,
+    {
+        let here = self.world.broker();
+        let asks = [here, &self.other, here, &self.other].map(asked);
+        let answers = futures_util::future::join_all(asks).await;
+        let (won, others): (Vec<_>, _) = answers.into_iter().partition(|answer| answer.status() == 200);
+        (futures_util::future::join_all(won.into_iter().map(ok)).await, others)
     }
 
     async fn is_dead(&self, tokens: &Value) {
@@ -89,6 +98,61 @@ async fn one_of_two_replicas_redeems_a_refresh_token_and_its_family_ends() {
         assert_eq!(winners.len(), 1, "round {round}");
         twins.is_dead(&winners[0]).await;
     }
+    twins.stop().await;
+}
+
+#[tokio::test]
+async fn one_of_two_replicas_redeems_a_device_code() {
+    let Some(twins) = Twins::start().await else { return };
+    let script = devices::script(&twins.world, &json!({})).await;
+    for round in 0..5 {
+        let device = devices::begin(&twins.world, &script).await;
+        let mut ada = twins.world.ada.clone();
+        devices::answer(&mut ada, &twins.world, text(&device["user_code"]), "accept").await;
+        let form = [("grant_type", devices::GRANT), ("device_code", text(&device["device_code"]))];
+        let (winners, others) = twins.both(|broker| ask(broker, "/o/token/", &script, &form)).await;
+        assert_eq!(winners.len(), 1, "round {round}");
+        for refused in others {
+            // Who asked while the first was being answered asked too soon.
+            let refused = refusal(refused).await;
+            assert!([error(400, "invalid_grant"), error(400, "slow_down")].contains(&refused), "{refused:?}");
+        }
+    }
+    twins.stop().await;
+}
+
+#[tokio::test]
+async fn one_of_two_replicas_takes_an_assertion() {
+    let Some(twins) = Twins::start().await else { return };
+    let signer = assertions::Signer::register(&twins.world).await;
+    for round in 0..5 {
+        let assertion = signer.assertion(&signer.claims(&twins.world, &format!("race-{round}")));
+        let (winners, others) = twins.both(|broker| assertions::ask(broker, &assertion, &[])).await;
+        assert_eq!(winners.len(), 1, "round {round}");
+        for refused in others {
+            assert_eq!(refusal(refused).await, error(401, "invalid_client"));
+        }
+    }
+    twins.stop().await;
+}
+
+#[tokio::test]
+async fn one_of_two_replicas_confirms_a_signup_link() {
+    let Some(twins) = Twins::start().await else { return };
+    twins.world.house.credentials("sandbox", Some("acme")).await;
+    let shop = links::sender(&twins.world, "Web shop").await;
+    for round in 0..3 {
+        let (id, url) = links::link(&twins.world, &shop, "customer-7").await;
+        let back = links::connect(&mut Jar::new(), &url).await;
+        assert!(back.as_str().contains("signup_link="), "round {round}: {back}");
+        let (path, nothing) = (format!("/apps/acme/signup-links/{id}/confirm"), json!({}));
+        let (winners, others) = twins.both(|broker| links::post(broker, &shop, &path, &nothing)).await;
+        assert_eq!(winners.len(), 1, "round {round}");
+        for refused in others {
+            assert_eq!(refused.status(), 404);
+        }
+    }
+    assert_eq!(twins.world.house.binb_token("acme", "sandbox").await.0, 200);
     twins.stop().await;
 }
 

@@ -321,6 +321,8 @@ async fn sent(tour: &mut Tour) {
 }
 
 async fn refusals(tour: &mut Tour) {
+    // Whom the service provider sent belongs to no app until it confirms.
+    tour.sign_in("ada@example.com").await;
     tour.open("stale-callback", "/connect/sandbox/callback/acme?state=x&code=y").await;
     let wrong = Faults { iss: Some(Iss::Wrong), ..Faults::default() };
     tour.house.sandbox.handle().set_faults(CLIENT, wrong).unwrap();

@@ -4,14 +4,8 @@ use jeton::sandbox::{Faults, Trouble};
 use reqwest::Method;
 
 use crate::support::house::House;
+use crate::support::memory::peak_kib;
 use crate::support::problem::read;
-
-/// The most that this process has ever held, in KiB.
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
