@@ -128,7 +128,7 @@ impl Signup {
             return Ok(Outcome::Return(connected(&waiting.row), link));
         }
         let Waiting { row, set, judged, .. } = waiting;
-        let done = self.adopt(&visitor.principal, id, set, judged).await;
+        let done = self.once(id, self.adopt(&visitor.principal, id, set, judged).await).await;
         if let Err(error) = &done
             && error.ends_consent()
         {
@@ -154,11 +154,22 @@ impl Signup {
             true => self.adopt(by, row.id, set, judged).await,
             false => Err(keeper::Error::ConnectionChanged.into()),
         };
+        let done = self.once(row.id, done).await;
         match &done {
             Err(error) if error.ends_consent() => self.end(by, &row, error).await,
             Err(_) | Ok(_) => {}
         }
         done
+    }
+
+    /// Where the connection changed because another yes to this very question was faster, nothing is asked any more.
+    async fn once(&self, id: Uuid, done: Result<Connected, Error>) -> Result<Connected, Error> {
+        let changed = matches!(done, Err(Error::Keeper(keeper::Error::ConnectionChanged)));
+        if !changed {
+            return done;
+        }
+        let row = self.store.conn().find_signup(id).await?;
+        if row.is_some_and(|row| row.stage == Stage::Exchanged) { done } else { Err(Error::NothingPending) }
     }
 
     /// Notes that the person said yes.

@@ -141,7 +141,7 @@ async fn one_of_two_replicas_confirms_a_signup_link() {
     let Some(twins) = Twins::start().await else { return };
     twins.world.house.credentials("sandbox", Some("acme")).await;
     let shop = links::sender(&twins.world, "Web shop").await;
-    for round in 0..3 {
+    for round in 0..10 {
         let (id, url) = links::link(&twins.world, &shop, "customer-7").await;
         let back = links::connect(&mut Jar::new(), &url).await;
         assert!(back.as_str().contains("signup_link="), "round {round}: {back}");
