@@ -33,15 +33,6 @@ impl Conn<'_> {
         client::Entity::find_by_id(id.as_str()).one(&self.db()).await?.map(unchecked).transpose()
     }
 
-    /// A client by what people call it.
-    pub async fn find_client_by_identifier(
-        &self,
-        identifier: &str,
-    ) -> Result<Option<Unchecked<Client>>, Error> {
-        let found = client::Entity::find().filter(client::Column::Identifier.eq(identifier));
-        found.one(&self.db()).await?.map(unchecked).transpose()
-    }
-
     /// Clients by identifier, from the one after `after`.
     pub async fn list_clients(
         &self,

@@ -10,6 +10,7 @@ use crate::http::problem::{Chain, Problem};
 use crate::identity::bearer::{self, Bearers, GoodToken};
 use crate::issuer::{Error, Issuer};
 use crate::model::client::{Client, ClientKind};
+use crate::model::event::Origin;
 use crate::model::grant::{Grant, GrantedScope};
 use crate::model::scope::Scope;
 use crate::model::secret::Secret;
@@ -47,10 +48,7 @@ pub(in crate::http) async fn introspect(
     issuer: web::Data<Issuer>,
     bearers: web::Data<Bearers>,
 ) -> Result<HttpResponse, OAuthError> {
-    let mut form = Parameters::read(&request, payload).await?;
-    let (token, _) = (form.require_secret("token")?, form.take("token_type_hint")?);
-    let (client, in_header) = presented(&request, &mut form)?;
-    let client = authenticate(&issuer, &client, in_header, origin.0).await?;
+    let (client, token) = asked(&request, payload, &issuer, origin.0).await?;
     if client.kind == ClientKind::Programmatic {
         // Anybody can say this name (RFC 7662 §2.1).
         return Err(Error::UnauthorizedClient.into());
@@ -76,16 +74,26 @@ pub(in crate::http) async fn revoke(
     issuer: web::Data<Issuer>,
     bearers: web::Data<Bearers>,
 ) -> Result<HttpResponse, OAuthError> {
-    let mut form = Parameters::read(&request, payload).await?;
-    let (token, _) = (form.require_secret("token")?, form.take("token_type_hint")?);
-    let (client, in_header) = presented(&request, &mut form)?;
-    let client = authenticate(&issuer, &client, in_header, origin.0).await?;
+    let (client, token) = asked(&request, payload, &issuer, origin.0).await?;
     if !issuer.revoke_refresh_token(&client, &token, origin.0).await?
         && let Some(good) = inspect(&bearers, &token, &client).await?
     {
         issuer.revoke_access_token(&client, &good, origin.0).await?;
     }
     Ok(unkept(json!({})))
+}
+
+/// Who asks, and about which token.
+async fn asked(
+    request: &HttpRequest,
+    payload: web::Payload,
+    issuer: &Issuer,
+    origin: Origin,
+) -> Result<(Client, Secret), OAuthError> {
+    let mut form = Parameters::read(request, payload).await?;
+    let (token, _) = (form.require_secret("token")?, form.take("token_type_hint")?);
+    let (client, in_header) = presented(request, &mut form)?;
+    Ok((authenticate(issuer, &client, in_header, origin).await?, token))
 }
 
 /// A good access token for the broker or a resource server of this client.
