@@ -285,6 +285,7 @@ impl Ground {
         let vault = Arc::new(vault.map_err(Error::WrongKeyring)?);
         let public_url = public_url(config, instance.public_url.as_deref())?;
         let store = Store::connect(&config.database, Arc::clone(&nature.clock)).await?;
+        let store = store.with_notary(vault.notary());
         store.migrate().await?;
         Ok(Self::assemble(config, nature, store, vault, public_url))
     }

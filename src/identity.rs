@@ -285,11 +285,6 @@ impl Member {
     pub fn app(&self) -> &AppId {
         &self.app
     }
-
-    /// Whether also an admin of the app.
-    pub fn is_admin(&self) -> bool {
-        self.admin
-    }
 }
 
 /// Decides over other people's connections of one app.

@@ -78,6 +78,9 @@ pub enum Error {
     /// The device waited too long (RFC 8628 §3.5).
     #[error("the device code has expired")]
     ExpiredToken,
+    /// The person was signed out while the page was open.
+    #[error("the person is not signed in any more")]
+    SignedOut,
     /// Too many devices wait.
     #[error("too many devices wait")]
     Overloaded,

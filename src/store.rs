@@ -25,12 +25,14 @@ pub mod links;
 mod lockstep;
 mod look;
 pub mod outbox;
+mod own;
 pub mod resources;
 pub mod sessions;
 pub mod signing_keys;
 pub mod signups;
 pub mod spent;
 mod sqlite;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token_sets;
@@ -46,6 +48,7 @@ use sea_orm::{
 };
 
 use crate::model::app::AppId;
+use crate::model::own::Notary;
 use crate::model::time::{Clock, to_micros};
 
 pub use self::error::Error;
@@ -77,6 +80,8 @@ pub struct Store {
     writer: Option<sqlite::Writer>,
     lock: Option<Arc<std::fs::File>>,
     patience: Duration,
+    /// `None` where nobody asks what people may do.
+    notary: Option<Notary>,
 }
 
 impl Store {
@@ -113,12 +118,17 @@ impl Store {
         let patience = settings.acquire_timeout + ANSWERS_WITHIN;
         if !sqlite {
             let db = Database::connect(options).await.map_err(Error::connecting)?;
-            return Ok(Self { db, clock, writer: None, lock, patience });
+            return Ok(Self { db, clock, writer: None, lock, patience, notary: None });
         }
         // The writer first: it makes the file.
         let writer = sqlite::Writer::open(options.clone()).await?;
         let db = if memory { writer.db.clone() } else { Database::connect(options).await? };
-        Ok(Self { db, clock, writer: Some(writer), lock, patience })
+        Ok(Self { db, clock, writer: Some(writer), lock, patience, notary: None })
+    }
+
+    /// The same, which signs what people may do and believes no other row that says so.
+    pub fn with_notary(self, notary: Notary) -> Self {
+        Self { notary: Some(notary), ..self }
     }
 
     /// Brings the schema up to this release, under a lock that ends with the transaction.
@@ -168,15 +178,15 @@ impl Store {
 
     /// For reads.
     pub fn conn(&self) -> Conn<'_> {
-        Conn { executor: Source::Pool(&self.db), clock: &*self.clock }
+        Conn { executor: Source::Pool(&self.db), clock: &*self.clock, notary: self.notary.as_ref() }
     }
 
     /// Begins a write transaction. On PostgreSQL its commit is synchronous whatever the server's default, a lock
     /// is waited for 2 s at most, and an idle transaction ends after 5 s.
     pub async fn begin(&self) -> Result<Tx<'_>, Error> {
-        let clock = &*self.clock;
+        let (clock, notary) = (&*self.clock, self.notary.as_ref());
         if let Some(writer) = &self.writer {
-            return Ok(Tx { inner: writer.begin().await?, clock });
+            return Ok(Tx { inner: writer.begin().await?, clock, notary });
         }
         let inner = self.db.begin().await?;
         inner
@@ -185,7 +195,7 @@ impl Store {
                  SET LOCAL idle_in_transaction_session_timeout = '5s'",
             )
             .await?;
-        Ok(Tx { inner, clock })
+        Ok(Tx { inner, clock, notary })
     }
 
     /// Waits until whoever waits for a connection to read now has had one.
@@ -235,12 +245,13 @@ fn counts<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Pool {
 pub struct Tx<'s> {
     inner: DatabaseTransaction,
     clock: &'s dyn Clock,
+    notary: Option<&'s Notary>,
 }
 
 impl Tx<'_> {
     /// For statements inside the transaction.
     pub fn conn(&self) -> Conn<'_> {
-        Conn { executor: Source::Tx(&self.inner), clock: self.clock }
+        Conn { executor: Source::Tx(&self.inner), clock: self.clock, notary: self.notary }
     }
 
     /// Makes it last.
@@ -260,6 +271,7 @@ enum Source<'c> {
 pub struct Conn<'c> {
     executor: Source<'c>,
     clock: &'c dyn Clock,
+    notary: Option<&'c Notary>,
 }
 
 impl<'c> Conn<'c> {

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::model::app::AppId;
 use crate::model::connector::ConnectorId;
 use crate::model::entropy::Entropy;
-use crate::model::own::{Own, Unchecked};
+use crate::model::own::{Notary, Own, Unchecked};
 use crate::model::secret::{KeyedHash, Sealed, Secret, WrappedKey};
 use crate::model::token_set::TokenSetId;
 
@@ -200,12 +200,7 @@ impl Vault {
 
     /// A keyed hash of `value` for a column of one row; in another row the same value hashes differently.
     pub fn hash(&self, table: &'static str, column: &'static str, row: &[u8], value: &[u8]) -> KeyedHash {
-        let mut message = envelope::Parts::default();
-        message.push(b"hash").push(table.as_bytes()).push(column.as_bytes()).push(row).push(value);
-        let tag = aws_lc_rs::hmac::sign(&self.hash_key, message.as_ref());
-        let mut hash = [0_u8; 32];
-        hash.copy_from_slice(tag.as_ref());
-        KeyedHash(hash)
+        hash(&self.hash_key, (table, column), row, value)
     }
 
     /// The keyed hash of a secret for a column of one row; compare with [`Vault::hash_matches`].
@@ -229,7 +224,7 @@ impl Vault {
         secret: &Secret,
         stored: &[u8],
     ) -> bool {
-        is_same(self.hash_secret(table, column, row, secret), stored)
+        self.hash_secret(table, column, row, secret).is(stored)
     }
 
     /// The keyed hash that makes what stands in a row ours: `row` is all that it covers, whose it is among it.
@@ -242,7 +237,7 @@ impl Vault {
     /// # Errors
     /// [`Error::NotOurs`] where it did not.
     pub fn check_row(&self, table: &'static str, row: &[u8], stored: &[u8]) -> Result<(), Error> {
-        if is_same(self.hash_row(table, row), stored) { Ok(()) } else { Err(Error::NotOurs { table }) }
+        if self.hash_row(table, row).is(stored) { Ok(()) } else { Err(Error::NotOurs { table }) }
     }
 
     /// The keyed hash that makes a row ours.
@@ -260,6 +255,12 @@ impl Vault {
         Ok(row)
     }
 
+    /// What the store signs and checks rows with itself.
+    pub fn notary(&self) -> Notary {
+        let key = self.hash_key.clone();
+        Notary::new(move |table, parts| hash(&key, (table, "own_mac"), &joined(parts), b""))
+    }
+
     /// The keyed hash that makes the public members of a signing key ours.
     pub fn hash_public_key(&self, kid: Uuid, jwk: &str) -> KeyedHash {
         self.hash("signing_key", "public_mac", kid.as_bytes(), jwk.as_bytes())
@@ -267,7 +268,7 @@ impl Vault {
 
     /// Whether this process's instance made these public members of a signing key; in constant time.
     pub fn is_own_public_key(&self, kid: Uuid, jwk: &str, stored: &[u8]) -> bool {
-        is_same(self.hash_public_key(kid, jwk), stored)
+        self.hash_public_key(kid, jwk).is(stored)
     }
 
     fn data_key(&self, wrapped: &WrappedKey) -> Result<Arc<Unwrapped>, Error> {
@@ -284,13 +285,25 @@ impl Vault {
 }
 
 fn covered<T: Own>(row: &T) -> Vec<u8> {
-    let parts = row.covered();
+    joined(&row.covered())
+}
+
+fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
     Vault::row(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-fn is_same(hash: KeyedHash, stored: &[u8]) -> bool {
-    use subtle::ConstantTimeEq;
-    hash.0.ct_eq(stored).into()
+fn hash(
+    key: &aws_lc_rs::hmac::Key,
+    (table, column): (&'static str, &'static str),
+    row: &[u8],
+    value: &[u8],
+) -> KeyedHash {
+    let mut message = envelope::Parts::default();
+    message.push(b"hash").push(table.as_bytes()).push(column.as_bytes()).push(row).push(value);
+    let tag = aws_lc_rs::hmac::sign(key, message.as_ref());
+    let mut hash = [0_u8; 32];
+    hash.copy_from_slice(tag.as_ref());
+    KeyedHash(hash)
 }
 
 fn new_key(

@@ -51,6 +51,7 @@ pub async fn init(config: &Config, nature: Nature) -> Result<Credentials, Error>
     let key_id = uuid(&*nature.clock, &*nature.entropy);
     let (vault, made) = Vault::create(Arc::new(keys), Arc::clone(&nature.entropy), key_id)?;
     let store = Store::connect(&config.database, Arc::clone(&nature.clock)).await?;
+    let store = store.with_notary(vault.notary());
     store.migrate().await?;
     let ground = Ground::assemble(config, nature, store, Arc::new(vault), url);
     let tx = ground.store.begin().await?;

@@ -1,4 +1,6 @@
-//! Setting a password by a one-time link.
+//! A person's account: setting a password by a one-time link; what is the person's own stands in `account/own.rs`.
+
+mod own;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,13 +18,16 @@ use crate::identity::people::{Error, People};
 use crate::model::person::User;
 use crate::model::secret::Secret;
 
-/// `/account/password/{token}`.
+/// `/account`, `/account/password/{token}`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         host::resource("/account/password/{token}")
             .route(web::get().to(password_page))
             .route(web::post().to(set_password)),
-    );
+    )
+    .service(host::resource("/account").route(web::get().to(own::show)))
+    .service(host::resource("/account/sessions").route(web::post().to(own::end_session)))
+    .service(host::resource("/account/applications").route(web::post().to(own::let_out)));
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use super::form::{PageForm, PageQuery};
 use super::layer::host;
 use super::oauth;
 use super::page::{self, Page, see_other};
-use super::person::{self, Visitor, local_path};
+use super::person::{self, AnySession, Visitor, local_path};
 use super::problem::Problem;
 use super::settings::WebSettings;
 use crate::identity::login::{Browser, Error, Logins};
@@ -147,7 +147,7 @@ struct LogoutRequest {
 }
 
 async fn logout(
-    visitor: Visitor,
+    AnySession(visitor): AnySession<Visitor>,
     form: PageForm<LogoutRequest>,
     sessions: web::Data<Sessions>,
     settings: web::Data<WebSettings>,

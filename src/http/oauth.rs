@@ -11,6 +11,8 @@ pub(super) mod token;
 pub(super) mod userinfo;
 mod wishes;
 
+pub(in crate::http) use self::wishes::{Wish, wishes};
+
 use actix_web::{Route, web};
 
 use super::layer::host;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::page::{self, see_other};
 use super::settings::WebSettings;
 use crate::identity::Principal;
-use crate::identity::session::{FormToken, LIFE, Opened, Sessions, SignedIn};
+use crate::identity::session::{FormToken, Opened, Sessions, SignedIn};
 use crate::identity::upstream::Visit;
 use crate::model::event::Origin;
 use crate::model::person::User;
@@ -55,6 +55,10 @@ impl Person {
         if self.signed_in.form_token.matches(given) { Ok(()) } else { Err(page::Error::FormExpired) }
     }
 
+    fn is_at_home(&self) -> bool {
+        self.signed_in.sent_by.is_none()
+    }
+
     /// The session, for what ends or replaces it.
     pub fn signed_in(&self) -> &SignedIn {
         &self.signed_in
@@ -69,10 +73,27 @@ impl FromRequest for Person {
         let request = request.clone();
         Box::pin(async move {
             let settings = service::<WebSettings>(&request)?;
-            match find(&request, &settings).await? {
-                Some(person) => Ok(person),
-                None => Err(page::Error::SeeOther(sign_in_first(&request, &settings))),
-            }
+            let person = find(&request, &settings).await?.filter(Person::is_at_home);
+            person.ok_or_else(|| page::Error::SeeOther(sign_in_first(&request, &settings)))
+        })
+    }
+}
+
+/// The same of whoever a service provider's link has signed in, too: for that link's way, for signing in at its client
+/// and for signing out. To every other page such a browser is one that is not signed in: somebody may have been made
+/// to open another's link, and must not connect, accept or let in anything in that one's name.
+pub struct AnySession<T>(pub T);
+
+impl FromRequest for AnySession<Person> {
+    type Error = page::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let settings = service::<WebSettings>(&request)?;
+            let person = find(&request, &settings).await?;
+            person.map(Self).ok_or_else(|| page::Error::SeeOther(sign_in_first(&request, &settings)))
         })
     }
 }
@@ -91,6 +112,12 @@ impl Visitor {
     /// The person, where somebody is signed in.
     pub fn person(&self) -> Option<&Person> {
         self.person.as_ref()
+    }
+
+    /// The same, to whom a session that a link opened counts for none: see [`AnySession`].
+    #[must_use]
+    pub fn at_home(&self) -> Self {
+        Self { person: self.person.clone().filter(Person::is_at_home), ..self.clone() }
     }
 
     /// The browser, for what it must come back to.
@@ -133,6 +160,16 @@ impl FromRequest for Visitor {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
+        Box::pin(async move { Ok(AnySession::<Self>::extract(&request).await?.0.at_home()) })
+    }
+}
+
+impl FromRequest for AnySession<Visitor> {
+    type Error = page::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
         Box::pin(async move {
             let settings = service::<WebSettings>(&request)?;
             let sessions = service::<Sessions>(&request)?;
@@ -142,7 +179,7 @@ impl FromRequest for Visitor {
             let new = known.is_none();
             let visit = known.map_or_else(|| sessions.new_visit(), Secret::new);
             let visit_token = sessions.visit_token(&visit);
-            Ok(Self { person, visit, visit_token, new, settings })
+            Ok(Self(Visitor { person, visit, visit_token, new, settings }))
         })
     }
 }
@@ -161,7 +198,8 @@ pub fn signed_in(settings: &WebSettings, opened: &Opened, path: &str) -> HttpRes
 #[expect(clippy::disallowed_methods, reason = "door: ticket and browser mark go into the browser's cookies")]
 pub fn signed_in_at(settings: &WebSettings, opened: &Opened, location: &str) -> HttpResponse {
     let value = opened.ticket.text().expose_secret().to_owned();
-    let life = actix_web::cookie::time::Duration::seconds(LIFE.whole_seconds());
+    let life = opened.session.expires_at - opened.session.created_at;
+    let life = actix_web::cookie::time::Duration::seconds(life.whole_seconds());
     let cookie = cookie(settings, settings.session_cookie(), value).max_age(life).finish();
     let response = with_cookie(see_other(location), &cookie);
     let value = opened.known_browser.expose_secret().to_owned();

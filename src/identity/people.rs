@@ -7,6 +7,7 @@
 mod invitations;
 mod links;
 mod members;
+mod own;
 mod provided;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::model::secret::Secret;
 use crate::store::{Conn, Tx};
 
 pub use self::invitations::{Answer, Found, Joining, NewInvitation};
+pub use self::own::LetIn;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]

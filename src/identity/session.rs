@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Principal;
 use super::tools::Tools;
+use crate::model::client::ClientId;
 use crate::model::entropy::token;
 use crate::model::event::{Action, Origin};
 use crate::model::person::{Session, User};
@@ -20,7 +21,9 @@ use crate::model::ticket::Ticket;
 use crate::store::Conn;
 
 /// How long a session lives at most.
-pub const LIFE: Duration = Duration::hours(12);
+const LIFE: Duration = Duration::hours(12);
+/// The same, of one that a service provider's link opened: as long as its client may confirm.
+const SENT_LIFE: Duration = Duration::hours(1);
 
 /// Why a session could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +67,18 @@ pub struct SignedIn {
     pub session_id: Uuid,
     /// When the person signed in.
     pub signed_in_at: OffsetDateTime,
+    /// The service provider by whose link it was opened: good for that link's way, and for signing in at that client.
+    pub sent_by: Option<ClientId>,
     /// For its forms.
     pub form_token: FormToken,
+}
+
+impl SignedIn {
+    /// Whether the person can let this client in here: whoever was made to open somebody else's link must not do so in
+    /// that one's name.
+    pub fn may_let_in(&self, client: &ClientId) -> bool {
+        self.sent_by.as_ref().is_none_or(|sender| sender == client)
+    }
 }
 
 /// A session just made: its ticket goes into the cookie and nowhere else.
@@ -95,7 +108,7 @@ impl Sessions {
         let Some(ticket) = Ticket::parse(cookie) else { return Ok(None) };
         let conn = self.tools.store.conn();
         let Some((session, hash)) = conn.find_session(ticket.id).await? else { return Ok(None) };
-        if !self.tools.fits("session", &ticket, session.user.0.as_bytes(), &hash) {
+        if !self.tools.fits("session", &ticket, &whose(session.user, session.sent_by.as_ref()), &hash) {
             return Ok(None);
         }
         let Some(user) = conn.find_user(session.user).await?.filter(|user| !user.disabled) else {
@@ -107,6 +120,7 @@ impl Sessions {
             form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),
             session_id: session.id,
             signed_in_at: session.created_at,
+            sent_by: session.sent_by,
             user,
         }))
     }
@@ -149,14 +163,36 @@ impl Sessions {
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, crate::store::Error> {
+        self.open(conn, (user, None), former, origin).await
+    }
+
+    /// Makes the session of a person whom a service provider's link brought.
+    pub(in crate::identity) async fn open_sent_in(
+        &self,
+        conn: Conn<'_>,
+        user: &User,
+        sent_by: &ClientId,
+        origin: Origin,
+    ) -> Result<Opened, crate::store::Error> {
+        self.open(conn, (user, Some(sent_by)), None, origin).await
+    }
+
+    async fn open(
+        &self,
+        conn: Conn<'_>,
+        (user, sent_by): (&User, Option<&ClientId>),
+        former: Option<Uuid>,
+        origin: Origin,
+    ) -> Result<Opened, crate::store::Error> {
         if let Some(former) = former {
             conn.delete_session(former).await?;
         }
         conn.purge_sessions().await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("session", &ticket, user.id.0.as_bytes());
-        let life_us = i64::try_from(LIFE.whole_microseconds()).unwrap_or(i64::MAX);
-        let session = conn.insert_session(ticket.id, hash, user.id, origin, life_us).await?;
+        let hash = self.tools.hash("session", &ticket, &whose(user.id, sent_by));
+        let life = if sent_by.is_some() { SENT_LIFE } else { LIFE };
+        let life_us = i64::try_from(life.whole_microseconds()).unwrap_or(i64::MAX);
+        let session = conn.insert_session(ticket.id, hash, (user.id, sent_by), origin, life_us).await?;
         Ok(Opened { ticket, session, known_browser: self.new_known_browser(user.id) })
     }
 
@@ -179,4 +215,9 @@ impl Sessions {
     fn form_token(&self, table: &'static str, row: &[u8], secret: &Secret) -> FormToken {
         FormToken::of(self.tools.vault.hash_secret(table, "csrf_token", row, secret))
     }
+}
+/// What a session's hash covers.
+fn whose(user: UserId, sent_by: Option<&ClientId>) -> Vec<u8> {
+    let sender = sent_by.map_or("", ClientId::as_str).as_bytes();
+    [user.0.as_bytes(), sender].concat()
 }

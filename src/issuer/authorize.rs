@@ -4,13 +4,15 @@
 //! person whose browser said yes, or had said so before.
 
 mod request;
+#[cfg(test)]
+mod tests;
 
 use time::{Duration, OffsetDateTime};
 
 use crate::identity::session::SignedIn;
 use crate::model::client::ClientKind;
 use crate::model::entropy::uuid;
-use crate::model::event::Action;
+use crate::model::event::{Action, Event};
 use crate::model::grant::{AuthorizationCode, GrantId, GrantType, GrantedScope};
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
@@ -44,7 +46,10 @@ impl Issuer {
         request: &AuthorizationRequest,
         person: Option<&SignedIn>,
     ) -> Result<Next, Refusal> {
-        let signed_in = person.filter(|person| !request.needs_sign_in(person.signed_in_at, self.clock.now()));
+        let now = self.clock.now();
+        let signed_in = person.filter(|person| {
+            !request.needs_sign_in(person.signed_in_at, now) && person.may_let_in(&request.client.client_id)
+        });
         let Some(person) = signed_in else {
             return if request.may_ask() {
                 Ok(Next::SignIn)
@@ -84,8 +89,13 @@ impl Issuer {
     }
 
     /// Where to send a browser whose person said no.
-    pub fn deny(&self, request: &AuthorizationRequest) -> Refusal {
-        request.refuse("access_denied", "the person said no")
+    pub async fn deny(&self, request: &AuthorizationRequest, person: &SignedIn) -> Refusal {
+        let subject = Some(format!("client:{} {}", request.client.client_id, request.scope));
+        let event = Event { subject, result: "denied", ..person.principal.event(Action::GrantApprove) };
+        match self.audit.record(event).await {
+            Ok(()) => request.refuse("access_denied", "the person said no"),
+            Err(error) => Error::from(error).into(),
+        }
     }
 
     /// What of the request this person can give.
@@ -122,6 +132,9 @@ impl Issuer {
         };
         let hash = self.tools().hash("authorization_code", &ticket, &code.subject());
         let tx = self.store.begin().await?;
+        if !tx.conn().hold_session(person.session_id).await? {
+            return Err(Error::SignedOut);
+        }
         tx.conn().insert_code(&code, hash).await?;
         if asked && request.client.kind.is_confidential() {
             let resource = code.resource.as_ref();
@@ -129,7 +142,7 @@ impl Issuer {
         }
         let subject = Some(format!("client:{} grant:{} {}", code.client_id, code.grant.0, code.scope));
         let event = person.principal.event(Action::GrantApprove);
-        self.audit.record_in(tx.conn(), crate::model::event::Event { subject, ..event }).await?;
+        self.audit.record_in(tx.conn(), Event { subject, ..event }).await?;
         tx.commit().await?;
         Ok(ticket.text())
     }

@@ -137,6 +137,9 @@ impl Issuer {
         let answer = if yes { approved } else { DeviceAnswer::Denied };
         let code = DeviceCode { answer, ..device.code.clone() };
         let tx = self.store.begin().await?;
+        if !tx.conn().hold_session(person.session_id).await? {
+            return Err(Error::SignedOut);
+        }
         if !tx.conn().answer_device_code(&code, self.vault.sign(&code)).await? {
             return Ok(false);
         }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::app::AppId;
-use super::client::Role;
+use super::client::{ClientId, Role};
 use super::connector::ConnectorId;
 use super::principal::{Membership, UserId};
 
@@ -124,6 +124,8 @@ pub struct Session {
     pub id: Uuid,
     /// Whose.
     pub user: UserId,
+    /// The service provider by whose link it was opened.
+    pub sent_by: Option<ClientId>,
     /// Where it was made.
     pub address: Option<IpAddr>,
     /// When it was made.

@@ -79,6 +79,12 @@ impl KeyedHash {
     pub fn to_vec(self) -> Vec<u8> {
         self.0.to_vec()
     }
+
+    /// Whether it is the one stored; in constant time.
+    pub fn is(self, stored: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.ct_eq(stored).into()
+    }
 }
 
 #[cfg(test)]

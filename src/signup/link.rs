@@ -171,6 +171,15 @@ impl Signup {
         }
         let row = self.store.conn().find_signup_of_link(id).await?.ok_or(Error::NotReturned)?;
         let (signup, user) = (row.id, row.user);
+        // The row's own columns are not believed: another's grant must not go live by this person's return.
+        let person = self.store.conn().find_provider_user(&link.client_id, &link.external_id).await?;
+        let person = self.vault.check(person.ok_or(Error::NotReturned)?)?;
+        if person.user != user
+            || (&row.app, &row.connector, &row.flow) != (&link.app, &link.connector, &link.flow)
+        {
+            tracing::error!(signup.id = %signup, link.id = %id, "a consent under way was changed behind our back");
+            return Err(Error::NotReturned);
+        }
         by.check(&row.app, &row.connector)?;
         let connected = self.confirm_returned(by.principal(), row).await?;
         tracing::info!(signup.id = %signup, link.id = %id, "a service provider confirmed a connection");

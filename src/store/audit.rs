@@ -72,7 +72,7 @@ impl Store {
     /// Appends records, and they last when this returns; one that is there already is left as it is.
     pub async fn append_audit(&self, rows: &[Row]) -> Result<(), Error> {
         let Some(writer) = &self.writer else { return self.conn().insert_audit(rows).await };
-        let conn = Conn { executor: Source::Pool(&writer.db), clock: &*self.clock };
+        let conn = Conn { executor: Source::Pool(&writer.db), ..self.conn() };
         let appended = conn.insert_audit(rows).await;
         if appended.is_err() {
             writer.distrust();

@@ -32,7 +32,7 @@ impl Conn<'_> {
     /// Stores a code; forgets those that can tell nothing any more.
     pub async fn insert_code(&self, code: &AuthorizationCode, hash: KeyedHash) -> Result<(), Error> {
         let old = authorization_code::Column::ExpiresAt.lt(self.now_us().saturating_sub(REMEMBERED_US));
-        authorization_code::Entity::delete_many().filter(old).exec(&self.db()).await?;
+        self.sweep::<authorization_code::Entity>(authorization_code::Column::Id, old).await?;
         let row = authorization_code::ActiveModel {
             id: Set(code.id),
             code_hash: Set(hash.to_vec()),
@@ -80,6 +80,7 @@ impl Conn<'_> {
         let key = (user.0, client.to_string(), text(resource));
         let row = consent::Entity::find_by_id(key).one(&self.db()).await?;
         let corrupt = Error::Corrupt { table: "consent", column: "scopes" };
+        let row = row.filter(|row| self.knows(row, row.own_mac.as_deref()));
         row.map_or(Ok(GrantedScope::default()), |row| GrantedScope::parse(&row.scopes).ok_or(corrupt))
     }
 
@@ -91,16 +92,19 @@ impl Conn<'_> {
         resource: Option<&ResourceUri>,
         scope: &GrantedScope,
     ) -> Result<(), Error> {
-        let row = consent::ActiveModel {
-            user_id: Set(user.0),
-            client_id: Set(client.to_string()),
-            resource: Set(text(resource)),
-            scopes: Set(scope.to_string()),
-            created_at: Set(self.now_us()),
+        let mut row = consent::Model {
+            user_id: user.0,
+            client_id: client.to_string(),
+            resource: text(resource),
+            scopes: scope.to_string(),
+            created_at: self.now_us(),
+            own_mac: None,
         };
+        row.own_mac = self.sign(&row)?;
+        let row = consent::ActiveModel::from(row);
         let key = [consent::Column::UserId, consent::Column::ClientId, consent::Column::Resource];
         let again = OnConflict::columns(key)
-            .update_columns([consent::Column::Scopes, consent::Column::CreatedAt])
+            .update_columns([consent::Column::Scopes, consent::Column::CreatedAt, consent::Column::OwnMac])
             .to_owned();
         consent::Entity::insert(row).on_conflict(again).exec_without_returning(&self.db()).await?;
         Ok(())

@@ -13,6 +13,9 @@ use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::device_code;
 use crate::store::{Conn, Error};
 
+/// How long a code is remembered after its end, in microseconds: a device that still polls is told what happened.
+const REMEMBERED_US: i64 = 3_600 * 1_000_000;
+
 /// A device's request as stored.
 #[derive(Clone, Debug)]
 pub struct StoredDeviceCode {
@@ -34,7 +37,7 @@ pub struct DeviceHashes {
 }
 
 impl Conn<'_> {
-    /// Stores a device's request; forgets those that are over.
+    /// Stores a device's request; forgets those that are long over.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] where the user code is in use.
@@ -44,8 +47,8 @@ impl Conn<'_> {
         hashes: DeviceHashes,
         interval_us: i64,
     ) -> Result<(), Error> {
-        let over = device_code::Column::ExpiresAt.lte(self.now_us());
-        device_code::Entity::delete_many().filter(over).exec(&self.db()).await?;
+        let over = device_code::Column::ExpiresAt.lt(self.now_us().saturating_sub(REMEMBERED_US));
+        self.sweep::<device_code::Entity>(device_code::Column::Id, over).await?;
         let row = device_code::ActiveModel {
             id: Set(code.id),
             code_hash: Set(hashes.code.to_vec()),

@@ -33,6 +33,9 @@ pub enum Error {
         /// Column.
         column: &'static str,
     },
+    /// A row that says what somebody may do can be written only with the instance's key.
+    #[error("the store has no key to sign rows with")]
+    NoKey,
     /// Another process has the SQLite database open.
     #[error("another process uses the data directory ({})", .0.display())]
     Locked(PathBuf),

@@ -3,6 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Query, SelectStatement};
+use sea_orm::{ExprTrait, QueryOrder};
 use time::OffsetDateTime;
 
 use crate::model::client::ClientId;
@@ -12,10 +13,8 @@ use crate::model::principal::UserId;
 use crate::model::secret::KeyedHash;
 use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::{authorization_code, consent, device_code, oauth_grant, refresh_token};
+use crate::store::sweep::SWEPT;
 use crate::store::{Conn, Error};
-
-/// Rows removed at a time where they are over: who makes a grant clears up behind others, and does not wait for it.
-const SWEPT: u64 = 100;
 
 /// A refresh token as stored.
 #[derive(Clone, Debug)]
@@ -82,6 +81,40 @@ impl Conn<'_> {
         self.end_grants(of(oauth_grant::Column::UserId.eq(user.0))).await
     }
 
+    /// What a person granted and has not ended, newest first.
+    pub async fn grants_of_user(&self, user: UserId) -> Result<Vec<Unchecked<Grant>>, Error> {
+        let rows = oauth_grant::Entity::find()
+            .filter(oauth_grant::Column::UserId.eq(user.0))
+            .filter(oauth_grant::Column::ExpiresAt.gt(self.now_us()))
+            .order_by_desc(oauth_grant::Column::CreatedAt)
+            .all(&self.db())
+            .await?;
+        rows.into_iter().map(unchecked).collect()
+    }
+
+    /// Ends all that a person granted one client, and forgets what was agreed to; how many grants that were.
+    pub async fn end_grants_between(&self, user: UserId, client: &ClientId) -> Result<u64, Error> {
+        let db = self.db();
+        authorization_code::Entity::delete_many()
+            .filter(authorization_code::Column::UserId.eq(user.0))
+            .filter(authorization_code::Column::ClientId.eq(client.as_str()))
+            .exec(&db)
+            .await?;
+        device_code::Entity::delete_many()
+            .filter(device_code::Column::UserId.eq(user.0))
+            .filter(device_code::Column::ClientId.eq(client.as_str()))
+            .exec(&db)
+            .await?;
+        consent::Entity::delete_many()
+            .filter(consent::Column::UserId.eq(user.0))
+            .filter(consent::Column::ClientId.eq(client.as_str()))
+            .exec(&db)
+            .await?;
+        let both =
+            oauth_grant::Column::UserId.eq(user.0).and(oauth_grant::Column::ClientId.eq(client.as_str()));
+        self.end_grants(of(both)).await
+    }
+
     /// Ends all that a client was granted; how many grants that were.
     pub async fn end_grants_of_client(&self, client: &ClientId) -> Result<u64, Error> {
         let codes = authorization_code::Column::ClientId.eq(client.as_str());
@@ -138,7 +171,7 @@ impl Conn<'_> {
     async fn purge_grants(&self) -> Result<(), Error> {
         // One that a rotation added while its grant was ended is worth nothing, and goes with its time.
         let tokens = refresh_token::Column::ExpiresAt.lte(self.now_us());
-        refresh_token::Entity::delete_many().filter(tokens).exec(&self.db()).await?;
+        self.sweep::<refresh_token::Entity>(refresh_token::Column::Id, tokens).await?;
         let over = of(oauth_grant::Column::ExpiresAt.lte(self.now_us())).limit(SWEPT).to_owned();
         self.end_grants(over).await.map(drop)
     }

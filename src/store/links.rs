@@ -39,7 +39,7 @@ impl Conn<'_> {
         expires_at: OffsetDateTime,
     ) -> Result<(), Error> {
         let old = signup_link::Column::ExpiresAt.lt(self.now_us().saturating_sub(REMEMBERED_US));
-        signup_link::Entity::delete_many().filter(old).exec(&self.db()).await?;
+        self.sweep::<signup_link::Entity>(signup_link::Column::Id, old).await?;
         let row = signup_link::ActiveModel {
             id: Set(link.id),
             token_hash: Set(token_hash.to_vec()),

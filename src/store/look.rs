@@ -109,6 +109,7 @@ async fn open(path: &Path, how: How, clock: Arc<dyn Clock>) -> Result<Store, Err
         clock,
         writer: None,
         lock: None,
+        notary: None,
         patience: ANSWERS_WITHIN,
     })
 }

@@ -3,6 +3,7 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::{ConnectionTrait, ExprTrait, QueryOrder, Statement};
 
+use crate::model::client::ClientId;
 use crate::model::event::Origin;
 use crate::model::person::Session;
 use crate::model::principal::UserId;
@@ -26,7 +27,7 @@ impl Conn<'_> {
         &self,
         id: Uuid,
         token_hash: KeyedHash,
-        user: UserId,
+        (user, sent_by): (UserId, Option<&ClientId>),
         origin: Origin,
         life_us: i64,
     ) -> Result<Session, Error> {
@@ -34,13 +35,14 @@ impl Conn<'_> {
             id,
             token_hash: token_hash.to_vec(),
             user_id: user.0,
+            client_id: sent_by.map(ToString::to_string),
             address: origin.address.map(|address| address.to_string()),
             created_at: self.now_us(),
             expires_at: self.now_us().saturating_add(life_us),
         };
         let new = session::ActiveModel::from(row.clone());
         session::Entity::insert(new).exec_without_returning(&self.db()).await?;
-        Ok(read(row))
+        read(row)
     }
 
     /// A session that has not ended, with the hash its cookie is compared with.
@@ -49,10 +51,9 @@ impl Conn<'_> {
             .filter(session::Column::ExpiresAt.gt(self.now_us()))
             .one(&self.db())
             .await?;
-        Ok(row.map(|mut row| {
-            let hash = std::mem::take(&mut row.token_hash);
-            (read(row), hash)
-        }))
+        let Some(mut row) = row else { return Ok(None) };
+        let hash = std::mem::take(&mut row.token_hash);
+        Ok(Some((read(row)?, hash)))
     }
 
     /// A person's sessions that have not ended, newest first.
@@ -63,7 +64,18 @@ impl Conn<'_> {
             .order_by_desc(session::Column::Id)
             .all(&self.db())
             .await?;
-        Ok(rows.into_iter().map(read).collect())
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Keeps a session from being ended before the transaction is; whether it has not ended.
+    pub async fn hold_session(&self, id: Uuid) -> Result<bool, Error> {
+        let held = session::Entity::update_many()
+            .col_expr(session::Column::UserId, Expr::col(session::Column::UserId))
+            .filter(session::Column::Id.eq(id))
+            .filter(session::Column::ExpiresAt.gt(self.now_us()))
+            .exec(&self.db())
+            .await?;
+        Ok(held.rows_affected == 1)
     }
 
     /// Ends one session; whether there was one.
@@ -81,10 +93,9 @@ impl Conn<'_> {
     pub async fn purge_sessions(&self) -> Result<(), Error> {
         let now = self.now_us();
         let over = session::Column::ExpiresAt.lte(now);
-        session::Entity::delete_many().filter(over).exec(&self.db()).await?;
+        self.sweep::<session::Entity>(session::Column::Id, over).await?;
         let over = attempt::Column::WindowEndsAt.lte(now);
-        attempt::Entity::delete_many().filter(over).exec(&self.db()).await?;
-        Ok(())
+        self.sweep::<attempt::Entity>(attempt::Column::Key, over).await
     }
 
     /// The failures counted under `key`, by the database's clock.
@@ -141,12 +152,14 @@ fn failures(row: &sea_orm::QueryResult) -> Result<Failures, Error> {
     Ok(Failures { count: row.try_get("", "failures")?, ends_in_us: row.try_get("", "ends_in")? })
 }
 
-fn read(row: session::Model) -> Session {
-    Session {
+fn read(row: session::Model) -> Result<Session, Error> {
+    let corrupt = Error::Corrupt { table: "session", column: "client_id" };
+    Ok(Session {
         id: row.id,
         user: UserId(row.user_id),
+        sent_by: row.client_id.map(|id| ClientId::parse(&id).ok_or(corrupt)).transpose()?,
         address: row.address.and_then(|address| address.parse().ok()),
         created_at: from_micros(row.created_at),
         expires_at: from_micros(row.expires_at),
-    }
+    })
 }

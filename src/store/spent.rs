@@ -14,7 +14,7 @@ impl Conn<'_> {
     /// Notes an assertion, in one statement; whether it was not seen before, on any replica.
     pub async fn note_assertion(&self, jti: KeyedHash, expires_at: OffsetDateTime) -> Result<bool, Error> {
         let over = client_assertion::Column::ExpiresAt.lte(self.now_us());
-        client_assertion::Entity::delete_many().filter(over).exec(&self.db()).await?;
+        self.sweep::<client_assertion::Entity>(client_assertion::Column::JtiHash, over).await?;
         let row = client_assertion::ActiveModel {
             jti_hash: Set(jti.to_vec()),
             expires_at: Set(to_micros(expires_at)),
@@ -30,7 +30,7 @@ impl Conn<'_> {
     /// Revokes one access token.
     pub async fn revoke_token(&self, jti: Uuid, expires_at: OffsetDateTime) -> Result<(), Error> {
         let over = revoked_token::Column::ExpiresAt.lte(self.now_us());
-        revoked_token::Entity::delete_many().filter(over).exec(&self.db()).await?;
+        self.sweep::<revoked_token::Entity>(revoked_token::Column::Jti, over).await?;
         let row = revoked_token::ActiveModel { jti: Set(jti), expires_at: Set(to_micros(expires_at)) };
         let again = OnConflict::column(revoked_token::Column::Jti).do_nothing().to_owned();
         revoked_token::Entity::insert(row).on_conflict(again).exec_without_returning(&self.db()).await?;

@@ -135,6 +135,7 @@ async fn prepare(name: &'static str, url: String, dir: tempfile::TempDir) -> Tes
     let keyring = Arc::new(Keyring::generate(&SystemEntropy));
     let id = uuid(&*clock, &SystemEntropy);
     let (vault, keys) = Vault::create(keyring, Arc::new(SystemEntropy), id).unwrap();
+    let store = store.with_notary(vault.notary());
     let tx = store.begin().await.unwrap();
     tx.conn().insert_instance("test", None, &keys.data_key, &keys.sealed_hash_key).await.unwrap();
     tx.commit().await.unwrap();

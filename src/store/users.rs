@@ -37,7 +37,7 @@ impl Conn<'_> {
         role: Option<Role>,
         password_hash: Option<String>,
     ) -> Result<User, Error> {
-        let row = user::Model {
+        let mut row = user::Model {
             id: id.0,
             email: email.as_str().to_owned(),
             display_name: display_name.to_owned(),
@@ -47,14 +47,17 @@ impl Conn<'_> {
             disabled: false,
             version: 1,
             created_at: self.now_us(),
+            own_mac: None,
         };
+        row.own_mac = self.sign(&row)?;
         user::Entity::insert(user::ActiveModel::from(row.clone())).exec_without_returning(&self.db()).await?;
         read(row)
     }
 
     /// A person by id.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, Error> {
-        user::Entity::find_by_id(id.0).one(&self.db()).await?.map(read).transpose()
+        let row = user::Entity::find_by_id(id.0).one(&self.db()).await?;
+        row.map(|row| read(self.believed(row))).transpose()
     }
 
     /// A person by login name, with the password's hash.
@@ -62,7 +65,7 @@ impl Conn<'_> {
         let row = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&self.db()).await?;
         let Some(row) = row else { return Ok(None) };
         let hash = row.password_hash.clone();
-        Ok(Some((read(row)?, hash)))
+        Ok(Some((read(self.believed(row))?, hash)))
     }
 
     /// People in the order they were made, after `after`.
@@ -71,30 +74,47 @@ impl Conn<'_> {
         if let Some(after) = after {
             query = query.filter(user::Column::Id.gt(after));
         }
-        query.all(&self.db()).await?.into_iter().map(read).collect()
+        let rows = query.all(&self.db()).await?;
+        rows.into_iter().map(|row| read(self.believed(row))).collect()
     }
 
-    /// Changes a person; `None` where there is none.
+    /// Changes a person in the caller's transaction; `None` where there is none.
     pub async fn update_user(&self, id: UserId, change: &UserChange) -> Result<Option<User>, Error> {
-        let mut query = user::Entity::update_many()
-            .filter(user::Column::Id.eq(id.0))
-            .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1_i64));
+        let Some(mut row) = self.user_to_change(id).await? else { return Ok(None) };
         if let Some(name) = &change.display_name {
-            query = query.col_expr(user::Column::DisplayName, Expr::value(name.clone()));
+            row.display_name.clone_from(name);
         }
         if let Some(role) = change.role {
             if role.is_none() {
                 // What is taken away is gone at once, whoever gave it.
-                query = query.col_expr(user::Column::ClaimedRole, Expr::value(Option::<String>::None));
+                row.claimed_role = None;
             }
-            let role = role.map(|Role::Superadmin| "superadmin".to_owned());
-            query = query.col_expr(user::Column::Role, Expr::value(role));
+            row.role = role.map(|Role::Superadmin| "superadmin".to_owned());
         }
-        if let Some(disabled) = change.disabled {
-            query = query.col_expr(user::Column::Disabled, Expr::value(disabled));
-        }
-        query.exec(&self.db()).await?;
-        self.find_user(id).await
+        row.disabled = change.disabled.unwrap_or(row.disabled);
+        self.put_user(row).await.map(Some)
+    }
+
+    /// A person as the row stands, kept from others' changes to the end of the transaction.
+    pub(super) async fn user_to_change(&self, id: UserId) -> Result<Option<user::Model>, Error> {
+        self.hold_user(id).await?;
+        let row = user::Entity::find_by_id(id.0).one(&self.db()).await?;
+        Ok(row.map(|row| self.believed(row)))
+    }
+
+    /// Stores what of a person can change, signed.
+    pub(super) async fn put_user(&self, row: user::Model) -> Result<User, Error> {
+        let changed = user::ActiveModel {
+            id: Set(row.id),
+            display_name: Set(row.display_name.clone()),
+            role: Set(row.role.clone()),
+            claimed_role: Set(row.claimed_role.clone()),
+            disabled: Set(row.disabled),
+            version: Set(row.version.saturating_add(1)),
+            own_mac: Set(self.sign(&row)?),
+            ..Default::default()
+        };
+        read(user::Entity::update(changed).exec(&self.db()).await?)
     }
 
     /// Sets a person's password hash; whether there is such a person.
@@ -129,32 +149,41 @@ impl Conn<'_> {
             .all(&self.db())
             .await?;
         let corrupt = || Error::Corrupt { table: "membership", column: "app" };
+        let rows = rows.into_iter().filter_map(|row| self.own_membership(row));
         let read = |row: membership::Model| {
             let app = AppId::parse(&row.app).map_err(|_| corrupt())?;
             Ok((app, read_membership(&row.role)?))
         };
-        rows.into_iter().map(read).collect()
+        rows.map(read).collect()
     }
 }
 
 impl AppRows<'_> {
     /// Makes or changes a membership, whoever gave the one before; tells since when it is.
     pub async fn put_member(&self, user: UserId, role: Membership) -> Result<time::OffsetDateTime, Error> {
-        let row = membership::ActiveModel {
-            app: Set(self.app.as_str().to_owned()),
-            user_id: Set(user.0),
-            role: Set(role.as_str().to_owned()),
-            claimed_role: Set(None),
-            granted_role: Set(None),
-            created_at: Set(self.conn.now_us()),
+        let mut row = membership::Model {
+            app: self.app.as_str().to_owned(),
+            user_id: user.0,
+            role: role.as_str().to_owned(),
+            claimed_role: None,
+            granted_role: None,
+            created_at: self.conn.now_us(),
+            own_mac: None,
         };
-        let all =
-            [membership::Column::Role, membership::Column::ClaimedRole, membership::Column::GrantedRole];
+        row.own_mac = self.conn.sign(&row)?;
+        let all = [
+            membership::Column::Role,
+            membership::Column::ClaimedRole,
+            membership::Column::GrantedRole,
+            membership::Column::OwnMac,
+        ];
         let again = OnConflict::columns([membership::Column::App, membership::Column::UserId])
             .update_columns(all)
             .to_owned();
-        let row =
-            membership::Entity::insert(row).on_conflict(again).exec_with_returning(&self.conn.db()).await?;
+        let row = membership::Entity::insert(membership::ActiveModel::from(row))
+            .on_conflict(again)
+            .exec_with_returning(&self.conn.db())
+            .await?;
         Ok(from_micros(row.created_at))
     }
 
@@ -162,6 +191,7 @@ impl AppRows<'_> {
     pub async fn find_member(&self, user: UserId) -> Result<Option<Membership>, Error> {
         let key = (self.app.as_str().to_owned(), user.0);
         let row = membership::Entity::find_by_id(key).one(&self.conn.db()).await?;
+        let row = row.and_then(|row| self.conn.own_membership(row));
         row.map(|row| read_membership(&row.role)).transpose()
     }
 
@@ -184,11 +214,11 @@ impl AppRows<'_> {
         let ids = rows.iter().map(|row| row.user_id);
         let users = user::Entity::find().filter(user::Column::Id.is_in(ids)).all(&self.conn.db()).await?;
         let mut members = Vec::with_capacity(rows.len());
-        for row in rows {
+        for row in rows.into_iter().filter_map(|row| self.conn.own_membership(row)) {
             if let Some(found) = users.iter().find(|user| user.id == row.user_id) {
                 let role = read_membership(&row.role)?;
                 let created_at = from_micros(row.created_at);
-                members.push(AppMember { user: read(found.clone())?, role, created_at });
+                members.push(AppMember { user: read(self.conn.believed(found.clone()))?, role, created_at });
             }
         }
         Ok(members)

@@ -8,6 +8,7 @@ mod devices;
 mod exchange;
 mod inspection;
 mod links;
+mod own;
 mod refreshing;
 mod replicas;
 mod resources;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::support::house::House;
 
 /// Routes of browsers and strangers, which the interface's description leaves out.
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 23] = [
     "/",
     "/login",
     "/login/oidc",
@@ -19,7 +19,10 @@ const OTHERS: [&str; 20] = [
     "/login/oidc/unlink",
     "/logout",
     "/invitations/x",
+    "/account",
+    "/account/applications",
     "/account/password/x",
+    "/account/sessions",
     "/acme/connect",
     "/acme/sandbox/signup",
     "/connect/confirm",

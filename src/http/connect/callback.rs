@@ -7,7 +7,7 @@ use askama::Template;
 use super::{connected, link, refused, take, visitor};
 use crate::http::extract::{Pairs, Segments};
 use crate::http::page::{Answer, Page, see_other};
-use crate::http::person::{Person, Visitor};
+use crate::http::person::{AnySession, Person, Visitor};
 use crate::http::settings::WebSettings;
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
@@ -27,7 +27,7 @@ struct NoConsentPage {
 pub(super) async fn connect_callback(
     request: HttpRequest,
     path: Segments,
-    browser: Visitor,
+    AnySession(browser): AnySession<Visitor>,
     settings: web::Data<WebSettings>,
     signup: web::Data<Signup>,
 ) -> Answer {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{allow_return, connected, form, link, nothing_else, query, visitor};
 use crate::http::page::{Answer, Page, see_other};
-use crate::http::person::Person;
+use crate::http::person::{AnySession, Person};
 use crate::http::problem::Problem;
 use crate::http::settings::WebSettings;
 use crate::model::connection::Flow;
@@ -35,7 +35,7 @@ struct ConfirmPage {
 
 pub(super) async fn show_confirmation(
     request: HttpRequest,
-    person: Person,
+    AnySession(person): AnySession<Person>,
     settings: web::Data<WebSettings>,
     signup: web::Data<Signup>,
 ) -> Answer {
@@ -46,7 +46,7 @@ pub(super) async fn show_confirmation(
 
 pub(super) async fn decide(
     request: HttpRequest,
-    person: Person,
+    AnySession(person): AnySession<Person>,
     payload: web::Payload,
     settings: web::Data<WebSettings>,
     signup: web::Data<Signup>,

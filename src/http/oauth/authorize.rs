@@ -9,7 +9,7 @@ use url::{Url, form_urlencoded};
 use crate::http::extract::{Pairs, PairsError, read_body};
 use crate::http::login::{self, Shown};
 use crate::http::page::{self, Page, allow_form_target, see_other};
-use crate::http::person::{Person, Visitor};
+use crate::http::person::{AnySession, Person, Visitor};
 use crate::http::problem::{Code, Problem};
 use crate::http::settings::WebSettings;
 use crate::identity::upstream::Upstreams;
@@ -40,7 +40,7 @@ struct ConsentPage<'p> {
 /// A link of a client.
 pub(super) async fn authorize(
     request: HttpRequest,
-    visitor: Visitor,
+    AnySession(visitor): AnySession<Visitor>,
     issuer: web::Data<Issuer>,
     upstreams: web::Data<Upstreams>,
 ) -> page::Answer {
@@ -57,7 +57,7 @@ pub(super) async fn authorize(
 pub(super) async fn decide(
     request: HttpRequest,
     payload: web::Payload,
-    visitor: Visitor,
+    AnySession(visitor): AnySession<Visitor>,
     issuer: web::Data<Issuer>,
     upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
@@ -103,7 +103,7 @@ async fn go_on(
             // Whoever has just signed in need not do it again; the client reads `auth_time`.
             let return_to = format!("{PATH}?{}", write(&without_login(params)));
             let shown = Shown { return_to: &return_to, ..Shown::default() };
-            let mut response = login::show(visitor, upstreams, shown);
+            let mut response = login::show(&visitor.at_home(), upstreams, shown);
             allow(&mut response, &request);
             Ok(response)
         }
@@ -121,7 +121,7 @@ async fn answer(
     let request = issuer.authorization_request(&params).await?;
     let Some(person) = visitor.person() else { return go_on(issuer, upstreams, visitor, params).await };
     if decision != "accept" {
-        return Err(issuer.deny(&request));
+        return Err(issuer.deny(&request, person.signed_in()).await);
     }
     match issuer.next(&request, Some(person.signed_in())).await? {
         Next::Ask(scope) | Next::Answer(scope) if scope.to_string() == shown => {
@@ -142,7 +142,7 @@ fn ask(person: &Person, request: &AuthorizationRequest, scope: &GrantedScope, qu
         person: &person.user().display_name,
         email: person.user().email.as_str(),
         goes_to: destination(request.redirect_uri()),
-        wishes: wishes(scope, request.resource()),
+        wishes: wishes(request.client().kind, scope, request.resource()),
         query,
         shown: scope.to_string(),
     });

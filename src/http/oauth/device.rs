@@ -158,7 +158,7 @@ pub(super) async fn decide(
 }
 
 fn asking(device: &WaitingDevice) -> Stage<'_> {
-    let wishes = wishes(&device.scope, device.resource.as_deref());
+    let wishes = wishes(device.client.kind, &device.scope, device.resource.as_deref());
     Stage::Asking { client: &device.client.identifier, wishes }
 }
 

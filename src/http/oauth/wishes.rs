@@ -1,20 +1,28 @@
 //! What a client asks for, in words for the person who decides.
 
+use crate::model::client::ClientKind;
 use crate::model::grant::GrantedScope;
 use crate::model::scope::Scope;
 
 /// One thing a client wants, for the consent pages.
-pub(super) struct Wish {
+#[derive(PartialEq, Eq)]
+pub(in crate::http) struct Wish {
     /// What it means.
-    pub(super) meaning: String,
+    pub(in crate::http) meaning: String,
     /// The scope token, where it says more.
-    pub(super) scope: Option<String>,
+    pub(in crate::http) scope: Option<String>,
     /// Whether much depends on it.
-    pub(super) grave: bool,
+    pub(in crate::http) grave: bool,
 }
 
-/// What a scope lets the client do, the gravest first.
-pub(super) fn wishes(scope: &GrantedScope, resource: Option<&str>) -> Vec<Wish> {
+/// What a client of this kind may do with a scope, the gravest first.
+pub(in crate::http) fn wishes(kind: ClientKind, scope: &GrantedScope, resource: Option<&str>) -> Vec<Wish> {
+    // By token exchange, with whatever scope.
+    let exchanged = (kind == ClientKind::Provider).then(|| Wish {
+        meaning: "Use the accounts that you connected here, and those that your apps share".to_owned(),
+        scope: None,
+        grave: true,
+    });
     let own = scope.own.iter().map(|scope| {
         let (meaning, grave) = meaning(scope);
         let scope = grave.then(|| scope.as_str().to_owned());
@@ -25,7 +33,7 @@ pub(super) fn wishes(scope: &GrantedScope, resource: Option<&str>) -> Vec<Wish> 
         scope: Some(scope.to_string()),
         grave: false,
     });
-    let mut all: Vec<_> = own.chain(foreign).collect();
+    let mut all: Vec<_> = exchanged.into_iter().chain(own).chain(foreign).collect();
     all.sort_by_key(|wish| !wish.grave);
     all
 }

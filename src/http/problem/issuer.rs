@@ -12,6 +12,9 @@ impl From<Error> for Problem {
                     .retry_after(retry_after_s)
             }
             Error::Overloaded => Self::new(Code::Overloaded),
+            Error::SignedOut => {
+                Self::of(Code::Unauthenticated, "You were signed out meanwhile. Sign in, and begin again.")
+            }
             Error::NotOurs(cause) => cause.into(),
             Error::Store(cause) => cause.into(),
             Error::Audit(cause) => cause.into(),

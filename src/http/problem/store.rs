@@ -7,7 +7,7 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::AlreadyExists => Self::new(Code::AlreadyExists),
-            store::Error::Corrupt { .. } => Self::internal(&error),
+            store::Error::Corrupt { .. } | store::Error::NoKey => Self::internal(&error),
             store::Error::Unavailable(_)
             | store::Error::Untrusted(_)
             | store::Error::Interrupted

@@ -21,7 +21,7 @@ impl People {
             return Err(Error::Unusable);
         }
         let user = self.provided(tx.conn(), link).await?;
-        let opened = self.sessions.open_in(tx.conn(), &user, None, origin).await?;
+        let opened = self.sessions.open_sent_in(tx.conn(), &user, &link.client_id, origin).await?;
         let event = Event {
             app: Some(link.app.clone()),
             subject: Some(format!("client:{} link:{}", link.client_id, link.id)),

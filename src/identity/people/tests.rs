@@ -234,7 +234,7 @@ async fn nobody_takes_over_an_app_admin_with_fewer_rights() {
         let people = &fixture.people;
         let less = weaker("clients:write");
         assert!(people.password_link(&less, ada).await.is_ok(), "{}", db.name);
-        db.sql("UPDATE membership SET role = 'app_admin'").await;
+        people.add_member(&root, &acme, ada, Membership::AppAdmin).await.unwrap();
         assert!(matches!(people.password_link(&less, ada).await, Err(Error::Denied(_))));
         let changed = people.update_user(&less, ada, None, None, Some(true)).await;
         assert!(matches!(changed, Err(Error::Denied(_))));

@@ -198,7 +198,10 @@ impl World {
         let hash = vault.hash_secret("session", "token_hash", &row, &ticket.secret);
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
-        tx.conn().insert_session(ticket.id, hash, user, Origin::default(), 3_600_000_000).await.unwrap();
+        tx.conn()
+            .insert_session(ticket.id, hash, (user, None), Origin::default(), 3_600_000_000)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         (self.visitor(&ticket).await, ticket)
     }

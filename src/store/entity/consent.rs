@@ -19,6 +19,8 @@ pub struct Model {
     pub scopes: String,
     /// Microseconds since 1970.
     pub created_at: i64,
+    /// Keyed hash of what it says ([`crate::store::own`]).
+    pub own_mac: Option<Vec<u8>>,
 }
 
 /// None: rows are joined by hand where they are.

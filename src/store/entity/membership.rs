@@ -20,6 +20,8 @@ pub struct Model {
     pub granted_role: Option<String>,
     /// Microseconds since 1970.
     pub created_at: i64,
+    /// Keyed hash of what it says ([`crate::store::own`]).
+    pub own_mac: Option<Vec<u8>>,
 }
 
 /// None: rows are joined by hand where they are.

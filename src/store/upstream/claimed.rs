@@ -3,14 +3,12 @@
 //! The two stand apart, so that one can go without the other; what counts is the higher of both. A membership that no
 //! claim ever touched has its role alone, and that was granted.
 
-use sea_orm::ActiveValue::Set;
-use sea_orm::ExprTrait;
 use sea_orm::entity::prelude::*;
 
 use crate::model::app::AppId;
 use crate::model::client::Role;
 use crate::model::principal::{Membership, UserId};
-use crate::store::entity::{membership, user};
+use crate::store::entity::membership;
 use crate::store::users::read_membership;
 use crate::store::{AppRows, Conn, Error};
 
@@ -38,19 +36,14 @@ impl Conn<'_> {
 
     /// What claims say of the role; whether they said something else before.
     pub async fn claim_role(&self, id: UserId, role: Option<Role>) -> Result<bool, Error> {
-        let other = match role {
-            Some(_) => user::Column::ClaimedRole.is_null(),
-            None => user::Column::ClaimedRole.is_not_null(),
-        };
+        let Some(mut row) = self.user_to_change(id).await? else { return Ok(false) };
         let role = role.map(|Role::Superadmin| "superadmin".to_owned());
-        let done = user::Entity::update_many()
-            .filter(user::Column::Id.eq(id.0))
-            .filter(other)
-            .col_expr(user::Column::ClaimedRole, Expr::value(role))
-            .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1_i64))
-            .exec(&self.db())
-            .await?;
-        Ok(done.rows_affected == 1)
+        if row.claimed_role == role {
+            return Ok(false);
+        }
+        row.claimed_role = role;
+        self.put_user(row).await?;
+        Ok(true)
     }
 }
 
@@ -76,6 +69,9 @@ impl AppRows<'_> {
         let key = (self.app.as_str().to_owned(), user.0);
         let row = membership::Entity::find_by_id(key).one(&self.conn.db()).await?;
         let Some(row) = row else { return Ok(Shares::default()) };
+        let Some(row) = self.conn.own_membership(row) else {
+            return Ok(Shares { exists: true, ..Shares::default() });
+        };
         let read = |role: Option<String>| role.map(|role| read_membership(&role)).transpose();
         let claimed = read(row.claimed_role)?;
         let granted = if claimed.is_some() { row.granted_role } else { Some(row.role) };
@@ -88,15 +84,20 @@ impl AppRows<'_> {
             return Ok(());
         };
         let text = |role: Option<Membership>| role.map(|role| role.as_str().to_owned());
-        let row = membership::ActiveModel {
-            app: Set(self.app.as_str().to_owned()),
-            user_id: Set(user.0),
-            role: Set(role.as_str().to_owned()),
-            claimed_role: Set(text(shares.claimed)),
-            granted_role: Set(shares.claimed.and(text(shares.granted))),
-            created_at: if shares.exists { Default::default() } else { Set(self.conn.now_us()) },
+        let mut row = membership::Model {
+            app: self.app.as_str().to_owned(),
+            user_id: user.0,
+            role: role.as_str().to_owned(),
+            claimed_role: text(shares.claimed),
+            granted_role: shares.claimed.and(text(shares.granted)),
+            created_at: self.conn.now_us(),
+            own_mac: None,
         };
+        row.own_mac = self.conn.sign(&row)?;
+        let mut row = membership::ActiveModel::from(row);
         if shares.exists {
+            row = row.reset_all();
+            row.not_set(membership::Column::CreatedAt);
             membership::Entity::update(row).exec(&self.conn.db()).await?;
         } else {
             membership::Entity::insert(row).exec_without_returning(&self.conn.db()).await?;

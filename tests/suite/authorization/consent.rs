@@ -54,6 +54,25 @@ async fn what_was_agreed_to_is_not_asked_again_and_more_is() {
 }
 
 #[tokio::test]
+async fn nobody_agrees_by_sql() {
+    for mut world in World::each().await {
+        world.tokens(&[("scope", "openid profile")]).await;
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        sql.run("UPDATE consent SET scopes = 'openid profile email'").await;
+        for scope in ["openid email", "openid profile"] {
+            let page = world.ada.get(&world.request(&[("scope", scope)])).await;
+            assert_eq!(page.status, 200, "{}: {scope} is asked", world.house.home.name);
+        }
+        world.tokens(&[("scope", "openid profile")]).await;
+        assert!(
+            world.ada.get(&world.request(&[("scope", "openid")])).await.location.is_some(),
+            "stored again"
+        );
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_counts_only_from_the_page_that_asked_this_person() {
     for mut world in World::each().await {
         let url = world.request(&[]);

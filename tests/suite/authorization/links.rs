@@ -4,7 +4,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Client, World, ask, claims, error, ok, parameter, refusal, text};
+use super::{Client, World, ask, claims, error, hidden, ok, parameter, refusal, text};
 use crate::support::app::Broker;
 use crate::support::jar::Jar;
 
@@ -75,10 +75,10 @@ async fn a_person_of_a_service_provider_connects_an_account_without_an_account_h
         assert!(back.as_str().starts_with(&format!("{DONE}&signup_link=")), "{back}");
         assert_eq!(parameter(&back, "signup_link"), id);
         // Not before the web application has seen its person again; and who was sent belongs nowhere before.
-        assert_eq!(browser.get(&world.broker().at("/acme/connect")).await.status, 403);
+        assert_eq!(members(&world).await.matches("\"user_id\"").count(), 1, "Ada alone");
         assert_eq!(world.house.binb_token("acme", "sandbox").await.0, 404);
         let confirmed: Value = ok(confirm(&world, &shop, &id).await).await;
-        assert_eq!(browser.get(&world.broker().at("/acme/connect")).await.status, 200);
+        assert!(members(&world).await.contains(text(&confirmed["user_id"])));
         assert_eq!((&confirmed["app_id"], &confirmed["connector"]), (&json!("acme"), &json!("sandbox")));
         let (status, handed) = world.house.binb_token("acme", "sandbox").await;
         assert_eq!((status, &handed["generation"]), (200, &json!(1)), "{}", world.house.home.name);
@@ -98,6 +98,109 @@ async fn a_person_of_a_service_provider_connects_an_account_without_an_account_h
         ];
         let swapped = ok(ask(world.broker(), "/o/token/", &world.shop, &form).await).await;
         assert_eq!(swapped["access_token"], handed["access_token"]);
+        world.stop().await;
+    }
+}
+
+async fn members(world: &World) -> String {
+    world.house.ask(reqwest::Method::GET, "/admin/v1/apps/acme/members", None).await.text().await.unwrap()
+}
+
+/// Whoever was made to open another's link must not connect, accept or let in anything in that one's name.
+#[tokio::test]
+async fn a_session_that_a_link_opened_is_good_for_its_way_and_its_client_alone() {
+    for mut world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let (id, url) = link(&world, &shop, "customer-7").await;
+        let mut browser = Jar::new();
+        connect(&mut browser, &url).await;
+        ok(confirm(&world, &shop, &id).await).await;
+        for path in ["/", "/acme/connect", "/acme/sandbox/signup", "/o/device/", "/connect/sandbox/install"] {
+            let seen = browser.get(&world.broker().at(path)).await;
+            let to = seen.location.unwrap_or_else(|| panic!("{path}: {}", seen.body));
+            assert!(to.path().ends_with("/login"), "{path}: {to}");
+        }
+        let invitation = world.house.invitation("acme", "mallory@example.com").await;
+        let page = browser.get(&invitation).await;
+        assert!(
+            !page.body.contains("of the shop") && page.body.contains("name=\"password\""),
+            "{}",
+            page.body
+        );
+        // Another client's request is answered by whoever signs in, on the page that comes.
+        let other = world.request(&[("scope", "openid")]);
+        let page = browser.get(&other).await;
+        let return_to = hidden(&page, "return_to");
+        let login = [
+            ("email", "ada@example.com"),
+            ("password", crate::support::house::PASSWORD),
+            ("csrf_token", &page.csrf_token()),
+            ("return_to", &return_to),
+        ];
+        // Its own client's is not.
+        world.shop = shop.clone();
+        let own = world.request(&[("scope", "openid")]);
+        assert!(browser.get(&own).await.body.contains("customer-7 of the shop"));
+        let next = browser.post(&world.broker().at("/login"), &login).await.to();
+        let answered = super::say(&mut browser, next.as_str(), "accept").await;
+        assert!(answered.query_pairs().any(|(name, _)| name == "code"), "{answered}");
+        // It ends with the time in which the link could be confirmed.
+        let (_, url) = link(&world, &shop, "customer-8").await;
+        let mut browser = Jar::new();
+        follow(&mut browser, &url).await;
+        assert!(browser.get(&own).await.body.contains("customer-8 of the shop"));
+        world.house.pass(3_601);
+        assert!(!browser.get(&own).await.body.contains("customer-8 of the shop"));
+        // Nor does SQL make more of it.
+        let (_, url) = link(&world, &shop, "customer-9").await;
+        follow(&mut browser, &url).await;
+        assert!(browser.get(&own).await.body.contains("customer-9 of the shop"));
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        sql.run("UPDATE session SET client_id = NULL").await;
+        assert!(
+            !browser.get(&own).await.body.contains("customer-9 of the shop"),
+            "{}",
+            world.house.home.name
+        );
+        world.stop().await;
+    }
+}
+
+/// At night nobody is there: the extraction service asks as itself for what a person connected by day.
+#[tokio::test]
+async fn the_extraction_service_gets_by_night_what_a_link_connected_by_day() {
+    for world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = sender(&world, "Web shop").await;
+        let (id, url) = link(&world, &shop, "customer-7").await;
+        connect(&mut Jar::new(), &url).await;
+        ok(confirm(&world, &shop, &id).await).await;
+        let extraction = json!({
+            "identifier": "Extraction", "kind": "provider", "role": "superadmin", "scopes": ["binb:read"],
+            "allow": ["acme/*"],
+        });
+        let extraction = world.house.client(&extraction).await;
+        let before = world.house.refreshes();
+        // Its third-party token is over by then, and so is everybody's session.
+        world.house.pass(13 * 3_600);
+        let job = |app: &'static str| {
+            let mut command = crate::support::program::jeton(&world.house.home);
+            command.args(["token", app, "sandbox", "--format", "json"]);
+            command.env("JETON_URL", &world.broker().url);
+            command.env("JETON_CLIENT_ID", &extraction.0).env("JETON_CLIENT_SECRET", &extraction.1);
+            tokio::task::spawn_blocking(move || command.output().unwrap())
+        };
+        let done = job("acme").await.unwrap();
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{told}");
+        let token: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!((&token["app_id"], &token["refreshed"]), (&json!("acme"), &json!(true)), "{token}");
+        assert_eq!(world.house.refreshes(), before + 1);
+        world.house.app("globex", "Globex").await;
+        let elsewhere = job("globex").await.unwrap();
+        assert_eq!(elsewhere.status.code(), Some(77), "{}", String::from_utf8_lossy(&elsewhere.stderr));
+        assert!(elsewhere.stdout.is_empty(), "{}", world.house.home.name);
         world.stop().await;
     }
 }
@@ -266,6 +369,12 @@ async fn a_link_or_person_changed_by_sql_signs_nobody_in() {
         let (id, url) = link(&world, &shop, "customer-8").await;
         connect(&mut Jar::new(), &url).await;
         ok(confirm(&world, &shop, &id).await).await;
+        // Another consent under way takes the place of the one that the link began.
+        let (id, url) = link(&world, &shop, "customer-8").await;
+        connect(&mut Jar::new(), &url).await;
+        let ada = "(SELECT id FROM \"user\" WHERE email = 'ada@example.com')";
+        sql.run(&format!("UPDATE signup SET user_id = {ada} WHERE link_id IS NOT NULL")).await;
+        assert_eq!(confirm(&world, &shop, &id).await.status(), 404);
         // Whom the shop calls 8 becomes Ada.
         sql.run(
             "UPDATE provider_user SET user_id = (SELECT id FROM \"user\" WHERE email = 'ada@example.com') \

@@ -56,3 +56,66 @@ async fn rows_turned_to_another_person_by_sql_are_worth_nothing() {
         assert!(matches!(fixture.people.open_invitation(&token(&invitation)).await, Err(Error::Unusable)));
     }
 }
+
+#[tokio::test]
+async fn nobody_becomes_superadmin_by_sql_and_an_admin_mends_the_row() {
+    for db in databases().await {
+        let fixture = Fixture::of(&db, URL);
+        let root = fixture.superadmin().await;
+        let acme = fixture.app("acme").await;
+        let eve = fixture.member(&root, &acme, "eve@example.com").await;
+        let own = fixture.sign_in("eve@example.com", PASSWORD).await.unwrap();
+        for change in
+            ["role = 'superadmin'", "claimed_role = 'superadmin'", "role = 'superadmin', own_mac = NULL"]
+        {
+            db.sql(&format!("UPDATE \"user\" SET {change} WHERE email = 'eve@example.com'")).await;
+            assert!(fixture.resume(&own).await.is_none(), "{}: {change}", db.name);
+            assert!(matches!(fixture.sign_in("eve@example.com", PASSWORD).await, Err(login::Error::Wrong)));
+            let seen = fixture.people.find_user(&root, eve.user.id).await.unwrap();
+            assert_eq!((seen.role, seen.disabled), (None, true), "{change}");
+        }
+        let mended = fixture.people.update_user(&root, eve.user.id, None, None, Some(false)).await.unwrap();
+        assert_eq!((mended.role, mended.disabled), (None, false));
+        let again = fixture.sign_in("eve@example.com", PASSWORD).await.unwrap();
+        // Nor does who was disabled come back.
+        fixture.people.update_user(&root, eve.user.id, None, None, Some(true)).await.unwrap();
+        db.sql("UPDATE \"user\" SET disabled = FALSE").await;
+        assert!(fixture.resume(&again).await.is_none());
+        assert!(fixture.sign_in("eve@example.com", PASSWORD).await.is_err(), "{}", db.name);
+    }
+}
+
+#[tokio::test]
+async fn nobody_joins_an_app_or_rises_in_it_by_sql() {
+    for db in databases().await {
+        let fixture = Fixture::of(&db, URL);
+        let root = fixture.superadmin().await;
+        let (acme, globex) = (fixture.app("acme").await, fixture.app("globex").await);
+        let eve = fixture.member(&root, &acme, "eve@example.com").await.user.id;
+        let own = fixture.sign_in("eve@example.com", PASSWORD).await.unwrap();
+        let rights = async || {
+            let principal = fixture.resume(&own).await.unwrap().principal;
+            (
+                principal.member(&acme).is_ok(),
+                principal.app_admin(&acme).is_ok(),
+                principal.member(&globex).is_ok(),
+            )
+        };
+        assert_eq!(rights().await, (true, false, false), "{}", db.name);
+        db.sql(
+            "INSERT INTO membership (app, user_id, role, created_at, own_mac) \
+             SELECT 'globex', user_id, role, created_at, own_mac FROM membership WHERE app = 'acme'",
+        )
+        .await;
+        assert_eq!(rights().await, (true, false, false), "a copy, its hash with it");
+        assert!(fixture.people.list_members(&root, &globex, None, 10).await.unwrap().0.is_empty());
+        db.sql("UPDATE membership SET role = 'app_admin' WHERE app = 'acme'").await;
+        assert_eq!(rights().await, (false, false, false));
+        for app in [&acme, &globex] {
+            fixture.people.add_member(&root, app, eve, Membership::Member).await.unwrap();
+        }
+        assert_eq!(rights().await, (true, false, true), "an admin stored them again");
+        fixture.people.remove_member(&root, &globex, eve).await.unwrap();
+        assert_eq!(rights().await, (true, false, false), "{}", db.name);
+    }
+}

@@ -1,0 +1,21 @@
+//! What people may do is under this instance's keyed hash: roles, memberships, consents. And which client's link
+//! opened a session.
+
+use sea_orm_migration::prelude::*;
+
+/// What people may do is under this instance's keyed hash.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["user", "membership", "consent"] {
+            let column = ColumnDef::new("own_mac").binary().null().to_owned();
+            manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
+        }
+        let column = ColumnDef::new("client_id").text().null().to_owned();
+        manager.alter_table(Table::alter().table("session").add_column(column).to_owned()).await?;
+        Ok(())
+    }
+}

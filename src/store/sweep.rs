@@ -1,0 +1,18 @@
+//! Rows whose time is over go a hundred at a time: whoever stores a row clears up behind others, and waits for no more.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Query, SimpleExpr};
+
+use crate::store::{Conn, Error};
+
+/// Rows removed at a time.
+pub(super) const SWEPT: u64 = 100;
+
+impl Conn<'_> {
+    /// Removes some rows of a table that `over` holds for; `key` is its primary key.
+    pub(super) async fn sweep<E: EntityTrait>(&self, key: E::Column, over: SimpleExpr) -> Result<(), Error> {
+        let some = Query::select().column(key).from(E::default()).and_where(over).limit(SWEPT).to_owned();
+        E::delete_many().filter(key.in_subquery(some)).exec(&self.db()).await?;
+        Ok(())
+    }
+}
