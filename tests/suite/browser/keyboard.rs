@@ -49,7 +49,7 @@ async fn sign_in_connect_and_consent_work_by_keyboard_alone() {
     browser.enter().await;
     browser.find("form.who").await;
     let stops = tab_to(&browser, "Accounts of Acme Ltd").await;
-    assert_eq!(stops, ["Skip to the content", "jeton", "Sign out", "Accounts of Acme Ltd"]);
+    assert_eq!(stops, ["Skip to the content", "jeton", "Ada", "Sign out", "Accounts of Acme Ltd"]);
     browser.enter().await;
     browser.arrive(&house.broker.at("/acme/connect")).await;
     // The skip link jumps over what is the same on every page.
@@ -115,6 +115,42 @@ async fn a_program_is_let_in_by_keyboard_alone() {
         ("client_id", client),
     ];
     assert!(ask("/o/token/", &form).await["refresh_token"].is_string());
+    browser.close().await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_of_a_service_provider_is_followed_by_keyboard_alone() {
+    let Some(browser) = Browser::start().await else { return };
+    let house = House::start().await;
+    house.app("acme", "Acme Ltd").await;
+    house.credentials("sandbox", Some("acme")).await;
+    let back = house.broker.at("/healthz");
+    let shop = serde_json::json!({
+        "identifier": "Web shop", "kind": "provider", "scopes": ["signups:write"], "redirect_uris": [back],
+    });
+    let bearer = house.broker.token_of(&house.client(&shop).await).await;
+    let wanted = serde_json::json!({
+        "connector": "sandbox", "user": {"id": "7", "display_name": "Grace Hopper"}, "return_to": back,
+    });
+    let post = async |path: &str, body: &Value| -> Value {
+        let url = house.broker.at(&format!("/admin/v1/apps/acme/signup-links{path}"));
+        let answer = house.broker.http.post(url).bearer_auth(&bearer).json(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.json().await.unwrap()
+    };
+    let link = post("", &wanted).await;
+    browser.open(link["url"].as_str().unwrap()).await;
+    let stops = tab_to(&browser, "Continue to Sandbox").await;
+    assert_eq!(stops, ["Skip to the content", "jeton", "Continue to Sandbox"]);
+    browser.enter().await;
+    browser.find("#user").await;
+    tab_to(&browser, "user").await;
+    browser.enter().await;
+    let id = link["id"].as_str().unwrap();
+    browser.arrive(&format!("{back}?signup_link={id}")).await;
+    post(&format!("/{id}/confirm"), &serde_json::json!({})).await;
+    assert_eq!(house.binb_token("acme", "sandbox").await.0, 200);
     browser.close().await;
     house.stop().await;
 }

@@ -136,7 +136,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     sent(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 47, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 49, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -296,6 +296,20 @@ async fn clients(tour: &mut Tour) {
     tour.browser.click("button[value=accept]").await;
     tour.browser.find(".notice.good").await;
     tour.look("device-connected").await;
+    let poll = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("device_code", device["device_code"].as_str().unwrap()),
+        form[0],
+    ];
+    let broker = &tour.house.broker;
+    let tokens = broker.http.post(broker.at("/o/token/")).form(&poll).send().await.unwrap();
+    assert_eq!(tokens.status(), 200);
+    tour.open("account", "/account").await;
+    tour.says("Go on while you are away").await;
+    tour.browser.click("form[action$=applications] button").await;
+    tour.browser.find("main [role=status]").await;
+    tour.says("None. Whoever asks").await;
+    tour.look("account-empty").await;
 }
 
 /// A service provider sends a person.
