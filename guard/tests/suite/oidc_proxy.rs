@@ -89,6 +89,7 @@ fn header(name: &str, cause: HeaderError) -> Refused {
     Refused::Header { name: name.to_owned(), cause }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test compares what was sent")]
 #[tokio::test]
 async fn all_three_tokens_come_and_the_access_token_has_the_first_word() {
     let id = id_token().claim("scope", "terms:write").claim("role", "superadmin").sign(&ES);
@@ -116,6 +117,20 @@ async fn an_access_token_alone_is_enough() {
         assert!(forwarded.id_token.is_none() && forwarded.refresh_token.is_none());
         assert!(!forwarded.claims.extra.contains_key("preferred_username"));
     }
+}
+
+/// As Apache's `RequestHeader set` with nothing to set.
+#[tokio::test]
+async fn an_empty_header_is_none() {
+    let empty = ["x-id-token", "x-refresh-token", "x-userinfo"];
+    let request = empty.into_iter().fold(request(), |request, name| request.with(name, ""));
+    let forwarded = request.at(scheme()).await.unwrap();
+    assert!(forwarded.id_token.is_none() && forwarded.refresh_token.is_none());
+    let bare = || scheme().auth_token_header("x-access-token").auth_token_in_authorization(false);
+    let nobody = Request { peer: Some(PROXY), headers: Vec::new() }.with("x-access-token", "");
+    assert_eq!(nobody.at(bare()).await.map(drop), Err(Refused::Missing));
+    let broken = Request { peer: Some(PROXY), headers: Vec::new() }.with("x-access-token", "a b");
+    assert_eq!(broken.at(bare()).await.map(drop), Err(header("x-access-token", HeaderError::Malformed)));
 }
 
 #[tokio::test]
