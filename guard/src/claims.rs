@@ -31,7 +31,7 @@ pub struct Claims {
     pub id: Option<String>,
     /// `scope`, split at spaces; where absent, the `scp` (string or list) of some foreign issuers.
     pub scope: BTreeSet<String>,
-    /// `role`: the broker's role of client or user.
+    /// `role`: the broker's role of client or user; one that is no string stands in `extra`.
     pub role: Option<String>,
     /// `authorization_details` (RFC 9396); absent means not confined.
     pub authorization_details: Option<Vec<AuthorizationDetail>>,
@@ -78,6 +78,12 @@ impl Claims {
             Some(scope) => scope,
             None => Words::take(&mut extra, "scp")?,
         };
+        let role = match wire.role {
+            Some(Value::String(role)) => Some(role),
+            // A foreign issuer means something else by it, a list for instance.
+            Some(other) => extra.insert("role".to_owned(), other).and(None),
+            None => None,
+        };
         Ok(Self {
             issuer: required(wire.iss, "iss")?,
             subject: required(wire.sub, "sub")?,
@@ -92,7 +98,7 @@ impl Claims {
             issued_at: wire.iat.as_ref().map(instant).transpose()?,
             id: wire.jti,
             scope: scope.into_set(),
-            role: wire.role,
+            role,
             authorization_details: wire.authorization_details.map(details).transpose()?,
             extra,
         })
@@ -144,7 +150,7 @@ struct Wire {
     iat: Option<Number>,
     jti: Option<String>,
     scope: Option<Words>,
-    role: Option<String>,
+    role: Option<Value>,
     authorization_details: Option<Vec<Map<String, Value>>>,
     #[serde(flatten)]
     extra: Map<String, Value>,

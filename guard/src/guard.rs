@@ -79,6 +79,12 @@ impl Guard {
         self.inner.verified.clear();
     }
 
+    /// Whom it is for, to name in challenges.
+    #[cfg(feature = "actix")]
+    pub(crate) fn realm(&self) -> &str {
+        self.inner.audiences.first().map_or("", String::as_str)
+    }
+
     fn find_verified(&self, digest: &Digest, now: OffsetDateTime) -> Result<Option<Arc<Claims>>, Error> {
         let generation = self.inner.keys.peek(now).generation;
         let Some(claims) = self.inner.verified.find(digest, generation) else {

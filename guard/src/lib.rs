@@ -2,6 +2,8 @@
 //!
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "actix")]
+pub mod actix;
 mod algorithm;
 mod bearer;
 mod cache;
@@ -11,6 +13,9 @@ mod error;
 mod guard;
 mod id_token;
 mod keys;
+mod oidc_proxy;
+mod refused;
+mod secret;
 mod source;
 mod token;
 
@@ -22,4 +27,7 @@ pub use error::Error;
 pub use guard::{BuildError, Builder, Guard, MAX_LEEWAY, MAX_TOKEN_BYTES};
 pub use id_token::{Expected, IdTokenError, IdTokens, Identity, MAX_ID_TOKEN_BYTES};
 pub use keys::{KeySet, KeySetError};
+pub use oidc_proxy::{Forwarded, OidcProxyBuilder, OidcProxyError, OidcProxyScheme};
+pub use refused::Refused;
+pub use secret::Secret;
 pub use source::{GivenKeys, KeySource, RemoteKeys, UrlError};

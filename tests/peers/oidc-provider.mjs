@@ -1,17 +1,19 @@
 // A certified OpenID provider on a free port of this machine, as a third-party program sees it.
 //
-//   node oidc-provider.mjs REDIRECT_URI [ACCESS_TOKEN_LIFETIME_S]
+//   node oidc-provider.mjs REDIRECT_URI [ACCESS_TOKEN_LIFETIME_S] [AUDIENCE]
 //
 // It has one client (`jeton`, secret `peer-secret`), asks for sign-in and consent on forms of its own, wants PKCE,
 // sends `iss`, gives a refresh token with every consent and rotates it at every use; one shown twice ends its
-// grant. It prints `ready PORT`. Beside the provider's routes it answers for the test alone:
+// grant. With an audience its access tokens are JWTs for it (RFC 9068), and its ID tokens tell `preferred_username`;
+// whoever signs in as `nameless` has none; there is no userinfo then, which is not for tokens of another audience.
+// It prints `ready PORT`. Beside the provider's routes it answers for the test alone:
 //   GET  /_test/state    {"grants": how many live, "refreshes": how many succeeded, "refused": token requests that failed}
 //   POST /_test/revoke   the person takes every grant back, as on a provider's settings page
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { Provider } from 'oidc-provider';
 
-const [redirectUri, lifetime = '3600'] = process.argv.slice(2);
+const [redirectUri, lifetime = '3600', audience] = process.argv.slice(2);
 if (!redirectUri) throw new Error('the redirect URI of the client is missing');
 
 const server = createServer();
@@ -30,13 +32,26 @@ const provider = new Provider(`http://localhost:${port}`, {
       token_endpoint_auth_method: 'client_secret_post',
     },
   ],
-  claims: { openid: ['sub'], email: ['email'], groups: ['groups'] },
+  claims: { openid: ['sub'], email: ['email'], groups: ['groups'], profile: ['preferred_username'] },
+  conformIdTokenClaims: !audience,
   cookies: { keys: ['a key of this process alone'] },
   expiresWithSession: () => false,
   features: {
     devInteractions: { enabled: true },
     introspection: { enabled: true },
+    resourceIndicators: {
+      enabled: Boolean(audience),
+      defaultResource: () => audience,
+      useGrantedResource: () => true,
+      getResourceServerInfo: () => ({
+        audience,
+        scope: 'terms:read',
+        accessTokenFormat: 'jwt',
+        jwt: { sign: { alg: 'RS256' } },
+      }),
+    },
     revocation: { enabled: true },
+    userinfo: { enabled: !audience },
   },
   findAccount: (_ctx, id) => ({ accountId: id, claims: () => claims(id) }),
   issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -47,7 +62,8 @@ const provider = new Provider(`http://localhost:${port}`, {
 
 // Whoever signs in as `eve.acme.globex` is in the groups `acme` and `globex`.
 function claims(id) {
-  return { sub: id, email: `${id}@example.com`, groups: id.split('.').slice(1) };
+  const named = id === 'nameless' ? {} : { preferred_username: id };
+  return { sub: id, email: `${id}@example.com`, groups: id.split('.').slice(1), ...named };
 }
 
 const grants = new Set();

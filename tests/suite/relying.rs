@@ -1,7 +1,8 @@
 //! Do programs that others wrote get along with the authorization server, as docs/verifying.md sets them up? Verifiers of
-//! its tokens, and relying parties that sign people in.
+//! its tokens, and relying parties that sign people in. And do services of ours get along with proxies?
 
 mod apache;
+mod forwarded;
 mod haproxy;
 mod library;
 mod server;

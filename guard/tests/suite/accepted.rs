@@ -47,6 +47,13 @@ async fn a_token_without_details_is_not_confined_and_one_for_other_things_is() {
     assert_eq!(guard.verify(&other, NOW).await.unwrap().binb_locations(), Some(vec![]));
 }
 
+#[tokio::test]
+async fn a_role_that_is_no_word_is_the_issuers_own_claim() {
+    let guard = builder(&[&ES]).build().unwrap();
+    let claims = guard.verify(&draft().claim("role", json!(["admin"])).sign(&ES), NOW).await.unwrap();
+    assert_eq!((claims.role.as_deref(), &claims.extra["role"]), (None, &json!(["admin"])));
+}
+
 #[rstest]
 #[case::type_in_full(|d: Draft| d.header("typ", "application/at+jwt"))]
 #[case::type_in_capitals(|d: Draft| d.header("typ", "AT+JWT"))]

@@ -10,6 +10,9 @@ mod cache;
 mod hostile;
 mod id_tokens;
 mod key_sets;
+mod oidc_proxy;
 mod remote;
 mod support;
 mod tampered;
+#[cfg(feature = "actix")]
+mod web;

@@ -16,7 +16,7 @@ use crate::support::house::PASSWORD;
 use crate::support::jar::Jar;
 use crate::support::peer::skipped;
 
-const MODULES: &str = "/usr/lib/apache2/modules";
+pub(super) const MODULES: &str = "/usr/lib/apache2/modules";
 /// Tells who the module says it is.
 const PAGE: &str = "<!--#echo var=\"REMOTE_USER\" --> <!--#echo var=\"OIDC_CLAIM_name\" -->\n";
 
@@ -28,7 +28,7 @@ struct Apache {
 }
 
 /// What must be here; names what is not.
-fn missing() -> Option<&'static str> {
+pub(super) fn missing() -> Option<&'static str> {
     let apache = Command::new("apache2").arg("-v").stdout(Stdio::null()).status();
     if !apache.is_ok_and(|status| status.success()) {
         return Some("no apache2");

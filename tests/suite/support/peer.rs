@@ -15,10 +15,19 @@ impl OidcProvider {
     /// Starts it with this redirect URI for its client `jeton`; `None`, with the reason printed, where no Node.js is
     /// or its packages cannot be had.
     pub(crate) fn start(redirect_uri: &str) -> Option<Self> {
+        Self::start_with(&[redirect_uri])
+    }
+
+    /// The same with access tokens that are JWTs for this audience.
+    pub(crate) fn start_for(redirect_uri: &str, audience: &str, lifetime_s: u32) -> Option<Self> {
+        Self::start_with(&[redirect_uri, &lifetime_s.to_string(), audience])
+    }
+
+    fn start_with(arguments: &[&str]) -> Option<Self> {
         let folder = packages()?;
         let mut child = Command::new("node")
             .arg("oidc-provider.mjs")
-            .arg(redirect_uri)
+            .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
