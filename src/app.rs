@@ -70,6 +70,9 @@ pub enum Error {
          https address people use"
     )]
     NoPublicUrl(std::net::SocketAddr),
+    /// What proxies forward cannot be read as it is set up.
+    #[error("`login.oidc.forwarded_audience` and the keys beside it cannot be used")]
+    Forwarded(#[from] jeton_guard::OidcProxyError),
     /// A connector that the catalog does not have got another address.
     #[error("configuration key `connectors.{0}` names no connector of the catalog")]
     NoSuchConnector(crate::model::connector::ConnectorId),
@@ -150,6 +153,7 @@ impl Error {
             | Self::KeyringUnusable(_)
             | Self::WrongKeyring(_)
             | Self::NoPublicUrl(_)
+            | Self::Forwarded(_)
             | Self::NoSuchConnector(_)
             | Self::Directory { .. }
             | Self::Store(store::Error::Untrusted(_))

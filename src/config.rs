@@ -31,7 +31,7 @@ pub use self::instance::Instance;
 pub use self::issuer::Issuer;
 pub use self::keys::Keys;
 pub use self::layers::{Flag, Sources};
-pub use self::login::UpstreamLogin;
+pub use self::login::{ForwardedLogin, UpstreamLogin};
 pub use self::reader::{Place, Violation};
 pub use self::refresh::Refresh;
 
@@ -156,7 +156,8 @@ impl Config {
         };
         audit::read(reader);
         fence::read(reader);
-        config.upstream_login = login::read(reader, config.outbound.allow_loopback);
+        config.upstream_login =
+            login::read(reader, config.outbound.allow_loopback, !config.trusted_proxies.is_empty());
         check_listener(reader, &config);
         config.unsupported = reader.take_unsupported();
         config

@@ -1,5 +1,5 @@
-//! What people may do is under this instance's keyed hash: roles, memberships, consents. And which client's link
-//! opened a session.
+//! What people may do is under this instance's keyed hash: roles, memberships, consents. And how a session
+//! came to be.
 
 use sea_orm_migration::prelude::*;
 
@@ -14,7 +14,7 @@ impl MigrationTrait for Migration {
             let column = ColumnDef::new("own_mac").binary().null().to_owned();
             manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
         }
-        let column = ColumnDef::new("client_id").text().null().to_owned();
+        let column = ColumnDef::new("opened_by").text().null().to_owned();
         manager.alter_table(Table::alter().table("session").add_column(column).to_owned()).await?;
         Ok(())
     }

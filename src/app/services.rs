@@ -145,6 +145,12 @@ fn upstreams(
         client_secret: login.client_secret,
         apps_claim: login.apps_claim,
         superadmin_values: login.superadmin_values,
+        forwarded: login.forwarded.map(|forwarded| upstream::Forwarded {
+            audience: forwarded.audience,
+            client_id: forwarded.client_id,
+            token_header: forwarded.token_header,
+            proxies: config.trusted_proxies.clone(),
+        }),
     };
     let parts = upstream::Parts {
         tools: ground.tools(),
@@ -153,7 +159,7 @@ fn upstreams(
         outbound: Outbound::new(&config.outbound)?,
         public_url: ground.public_url.clone(),
     };
-    Ok(Upstreams::new(settings, parts))
+    Ok(Upstreams::new(settings, parts)?)
 }
 
 fn signup(config: &Config, ground: &Ground, registry: &Arc<Registry>, keeper: &Arc<SecretsKeeper>) -> Signup {

@@ -11,6 +11,9 @@ const CLIENT_ID: &str = "login.oidc.client_id";
 const CLIENT_SECRET: &str = "login.oidc.client_secret";
 const APPS_CLAIM: &str = "login.oidc.apps_claim";
 const SUPERADMIN_VALUES: &str = "login.oidc.superadmin_values";
+const FORWARDED_AUDIENCE: &str = "login.oidc.forwarded_audience";
+const FORWARDED_CLIENT_ID: &str = "login.oidc.forwarded_client_id";
+const FORWARDED_TOKEN_HEADER: &str = "login.oidc.forwarded_token_header";
 
 /// The provider, and what its claims give.
 #[derive(Clone, Debug)]
@@ -25,9 +28,22 @@ pub struct UpstreamLogin {
     pub apps_claim: Option<String>,
     /// Values of it that make a superadmin.
     pub superadmin_values: Vec<String>,
+    /// What the proxies of `proxy.trusted` forward.
+    pub forwarded: Option<ForwardedLogin>,
 }
 
-pub(super) fn read(reader: &mut Reader, allow_loopback: bool) -> Option<UpstreamLogin> {
+/// Tokens of the provider that a reverse proxy forwards.
+#[derive(Clone, Debug)]
+pub struct ForwardedLogin {
+    /// Whom the access tokens are for.
+    pub audience: String,
+    /// The client that the proxy is at the provider; none: the audience.
+    pub client_id: Option<String>,
+    /// The header with the bare access token; none: `Authorization`, after `Bearer`.
+    pub token_header: Option<String>,
+}
+
+pub(super) fn read(reader: &mut Reader, allow_loopback: bool, has_proxies: bool) -> Option<UpstreamLogin> {
     let hint = "an https URL without query, as the provider writes its issuer (http on loopback where \
                 `outbound.allow_loopback` is set)";
     let issuer = reader.checked(ISSUER, hint, |text| is_issuer(text, allow_loopback));
@@ -38,16 +54,17 @@ pub(super) fn read(reader: &mut Reader, allow_loopback: bool) -> Option<Upstream
     if apps_claim.is_none() && !superadmin_values.is_empty() {
         reader.refuse(SUPERADMIN_VALUES, format!("needs `{APPS_CLAIM}`: the claim they are values of"));
     }
+    let forwarded = forwarded(reader, has_proxies);
     match (issuer, client_id) {
         (Some(issuer), Some(client_id)) => {
-            Some(UpstreamLogin { issuer, client_id, client_secret, apps_claim, superadmin_values })
+            Some(UpstreamLogin { issuer, client_id, client_secret, apps_claim, superadmin_values, forwarded })
         }
         (Some(_), None) => {
             reader.refuse(ISSUER, format!("needs `{CLIENT_ID}`: who we are at the provider"));
             None
         }
         (None, _) => {
-            let others = [CLIENT_ID, CLIENT_SECRET, APPS_CLAIM];
+            let others = [CLIENT_ID, CLIENT_SECRET, APPS_CLAIM, FORWARDED_AUDIENCE];
             let alone = others.into_iter().find(|key| reader.is_set(key) && !reader.is_set(ISSUER));
             alone.into_iter().for_each(|key| {
                 reader.refuse(key, format!("needs `{ISSUER}`: the provider it is about"));
@@ -55,6 +72,31 @@ pub(super) fn read(reader: &mut Reader, allow_loopback: bool) -> Option<Upstream
             None
         }
     }
+}
+
+fn forwarded(reader: &mut Reader, has_proxies: bool) -> Option<ForwardedLogin> {
+    let client_id = reader.text(FORWARDED_CLIENT_ID);
+    let hint = "the name of a header, other than `Authorization`";
+    let token_header = reader.checked(FORWARDED_TOKEN_HEADER, hint, is_other_header);
+    let Some(audience) = reader.text(FORWARDED_AUDIENCE) else {
+        for key in [FORWARDED_CLIENT_ID, FORWARDED_TOKEN_HEADER] {
+            if reader.is_set(key) {
+                reader.refuse(key, format!("needs `{FORWARDED_AUDIENCE}`: whom the tokens are for"));
+            }
+        }
+        return None;
+    };
+    if !has_proxies {
+        reader.refuse(
+            FORWARDED_AUDIENCE,
+            "needs `proxy.trusted`: the proxies whose headers are believed".to_owned(),
+        );
+    }
+    Some(ForwardedLogin { audience, client_id, token_header })
+}
+
+fn is_other_header(text: &str) -> bool {
+    text.parse::<http::HeaderName>().is_ok_and(|name| name != http::header::AUTHORIZATION)
 }
 
 /// OpenID Connect Discovery 1.0 §3.

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::settings::WebSettings;
 use crate::identity::login::{Browser, Error, Logins};
 use crate::identity::session::Sessions;
-use crate::identity::upstream::{Upstream, Upstreams};
+use crate::identity::upstream::{self, Request as ForwardedRequest, Upstream, Upstreams};
 use crate::issuer::Issuer;
 use crate::model::secret::Secret;
 
@@ -75,6 +75,7 @@ pub(super) struct Shown<'s> {
 }
 
 async fn login_page(
+    request: HttpRequest,
     visitor: Visitor,
     query: PageQuery<LoginParams>,
     issuer: web::Data<Issuer>,
@@ -85,8 +86,22 @@ async fn login_page(
     if visitor.person().is_some() {
         return Ok(see_other(&settings.link(return_to.as_deref().unwrap_or("/"))));
     }
+    let headers = |name: &str| person::header_values(&request, name);
+    let forwarded = ForwardedRequest { peer: person::peer(&request), headers: &headers };
+    let origin = person::origin(&request);
+    let arrived = upstreams.sign_in_at_proxy(&forwarded, return_to.as_deref(), None, origin).await;
+    let provider_error = match arrived {
+        Ok(Some(opened)) => {
+            return Ok(person::signed_in(&settings, &opened, return_to.as_deref().unwrap_or("/")));
+        }
+        Ok(None) => None,
+        // Known at the provider and not here: a password or an invitation may still let in.
+        Err(error @ upstream::Error::Unknown { .. }) => Some(Problem::from(error).detail().to_owned()),
+        Err(error) => return Err(error.into()),
+    };
     let return_to = return_to.unwrap_or_default();
-    let mut response = show(&visitor, &upstreams, Shown { return_to: &return_to, ..Shown::default() });
+    let shown = Shown { return_to: &return_to, provider_error, ..Shown::default() };
+    let mut response = show(&visitor, &upstreams, shown);
     lead_on(&mut response, &issuer, &return_to).await;
     Ok(response)
 }

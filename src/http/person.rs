@@ -4,6 +4,7 @@
 //! either way. Cookies are named and flagged by the public URL, never by the request.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::cookie::{Cookie, SameSite};
@@ -15,9 +16,9 @@ use super::page::{self, see_other};
 use super::settings::WebSettings;
 use crate::identity::Principal;
 use crate::identity::session::{FormToken, Opened, Sessions, SignedIn};
-use crate::identity::upstream::Visit;
+use crate::identity::upstream::{AtProxy, Request as ForwardedRequest, Upstreams, Visit};
 use crate::model::event::Origin;
-use crate::model::person::User;
+use crate::model::person::{OpenedBy, User};
 use crate::model::secret::Secret;
 
 /// How long a browser is known after a sign-in.
@@ -56,7 +57,7 @@ impl Person {
     }
 
     fn is_at_home(&self) -> bool {
-        self.signed_in.sent_by.is_none()
+        !matches!(self.signed_in.opened_by, OpenedBy::Link(_))
     }
 
     /// The session, for what ends or replaces it.
@@ -245,8 +246,34 @@ fn cookie(settings: &WebSettings, name: String, value: String) -> actix_web::coo
 async fn find(request: &HttpRequest, settings: &WebSettings) -> page::Answer<Option<Person>> {
     let sessions = service::<Sessions>(request)?;
     let Some(cookie) = request.cookie(&settings.session_cookie()) else { return Ok(None) };
-    let signed_in = sessions.resume(cookie.value(), origin(request)).await?;
-    Ok(signed_in.map(|signed_in| Person { signed_in }))
+    let Some(signed_in) = sessions.resume(cookie.value(), origin(request)).await? else { return Ok(None) };
+    let at_proxy = at_proxy(request).await?;
+    let good = match (&signed_in.opened_by, at_proxy) {
+        // Its own short way, whoever else the proxy knows the browser as.
+        (OpenedBy::Link(_), _) => true,
+        // Somebody else has signed in at the provider meanwhile.
+        (_, AtProxy::Known(user)) => user == signed_in.user.id,
+        (OpenedBy::Proxy, AtProxy::Nobody | AtProxy::Stranger) => false,
+        (OpenedBy::SignIn, AtProxy::Nobody | AtProxy::Stranger) => true,
+    };
+    Ok(good.then_some(Person { signed_in }))
+}
+
+/// Whom a reverse proxy forwards with this request.
+pub async fn at_proxy(request: &HttpRequest) -> page::Answer<AtProxy> {
+    let headers = |name: &str| header_values(request, name);
+    let forwarded = ForwardedRequest { peer: peer(request), headers: &headers };
+    Ok(service::<Upstreams>(request)?.at_proxy(&forwarded).await?)
+}
+
+/// All values of a header.
+pub fn header_values<'r>(request: &'r HttpRequest, name: &str) -> Vec<&'r [u8]> {
+    request.headers().get_all(name).map(|value| value.as_bytes()).collect()
+}
+
+/// The address of the connection itself.
+pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|peer| peer.ip())
 }
 
 fn sign_in_first(request: &HttpRequest, settings: &WebSettings) -> String {

@@ -14,7 +14,7 @@ use super::tools::Tools;
 use crate::model::client::ClientId;
 use crate::model::entropy::token;
 use crate::model::event::{Action, Origin};
-use crate::model::person::{Session, User};
+use crate::model::person::{OpenedBy, Session, User};
 use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
@@ -67,8 +67,8 @@ pub struct SignedIn {
     pub session_id: Uuid,
     /// When the person signed in.
     pub signed_in_at: OffsetDateTime,
-    /// The service provider by whose link it was opened: good for that link's way, and for signing in at that client.
-    pub sent_by: Option<ClientId>,
+    /// How the session came to be.
+    pub opened_by: OpenedBy,
     /// For its forms.
     pub form_token: FormToken,
 }
@@ -77,7 +77,10 @@ impl SignedIn {
     /// Whether the person can let this client in here: whoever was made to open somebody else's link must not do so in
     /// that one's name.
     pub fn may_let_in(&self, client: &ClientId) -> bool {
-        self.sent_by.as_ref().is_none_or(|sender| sender == client)
+        match &self.opened_by {
+            OpenedBy::SignIn | OpenedBy::Proxy => true,
+            OpenedBy::Link(sender) => sender == client,
+        }
     }
 }
 
@@ -108,7 +111,7 @@ impl Sessions {
         let Some(ticket) = Ticket::parse(cookie) else { return Ok(None) };
         let conn = self.tools.store.conn();
         let Some((session, hash)) = conn.find_session(ticket.id).await? else { return Ok(None) };
-        if !self.tools.fits("session", &ticket, &whose(session.user, session.sent_by.as_ref()), &hash) {
+        if !self.tools.fits("session", &ticket, &whose(session.user, &session.opened_by), &hash) {
             return Ok(None);
         }
         let Some(user) = conn.find_user(session.user).await?.filter(|user| !user.disabled) else {
@@ -120,7 +123,7 @@ impl Sessions {
             form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),
             session_id: session.id,
             signed_in_at: session.created_at,
-            sent_by: session.sent_by,
+            opened_by: session.opened_by,
             user,
         }))
     }
@@ -163,24 +166,15 @@ impl Sessions {
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, crate::store::Error> {
-        self.open(conn, (user, None), former, origin).await
+        self.open(conn, user, OpenedBy::SignIn, former, origin).await
     }
 
-    /// Makes the session of a person whom a service provider's link brought.
-    pub(in crate::identity) async fn open_sent_in(
+    /// The same of a session that came to be in this way.
+    pub(in crate::identity) async fn open(
         &self,
         conn: Conn<'_>,
         user: &User,
-        sent_by: &ClientId,
-        origin: Origin,
-    ) -> Result<Opened, crate::store::Error> {
-        self.open(conn, (user, Some(sent_by)), None, origin).await
-    }
-
-    async fn open(
-        &self,
-        conn: Conn<'_>,
-        (user, sent_by): (&User, Option<&ClientId>),
+        opened_by: OpenedBy,
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, crate::store::Error> {
@@ -189,10 +183,10 @@ impl Sessions {
         }
         conn.purge_sessions().await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("session", &ticket, &whose(user.id, sent_by));
-        let life = if sent_by.is_some() { SENT_LIFE } else { LIFE };
+        let hash = self.tools.hash("session", &ticket, &whose(user.id, &opened_by));
+        let life = if matches!(opened_by, OpenedBy::Link(_)) { SENT_LIFE } else { LIFE };
         let life_us = i64::try_from(life.whole_microseconds()).unwrap_or(i64::MAX);
-        let session = conn.insert_session(ticket.id, hash, (user.id, sent_by), origin, life_us).await?;
+        let session = conn.insert_session(ticket.id, hash, (user.id, &opened_by), origin, life_us).await?;
         Ok(Opened { ticket, session, known_browser: self.new_known_browser(user.id) })
     }
 
@@ -217,7 +211,6 @@ impl Sessions {
     }
 }
 /// What a session's hash covers.
-fn whose(user: UserId, sent_by: Option<&ClientId>) -> Vec<u8> {
-    let sender = sent_by.map_or("", ClientId::as_str).as_bytes();
-    [user.0.as_bytes(), sender].concat()
+fn whose(user: UserId, opened_by: &OpenedBy) -> Vec<u8> {
+    [user.0.as_bytes(), opened_by.to_text().unwrap_or_default().as_bytes()].concat()
 }

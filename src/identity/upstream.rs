@@ -8,6 +8,7 @@
 mod account;
 mod claims;
 mod code;
+mod forwarded;
 mod provider;
 mod state;
 
@@ -23,12 +24,14 @@ use super::session::{Opened, Sessions, SignedIn};
 use super::tools::Tools;
 use crate::model::entropy::token;
 use crate::model::event::{Action, Event, Origin};
+use crate::model::person::OpenedBy;
 use crate::model::principal::Actor;
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 use crate::outbound::Outbound;
 
+pub use self::forwarded::{AtProxy, Forwarded, Request};
 pub use self::provider::Fault;
 
 /// Browsers that are being answered after asking the provider, in this process.
@@ -49,6 +52,8 @@ pub struct Settings {
     pub apps_claim: Option<String>,
     /// Values of it that make a superadmin.
     pub superadmin_values: Vec<String>,
+    /// What reverse proxies forward; `None`: nothing is read.
+    pub forwarded: Option<Forwarded>,
 }
 
 /// Why nobody is signed in, and nothing is linked.
@@ -172,8 +177,11 @@ impl Upstreams {
     }
 
     /// With this provider.
-    pub fn new(settings: Settings, parts: Parts) -> Self {
-        Self(Some(Upstream::new(settings, parts)))
+    ///
+    /// # Errors
+    /// Where what proxies forward cannot be read as it is set up.
+    pub fn new(settings: Settings, parts: Parts) -> Result<Self, jeton_guard::OidcProxyError> {
+        Ok(Self(Some(Upstream::new(settings, parts)?)))
     }
 
     /// The provider, where there is one.
@@ -211,13 +219,14 @@ pub struct Upstream {
     sessions: Arc<Sessions>,
     people: Arc<People>,
     provider: Provider,
+    scheme: Option<jeton_guard::OidcProxyScheme>,
     redirect_uri: String,
     name: String,
     asking: Semaphore,
 }
 
 impl Upstream {
-    fn new(settings: Settings, parts: Parts) -> Self {
+    fn new(settings: Settings, parts: Parts) -> Result<Self, jeton_guard::OidcProxyError> {
         let Parts { tools, sessions, people, outbound, public_url } = parts;
         let provider = Provider::new(settings.issuer.clone(), outbound, Arc::clone(&tools.clock));
         let name = Url::parse(&settings.issuer).ok().and_then(|url| {
@@ -227,7 +236,11 @@ impl Upstream {
         let name = name.unwrap_or_else(|| settings.issuer.clone());
         let redirect_uri = public_url.join(CALLBACK);
         let asking = Semaphore::new(ASKING);
-        Self { settings, tools, sessions, people, provider, redirect_uri, name, asking }
+        let forwarded = settings.forwarded.as_ref();
+        let scheme = forwarded
+            .map(|forwarded| forwarded::scheme(forwarded, &settings.issuer, &provider))
+            .transpose()?;
+        Ok(Self { scheme, settings, tools, sessions, people, provider, redirect_uri, name, asking })
     }
 
     /// What people call it: its host.
@@ -312,8 +325,15 @@ impl Upstream {
             }
             None => {
                 let former = visit.person.map(|person| person.session_id);
-                let opened =
-                    self.sign_in(&told.subject, &said, flow.return_to.as_deref(), former, origin).await?;
+                let opened = self
+                    .sign_in(
+                        (&told.subject, &said),
+                        flow.return_to.as_deref(),
+                        OpenedBy::SignIn,
+                        former,
+                        origin,
+                    )
+                    .await?;
                 Ok(Arrival::SignedIn(Box::new(opened), flow.return_to))
             }
         }

@@ -117,6 +117,37 @@ pub struct Invitation {
     pub accepted_at: Option<OffsetDateTime>,
 }
 
+/// How a session came to be, which says what it is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// The person signed in here.
+    SignIn,
+    /// A service provider's link: good for that link's way, and for signing in at that client.
+    Link(ClientId),
+    /// A reverse proxy signed the person in: good while it goes on saying so.
+    Proxy,
+}
+
+impl OpenedBy {
+    /// As it is stored; nothing for the first.
+    pub fn to_text(&self) -> Option<String> {
+        match self {
+            Self::SignIn => None,
+            Self::Link(client) => Some(format!("client:{client}")),
+            Self::Proxy => Some("proxy".to_owned()),
+        }
+    }
+
+    /// What was stored.
+    pub fn parse(text: Option<&str>) -> Option<Self> {
+        match text {
+            None => Some(Self::SignIn),
+            Some("proxy") => Some(Self::Proxy),
+            Some(text) => ClientId::parse(text.strip_prefix("client:")?).map(Self::Link),
+        }
+    }
+}
+
 /// A signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -124,8 +155,8 @@ pub struct Session {
     pub id: Uuid,
     /// Whose.
     pub user: UserId,
-    /// The service provider by whose link it was opened.
-    pub sent_by: Option<ClientId>,
+    /// How.
+    pub opened_by: OpenedBy,
     /// Where it was made.
     pub address: Option<IpAddr>,
     /// When it was made.

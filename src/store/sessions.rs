@@ -3,9 +3,8 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::{ConnectionTrait, ExprTrait, QueryOrder, Statement};
 
-use crate::model::client::ClientId;
 use crate::model::event::Origin;
-use crate::model::person::Session;
+use crate::model::person::{OpenedBy, Session};
 use crate::model::principal::UserId;
 use crate::model::secret::KeyedHash;
 use crate::model::time::from_micros;
@@ -27,7 +26,7 @@ impl Conn<'_> {
         &self,
         id: Uuid,
         token_hash: KeyedHash,
-        (user, sent_by): (UserId, Option<&ClientId>),
+        (user, opened_by): (UserId, &OpenedBy),
         origin: Origin,
         life_us: i64,
     ) -> Result<Session, Error> {
@@ -35,7 +34,7 @@ impl Conn<'_> {
             id,
             token_hash: token_hash.to_vec(),
             user_id: user.0,
-            client_id: sent_by.map(ToString::to_string),
+            opened_by: opened_by.to_text(),
             address: origin.address.map(|address| address.to_string()),
             created_at: self.now_us(),
             expires_at: self.now_us().saturating_add(life_us),
@@ -153,11 +152,11 @@ fn failures(row: &sea_orm::QueryResult) -> Result<Failures, Error> {
 }
 
 fn read(row: session::Model) -> Result<Session, Error> {
-    let corrupt = Error::Corrupt { table: "session", column: "client_id" };
+    let corrupt = Error::Corrupt { table: "session", column: "opened_by" };
     Ok(Session {
         id: row.id,
         user: UserId(row.user_id),
-        sent_by: row.client_id.map(|id| ClientId::parse(&id).ok_or(corrupt)).transpose()?,
+        opened_by: OpenedBy::parse(row.opened_by.as_deref()).ok_or(corrupt)?,
         address: row.address.and_then(|address| address.parse().ok()),
         created_at: from_micros(row.created_at),
         expires_at: from_micros(row.expires_at),

@@ -9,10 +9,10 @@ use url::{Url, form_urlencoded};
 use crate::http::extract::{Pairs, PairsError, read_body};
 use crate::http::login::{self, Shown};
 use crate::http::page::{self, Page, allow_form_target, see_other};
-use crate::http::person::{AnySession, Person, Visitor};
+use crate::http::person::{self, AnySession, Person, Visitor};
 use crate::http::problem::{Code, Problem};
 use crate::http::settings::WebSettings;
-use crate::identity::upstream::Upstreams;
+use crate::identity::upstream::{AtProxy, Upstreams};
 use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
 use crate::model::grant::GrantedScope;
@@ -43,11 +43,16 @@ pub(super) async fn authorize(
     AnySession(visitor): AnySession<Visitor>,
     issuer: web::Data<Issuer>,
     upstreams: web::Data<Upstreams>,
+    settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let params = match Pairs::parse(request.query_string().as_bytes()) {
         Ok(pairs) => read(pairs),
         Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
     };
+    if visitor.person().is_none() && person::at_proxy(&request).await? != AtProxy::Nobody {
+        // The proxy has signed somebody in: that becomes a session there.
+        return Ok(see_other(&person::login_link(&settings, &format!("{PATH}?{}", write(&params)))));
+    }
     let answered = go_on(&issuer, &upstreams, &visitor, params).await;
     Ok(answered.unwrap_or_else(refused))
 }

@@ -35,7 +35,8 @@ impl From<Error> for Problem {
             Error::State => Self::of(Code::InvalidRequest, STATE),
             Error::Issuer => Self::of(Code::InvalidRequest, ISSUER),
             // The page tells more of the first, and of the last.
-            Error::Denied { .. } | Error::Unknown { .. } => Self::new(Code::Forbidden),
+            Error::Denied { .. } => Self::new(Code::Forbidden),
+            Error::Unknown { label } => Self::of(Code::Forbidden, unknown(&label)),
             Error::NoCode => Self::of(Code::InvalidRequest, NO_CODE),
             Error::CodeRefused => Self::of(Code::InvalidRequest, CODE_REFUSED),
             Error::Misconfigured { code } => {
@@ -56,4 +57,11 @@ impl From<Error> for Problem {
             Error::Audit(cause) => cause.into(),
         }
     }
+}
+
+fn unknown(label: &str) -> String {
+    format!(
+        "You are signed in at the provider as {label}, who is not known here. Ask an admin for an invitation, and open it \
+         before you sign in."
+    )
 }

@@ -8,7 +8,7 @@ use crate::model::app::AppId;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::link::{ProviderUser, SignupLink};
 use crate::model::own::Unchecked;
-use crate::model::person::{Email, User};
+use crate::model::person::{Email, OpenedBy, User};
 use crate::model::principal::{Actor, Membership, UserId};
 use crate::store::Conn;
 
@@ -21,7 +21,8 @@ impl People {
             return Err(Error::Unusable);
         }
         let user = self.provided(tx.conn(), link).await?;
-        let opened = self.sessions.open_sent_in(tx.conn(), &user, &link.client_id, origin).await?;
+        let by = OpenedBy::Link(link.client_id.clone());
+        let opened = self.sessions.open(tx.conn(), &user, by, None, origin).await?;
         let event = Event {
             app: Some(link.app.clone()),
             subject: Some(format!("client:{} link:{}", link.client_id, link.id)),

@@ -9,7 +9,7 @@ use crate::identity::people;
 use crate::identity::session::{Opened, SignedIn};
 use crate::model::client::Role;
 use crate::model::event::{Action, Event, Origin};
-use crate::model::person::{Email, User};
+use crate::model::person::{Email, OpenedBy, User};
 use crate::model::principal::{Actor, UserId};
 use crate::store::Conn;
 use crate::store::upstream::{IDENTITIES, StoredIdentity};
@@ -19,17 +19,17 @@ impl Upstream {
     /// A session for whoever this is here.
     pub(super) async fn sign_in(
         &self,
-        subject: &str,
-        said: &Said,
+        who: (&str, &Said),
         return_to: Option<&str>,
+        by: OpenedBy,
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, Error> {
         let invited = self.invited(return_to).await?;
-        match self.open(subject, said, invited.clone(), former, origin).await {
+        match self.open(who, invited.clone(), by.clone(), former, origin).await {
             // Another browser of theirs was faster: then they are known now.
             Err(Error::Store(crate::store::Error::AlreadyExists)) => {
-                self.open(subject, said, invited, former, origin).await
+                self.open(who, invited, by, former, origin).await
             }
             opened => opened,
         }
@@ -37,9 +37,9 @@ impl Upstream {
 
     async fn open(
         &self,
-        subject: &str,
-        said: &Said,
+        (subject, said): (&str, &Said),
         invited: Option<Option<Email>>,
+        by: OpenedBy,
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, Error> {
@@ -62,7 +62,7 @@ impl Upstream {
             None => self.insert_identity(conn, subject, said, user.id).await?,
         }
         self.give(conn, user.id, said, origin).await?;
-        let opened = self.sessions.open_in(conn, &user, former, origin).await?;
+        let opened = self.sessions.open(conn, &user, by, former, origin).await?;
         let event = Event::new(Actor::User(user.id), Action::Login, origin);
         self.tools.audit.record_in(conn, event).await?;
         tx.commit().await?;
@@ -127,7 +127,7 @@ impl Upstream {
     }
 
     /// An identity of the provider, believed only where this instance linked it.
-    async fn find(&self, conn: Conn<'_>, subject: &str) -> Result<Option<StoredIdentity>, Error> {
+    pub(super) async fn find(&self, conn: Conn<'_>, subject: &str) -> Result<Option<StoredIdentity>, Error> {
         let found = conn.find_upstream_identity(&self.settings.issuer, subject).await?;
         if let Some(identity) = &found {
             self.tools.vault.check_row(IDENTITIES, &row(identity), &identity.own_mac)?;

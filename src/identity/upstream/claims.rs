@@ -104,6 +104,7 @@ mod tests {
             client_secret: None,
             apps_claim: Some("groups".into()),
             superadmin_values: vec!["root of all".into(), "boss".into()],
+            forwarded: None,
         };
         let claims = claims.as_object().unwrap().clone();
         read(&Told { subject: "s-1".into(), claims }, &settings)

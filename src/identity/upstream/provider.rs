@@ -147,6 +147,21 @@ impl Provider {
         if self.known().keys_at.is_some_and(|at| is_within(at, now, kept)) {
             return Ok(());
         }
+        if let Some((at, fault)) = &self.known().failed
+            && is_within(*at, now, LEFT_ALONE)
+        {
+            return Err(fault.clone());
+        }
+        let fetched = self.fetch_keys(metadata).await;
+        let mut known = self.known();
+        match &fetched {
+            Ok(()) => known.keys_at = Some(now),
+            Err(fault) => known.failed = Some((now, fault.clone())),
+        }
+        fetched
+    }
+
+    async fn fetch_keys(&self, metadata: &Metadata) -> Result<(), Fault> {
         let what = "the key set of the provider";
         let body = self.read(&metadata.jwks_uri, HeaderMap::new(), what).await?;
         let keys = KeySet::from_jwks(&body).map_err(|_| Fault::Unreadable { what })?;
@@ -154,7 +169,6 @@ impl Provider {
             return Err(Fault::NoKeys);
         }
         self.keys.replace(keys);
-        self.known().keys_at = Some(now);
         Ok(())
     }
 

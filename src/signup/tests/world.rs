@@ -18,6 +18,7 @@ use crate::model::connector::Definition;
 use crate::model::entropy::SystemEntropy;
 use crate::model::event::Origin;
 use crate::model::person::Email;
+use crate::model::person::OpenedBy;
 use crate::model::principal::{Membership, UserId};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::Secret;
@@ -199,7 +200,7 @@ impl World {
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
         tx.conn()
-            .insert_session(ticket.id, hash, (user, None), Origin::default(), 3_600_000_000)
+            .insert_session(ticket.id, hash, (user, &OpenedBy::SignIn), Origin::default(), 3_600_000_000)
             .await
             .unwrap();
         tx.commit().await.unwrap();

@@ -13,8 +13,8 @@ pub struct Model {
     pub token_hash: Vec<u8>,
     /// Person.
     pub user_id: Uuid,
-    /// The service provider by whose link it was opened; under the same hash.
-    pub client_id: Option<String>,
+    /// How, where the person did not sign in here; under the same hash.
+    pub opened_by: Option<String>,
     /// Where it was made.
     pub address: Option<String>,
     /// Microseconds since 1970.

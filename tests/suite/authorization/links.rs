@@ -157,7 +157,7 @@ async fn a_session_that_a_link_opened_is_good_for_its_way_and_its_client_alone()
         follow(&mut browser, &url).await;
         assert!(browser.get(&own).await.body.contains("customer-9 of the shop"));
         let sql = crate::support::sql::Sql::open(&world.house.home).await;
-        sql.run("UPDATE session SET client_id = NULL").await;
+        sql.run("UPDATE session SET opened_by = NULL").await;
         assert!(
             !browser.get(&own).await.body.contains("customer-9 of the shop"),
             "{}",

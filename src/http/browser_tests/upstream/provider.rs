@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::identity::testing::Fixture;
-use crate::identity::upstream::{Parts, Settings, Upstreams};
+use crate::identity::upstream::{Forwarded, Parts, Settings, Upstreams};
 use crate::model::secret::Secret;
 use crate::outbound::scripted::{Scripted, Seen, Step};
 use crate::outbound::{self, Outbound};
@@ -107,12 +107,18 @@ impl Provider {
 
     /// What a broker is told of it.
     pub(super) fn upstreams(&self, fixture: &Fixture) -> Upstreams {
+        self.upstreams_behind(fixture, None)
+    }
+
+    /// The same behind reverse proxies that forward this.
+    pub(super) fn upstreams_behind(&self, fixture: &Fixture, forwarded: Option<Forwarded>) -> Upstreams {
         let settings = Settings {
             issuer: self.issuer(),
             client_id: "jeton".into(),
             client_secret: Some(Secret::new(CLIENT_SECRET)),
             apps_claim: Some("groups".into()),
             superadmin_values: vec!["boss".into()],
+            forwarded,
         };
         let outbound = outbound::Settings { allow_loopback: true, ..outbound::Settings::default() };
         let parts = Parts {
@@ -122,7 +128,7 @@ impl Provider {
             outbound: Outbound::new(&outbound).unwrap(),
             public_url: fixture.public_url.clone(),
         };
-        Upstreams::new(settings, parts)
+        Upstreams::new(settings, parts).unwrap()
     }
 }
 

@@ -1,0 +1,141 @@
+//! Who is it that a reverse proxy has signed in at the provider, and forwards with each request?
+//!
+//! Read from trusted addresses only, and verified again (`jeton_guard::OidcProxyScheme`). Nothing but a browser's
+//! session comes of it, which is good only while the proxy forwards the same person.
+
+use std::net::IpAddr;
+
+use jeton_guard::{Error as TokenError, OidcProxyError, OidcProxyScheme, Refused};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::code::Told;
+use super::provider::Provider;
+use super::{Error, Upstream, Upstreams, claims};
+use crate::identity::session::Opened;
+use crate::model::address::Network;
+use crate::model::event::Origin;
+use crate::model::person::OpenedBy;
+use crate::model::principal::UserId;
+
+/// Which proxies are believed, and what they forward.
+#[derive(Clone, Debug)]
+pub struct Forwarded {
+    /// Whom the access tokens are for.
+    pub audience: String,
+    /// The client that the proxy is at the provider, whom ID tokens are for; `None`: the audience.
+    pub client_id: Option<String>,
+    /// The header that holds the bare access token; `None`: `Authorization`, after `Bearer`.
+    pub token_header: Option<String>,
+    /// Their addresses.
+    pub proxies: Vec<Network>,
+}
+
+/// Whom the proxy forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtProxy {
+    /// Nobody, or not as we can believe it.
+    Nobody,
+    /// Somebody who is not known here (yet).
+    Stranger,
+    /// This person.
+    Known(UserId),
+}
+
+/// What is read of a request: the address of the connection itself, and all values of a header.
+pub struct Request<'r> {
+    /// Never one that a header names.
+    pub peer: Option<IpAddr>,
+    /// However the name is capitalised.
+    pub headers: &'r dyn Fn(&str) -> Vec<&'r [u8]>,
+}
+
+impl Upstreams {
+    /// Whom the proxy forwards with this request.
+    pub async fn at_proxy(&self, request: &Request<'_>) -> Result<AtProxy, Error> {
+        let Some(upstream) = self.find() else { return Ok(AtProxy::Nobody) };
+        let Some(told) = upstream.forwarded(request).await else { return Ok(AtProxy::Nobody) };
+        let conn = upstream.tools.store.conn();
+        Ok(match upstream.find(conn, &told.subject).await? {
+            Some(identity) => AtProxy::Known(identity.user),
+            None => AtProxy::Stranger,
+        })
+    }
+
+    /// A session for whom the proxy forwards with this request; `None` where that is nobody.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where nothing lets the person in.
+    pub async fn sign_in_at_proxy(
+        &self,
+        request: &Request<'_>,
+        return_to: Option<&str>,
+        former: Option<Uuid>,
+        origin: Origin,
+    ) -> Result<Option<Opened>, Error> {
+        let Some(upstream) = self.find() else { return Ok(None) };
+        let Some(told) = upstream.forwarded(request).await else { return Ok(None) };
+        let said = claims::read(&told, &upstream.settings);
+        let by = OpenedBy::Proxy;
+        upstream.sign_in((&told.subject, &said), return_to, by, former, origin).await.map(Some)
+    }
+}
+
+impl Upstream {
+    async fn forwarded(&self, request: &Request<'_>) -> Option<Told> {
+        let scheme = self.scheme.as_ref()?;
+        let header = self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.token_header.as_deref());
+        if (request.headers)(header.unwrap_or("authorization")).is_empty() {
+            return None;
+        }
+        self.renew(false).await;
+        let now = self.tools.clock.now();
+        let judged = match scheme.require(request.peer, request.headers, now).await {
+            Err(Refused::AccessToken(TokenError::UnknownKey | TokenError::Signature)) => {
+                self.renew(true).await;
+                scheme.require(request.peer, request.headers, now).await
+            }
+            judged => judged,
+        };
+        match judged {
+            Ok(forwarded) => {
+                let (subject, claims) = (forwarded.claims.subject.clone(), forwarded.claims.extra.clone());
+                Some(Told { subject, claims })
+            }
+            Err(error) => {
+                warn!(%error, "what a proxy forwards signs nobody in");
+                None
+            }
+        }
+    }
+
+    /// Known keys stay in use while the provider is down.
+    async fn renew(&self, missed: bool) {
+        let Ok(_turn) = self.asking.try_acquire() else { return };
+        if let Ok(metadata) = self.provider.metadata().await {
+            // The provider's own log line tells why.
+            let _ = self.provider.renew_keys(&metadata, missed).await;
+        }
+    }
+}
+
+/// The scheme of `forwarded`, over the provider's keys.
+///
+/// # Errors
+/// A name that is none of a header, or no proxy.
+pub(super) fn scheme(
+    forwarded: &Forwarded,
+    issuer: &str,
+    provider: &Provider,
+) -> Result<OidcProxyScheme, OidcProxyError> {
+    let mut scheme = OidcProxyScheme::builder(issuer, &forwarded.audience)
+        .trusted_proxies(forwarded.proxies.iter().map(ToString::to_string))
+        .keys(provider.keys.clone());
+    if let Some(client_id) = &forwarded.client_id {
+        scheme = scheme.client_id(client_id);
+    }
+    if let Some(header) = &forwarded.token_header {
+        scheme = scheme.auth_token_header(header).auth_token_in_authorization(false);
+    }
+    scheme.build()
+}
