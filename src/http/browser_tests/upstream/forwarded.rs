@@ -220,6 +220,8 @@ async fn a_provider_that_is_down_lets_in_whom_its_known_keys_vouch_for_and_nobod
         assert!(world.at_proxy().arrive("/", &eve).await.body.contains("eve@example.com"));
         world.provider.set("/.well-known/openid-configuration", Step::json(503, &json!({})));
         world.provider.set("/jwks", Step::json(503, &json!({})));
+        // Long enough to look for a key again.
+        db.clock.advance(time::Duration::seconds(40));
         let before = world.provider.seen("/jwks").len();
         for n in 0..1_000 {
             let header = json!({"alg": "ES256", "kid": format!("k-{n}-x")});
