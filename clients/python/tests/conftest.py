@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
-from house import House, program
+from house import ROOT, House, program
 
 import jeton
 from jeton import broker as broker_module
 from jeton import wire
+
+# Airflow makes files where it is imported, and dlt asks it for secrets where it is there.
+_airflow_home = tempfile.TemporaryDirectory(prefix="airflow-")
+# For programs that tests start.
+os.environ["PYTHONPATH"] = str(ROOT / "clients/python/src")
+os.environ["AIRFLOW_HOME"] = _airflow_home.name
+os.environ["PROVIDERS__ENABLE_AIRFLOW_SECRETS"] = "false"
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 
 
 @pytest.fixture(scope="session")

@@ -14,24 +14,15 @@ from house import House, answer, handed, scripted, signing_in
 import jeton
 from jeton import Broker, Secret, Settings
 
-os.environ.setdefault("AIRFLOW_HOME", "/nonexistent/airflow")
 pytest.importorskip("airflow", reason="apache-airflow is not here")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["AIRFLOW_HOME"] = str(tmp_path_factory.mktemp("airflow"))
+from airflow.sdk.definitions.connection import Connection
 
-
-def backend(**more: object):  # type: ignore[no-untyped-def] # noqa: ANN201
-    from jeton.airflow import JetonSecretsBackend
-
-    return JetonSecretsBackend(**more)
+from jeton.airflow import JetonSecretsBackend as backend
 
 
 def test_a_connection_carries_a_token_that_the_provider_takes(house: House, app: str, broker: Broker) -> None:
-    from airflow.sdk.definitions.connection import Connection
-
     secrets = backend(broker=broker, hosts={"sandbox": "https://api.example"})
     secrets._set_connection_class(Connection)
     connection = secrets.get_connection(f"jeton/{app}/sandbox")
@@ -100,7 +91,7 @@ connection = Connection.get(NAME)
 print(connection.password == Variable.get(NAME), connection.conn_type)
 print(connection.password)
 from airflow.configuration import conf
-print(conf.get("smtp", "smtp_password"))
+print(conf.get("sentry", "sentry_dsn"))
 """
 
 
@@ -116,7 +107,7 @@ def test_airflow_itself_is_configured_and_asks(house: House, app: str, tmp_path:
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__SECRETS__BACKEND": "jeton.airflow.JetonSecretsBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(kwargs),
-        "AIRFLOW__SMTP__SMTP_PASSWORD_SECRET": name,
+        "AIRFLOW__SENTRY__SENTRY_DSN_SECRET": name,
     }
     script = f"NAME = {name!r}\n{ASK}"
     done = subprocess.run(

@@ -1,22 +1,21 @@
 """Does a dlt pipeline's REST client get its tokens from the broker?"""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: dlt reads the annotations of a source as types.
 
-import os
+from typing import Any
 
 import pytest
 from house import House, Reply, Seen, answer, handed, scripted, signing_in
 
 from jeton import Broker
 
-os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 jeton_dlt = pytest.importorskip("jeton.dlt", reason="dlt is not here")
 
 import dlt  # noqa: E402
-from dlt.common.configuration import resolve_configuration  # noqa: E402
 from dlt.sources.helpers.rest_client import RESTClient  # noqa: E402
 from dlt.sources.helpers.rest_client.auth import OAuth2AuthBase  # noqa: E402
 from dlt.sources.helpers.rest_client.paginators import SinglePagePaginator  # noqa: E402
+from dlt.sources.rest_api import rest_api_source  # noqa: E402
 
 
 def environ(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,11 +34,7 @@ def test_a_rest_client_reads_the_providers_api(house: House, app: str, monkeypat
     assert pages[0]
 
 
-def test_a_pipeline_loads_what_the_api_has(
-    house: House, app: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
-) -> None:
-    from dlt.sources.rest_api import rest_api_source
-
+def test_a_pipeline_loads_what_the_api_has(house: House, app: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environ(house, monkeypatch)
     source = rest_api_source(
         {
@@ -59,10 +54,17 @@ def test_its_fields_come_from_dlts_configuration(house: House, app: str, monkeyp
     fields = {"APP_ID": app, "CONNECTOR": "sandbox", "URL": url, "CLIENT_ID": client_id, "CLIENT_SECRET": secret}
     for name, value in fields.items():
         monkeypatch.setenv(f"SOURCES__CRM__AUTH__{name}", value)
-    auth = resolve_configuration(jeton_dlt.JetonAuth(), sections=("sources", "crm", "auth"))
-    client = RESTClient(base_url=house.provider, auth=auth)
-    assert client.get("/api/whoami").status_code == 200
-    assert secret not in repr(auth.source())
+
+    @dlt.resource
+    def people(auth: jeton_dlt.JetonAuth = dlt.secrets.value) -> Any:
+        assert secret not in repr(auth.source())
+        yield RESTClient(base_url=house.provider, auth=auth).get("/api/whoami").json()
+
+    @dlt.source(section="crm")
+    def crm(auth: jeton_dlt.JetonAuth = dlt.secrets.value) -> Any:
+        return people(auth)
+
+    assert list(crm())
 
 
 def test_a_refused_token_is_replaced_and_a_kept_one_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
