@@ -42,6 +42,10 @@ class Issuer:
         self._server.stop()
 
     @property
+    def seen(self) -> list[Seen]:
+        return self._server.seen
+
+    @property
     def fetches(self) -> int:
         """How often its keys were asked for."""
         return self._server.targets().count("/jwks")

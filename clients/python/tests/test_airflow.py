@@ -33,6 +33,15 @@ def test_a_connection_carries_a_token_that_the_provider_takes(house: House, app:
     assert secrets.get_config(f"jeton/{app}/sandbox") == connection.password
 
 
+def test_http_hook_calls_the_api(house: House, app: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = pytest.importorskip("airflow.providers.http.hooks.http")
+    secrets = backend(broker=broker, hosts={"sandbox": house.provider})
+    secrets._set_connection_class(Connection)
+    monkeypatch.setattr(http.HttpHook, "get_connection", secrets.get_connection)
+    hook = http.HttpHook("GET", http_conn_id=f"jeton/{app}/sandbox")
+    assert hook.run("/api/whoami").status_code == 200
+
+
 def test_other_names_are_answered_without_the_network() -> None:
     with scripted(lambda _: answer({}, 500)) as server:
         secrets = backend(broker=Broker(Settings(server.url, "job", Secret("s"))))

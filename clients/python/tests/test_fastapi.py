@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 import secrets
 import shutil
 import socket
@@ -24,7 +25,7 @@ import requests
 import uvicorn
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from house import House, answers, wait_for
+from house import House, Reply, Seen, answers, wait_for
 from issuer import AUDIENCE, Issuer, b64
 
 import jeton
@@ -441,6 +442,51 @@ def test_keys_that_grew_old_are_fetched_beside_the_calls(issuer: Issuer, monkeyp
     monkeypatch.setattr(keys, "INTERVAL", 0.0)
     verifier.verify(issuer.token())
     wait_for(lambda: issuer.fetches == 2, "a second fetch")
+
+
+def test_a_forked_worker_fetches_for_itself(issuer: Issuer) -> None:
+    """As servers fork their workers: while the first process was asking."""
+    hold = threading.Event()
+    script = issuer.script
+
+    def slow(seen: Seen) -> Reply:
+        if len(issuer.seen) == 1:
+            hold.wait(10)
+        return script(seen)
+
+    issuer.script = slow
+    verifier = TokenVerifier(IssuerKeys(issuer.open_id_connect_url), AUDIENCE)
+    token = issuer.token()
+    asking = threading.Thread(target=verifier.verify, args=(token,))
+    asking.start()
+    wait_for(lambda: bool(issuer.seen), "the first request")
+    # It fetches again when it is too soon for that, but knows no key and has nobody to wait for.
+    verifier._keys._asked_at = None
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if verifier.verify(token)["sub"] == "ada" else 1)
+    end = time.monotonic() + 10
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        assert time.monotonic() < end, "the child waits for a thread that it has not"
+        time.sleep(0.02)
+    hold.set()
+    asking.join()
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+
+
+def test_a_caller_that_hangs_up_takes_no_fetch_along(issuer: Issuer) -> None:
+    caller, token = behind(issuer), issuer.token()
+
+    async def two() -> int:
+        first = asyncio.create_task(caller.ask_async(bearer(token)))
+        second = asyncio.create_task(caller.ask_async(bearer(token)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        first.cancel()
+        return (await second).status_code
+
+    assert asyncio.run(two()) == 200
+    assert issuer.fetches == 1
 
 
 @pytest.mark.parametrize("document", ["issuer", "redirect", "huge", "html", "plain http", "no keys"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -64,11 +65,15 @@ class IssuerKeys:
         base = open_id_connect_url.removesuffix(_SUFFIX)
         self._issuers = (base, base + "/") if issuer is None else (issuer,)
         self._ca_file = ca_file
-        self._lock = threading.Lock()
         self._known: _Known | None = None
-        self._running: Future[None] | None = None
+        self._board()
         self._asked_at: float | None = None
         self._failed = False
+
+    def _board(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._running: Future[None] | None = None
 
     @property
     def issuer(self) -> str | None:
@@ -95,6 +100,9 @@ class IssuerKeys:
 
     def fetch(self) -> Future[None] | None:
         """Starts a fetch or joins the one under way; none where it is too soon. The future never fails."""
+        if self._pid != os.getpid():
+            # A forked process has no thread that would land.
+            self._board()
         with self._lock:
             if self._running is not None:
                 return self._running
@@ -104,6 +112,8 @@ class IssuerKeys:
                 return None
             self._asked_at = now
             landing: Future[None] = Future()
+            # A caller that gives up cancels nothing: others wait for it.
+            landing.set_running_or_notify_cancel()
             self._running = landing
         threading.Thread(target=self._fly, args=(landing,), name="jeton-keys", daemon=True).start()
         return landing

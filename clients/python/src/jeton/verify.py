@@ -29,7 +29,6 @@ _FOREIGN = ("jwk", "jku", "x5u", "x5c", "crit", "enc", "zip", "b64")
 # By these an issuer that signs everything as `JWT` gives its ID and logout tokens away.
 _MARKS = ("at_hash", "c_hash", "nonce", "events")
 _OTHERS = ("id", "refresh", "offline", "logout")
-_WAIT = 20.0
 
 
 class TokenRefused(Exception):
@@ -80,7 +79,7 @@ class TokenVerifier:
             fetch = self._keys.fetch()
             if fetch is None:
                 raise self._unknown(error) from None
-            fetch.result(_WAIT)
+            fetch.result()
         return self._judged_again(token)
 
     async def verify_async(self, token: str) -> dict[str, Any]:
