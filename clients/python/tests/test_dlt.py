@@ -79,6 +79,7 @@ def test_a_refused_token_is_replaced_and_a_kept_one_costs_nothing(monkeypatch: p
         auth = jeton_dlt.JetonAuth(
             app_id="acme", connector="github", url=server.url, client_id="job", client_secret="secret-canary"
         )
+        assert "canary" not in repr([auth, auth.source()])
         client = RESTClient(base_url=api_server.url, auth=auth)
         assert [client.get("/x").status_code for _ in range(3)] == [200] * 3
         assert server.targets() == [

@@ -25,7 +25,7 @@ import requests
 import uvicorn
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from house import House, Reply, Seen, answers, wait_for
+from house import House, Reply, Seen, answer, answers, wait_for
 from issuer import AUDIENCE, Issuer, b64
 
 import jeton
@@ -489,23 +489,33 @@ def test_a_caller_that_hangs_up_takes_no_fetch_along(issuer: Issuer) -> None:
     assert issuer.fetches == 1
 
 
-@pytest.mark.parametrize("document", ["issuer", "redirect", "huge", "html", "plain http", "no keys"])
-def test_an_issuer_that_lies_has_no_keys(issuer: Issuer, document: str) -> None:
+LIES = {
+    "another issuer": "names another issuer",
+    "a redirect": "status 302",
+    "huge": "_TooLong",
+    "html": "JSONDecodeError",
+    "keys in clear": "not https",
+    "no keys": "no key that can be used",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_issuer_that_lies_has_no_keys(issuer: Issuer, lie: str, caplog: pytest.LogCaptureFixture) -> None:
     whole = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/jwks"}
-    bodies: dict[str, tuple[int, dict[str, str], bytes]] = {
-        "issuer": (200, {}, json.dumps({**whole, "issuer": "https://other.example"}).encode()),
-        "redirect": (302, {"Location": f"{issuer.url}/elsewhere"}, b""),
+    replies: dict[str, Reply] = {
+        "another issuer": answer({**whole, "issuer": "https://other.example"}),
+        "a redirect": answer({}, 302, Location=f"{issuer.url}/elsewhere"),
         "huge": (200, {}, b" " * 300_000 + json.dumps(whole).encode()),
         "html": (200, {}, b"<html>"),
-        "plain http": (200, {}, json.dumps({**whole, "jwks_uri": "http://keys.example/jwks"}).encode()),
-        "no keys": (200, {}, json.dumps(whole).encode()),
+        "keys in clear": answer({**whole, "jwks_uri": "http://keys.example/jwks"}),
+        "no keys": answer(whole),
     }
-    issuer.keys = [] if document == "no keys" else issuer.keys
+    issuer.keys = [] if lie == "no keys" else issuer.keys
     script = issuer.script
-    issuer.script = lambda seen: script(seen) if seen.target == "/jwks" else bodies[document]
-    verifier = TokenVerifier(IssuerKeys(issuer.open_id_connect_url), AUDIENCE)
+    issuer.script = lambda seen: replies[lie] if "openid" in seen.target else script(seen)
     with pytest.raises(KeysUnavailable):
-        verifier.verify(issuer.token())
+        TokenVerifier(IssuerKeys(issuer.open_id_connect_url), AUDIENCE).verify(issuer.token())
+    assert LIES[lie] in caplog.text
 
 
 def test_a_document_under_another_name_needs_the_issuer(issuer: Issuer) -> None:

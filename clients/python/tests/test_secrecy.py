@@ -52,7 +52,14 @@ def test_nothing_that_is_printed_holds_a_secret() -> None:
             bearer,
             bearer.header(),
         ]
-        things += [source._held, [token.access_token], dataclasses.asdict(broker.settings), vars(broker), vars(source)]
+        things += [
+            source._held,
+            [token.access_token],
+            dataclasses.asdict(broker.settings),
+            vars(broker),
+            vars(source),
+            vars(bearer.header()),
+        ]
         for thing in things:
             assert leaks(repr(thing)) == [], type(thing)
         assert token.access_token == "token-canary"

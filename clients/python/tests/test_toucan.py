@@ -39,7 +39,9 @@ def test_an_oauth2_connector_gets_a_living_token(house: House, app: str, broker:
     assert house.whoami(token) == 200
     by_place = toucan.JetonSecretsKeeper("sandbox", broker=broker)
     assert connector(by_place, f"{app}/61c9-7").get_access_token() == token
-    assert token not in repr(keeper.load("61c9-7"))
+    loaded = keeper.load("61c9-7")
+    assert loaded["expires_at"] == broker.retrieve_token(app, "sandbox", flow="61c9-7").expires_at
+    assert token not in repr(loaded)
 
 
 def test_a_token_is_refreshed_by_the_broker_and_never_here(house: House, app: str, broker: Broker) -> None:
