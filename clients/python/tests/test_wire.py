@@ -83,6 +83,14 @@ def test_a_bearer_of_two_seconds_is_never_sent_when_it_is_over() -> None:
         assert 3 <= len(given) <= 4
 
 
+@pytest.mark.parametrize(("lives", "margin"), [(3600, 60), (100, 20), (0, 0)])
+def test_a_bearer_is_renewed_before_it_ends(lives: int, margin: int) -> None:
+    with scripted(signing_in(lambda _: answer(handed()), lives=lives)) as server:
+        began = time.monotonic()
+        bearer = at(server.url)._sign_in.bearer()
+    assert 0 <= bearer.until - began - (lives - margin) < 5
+
+
 def test_threads_share_an_error_and_ask_again_after_it() -> None:
     with scripted(lambda _: answer({"error": "invalid_client"}, 401)) as server:
         broker = at(server.url)
