@@ -215,6 +215,9 @@ class Scripted:
             request_queue_size = 1024
             daemon_threads = True
 
+            def handle_error(self, *_: object) -> None:
+                """A client that went away is what some tests are about."""
+
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

@@ -529,6 +529,17 @@ def test_an_issuer_that_lies_has_no_keys(issuer: Issuer, lie: str, caplog: pytes
     assert LIES[lie] in caplog.text
 
 
+def test_an_issuer_that_names_no_keys_may_change_its_key(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = TokenVerifier(IssuerKeys(issuer.open_id_connect_url), AUDIENCE)
+    assert verifier.verify(issuer.token(header={"kid": None}))["sub"] == "ada"
+    issuer.keys = [issuer.jwk("ES256", issuer.stranger, "es-1")]
+    newer = issuer.token(header={"kid": None}, key=issuer.stranger)
+    with pytest.raises(TokenRefused):
+        verifier.verify(newer)
+    monkeypatch.setattr(keys, "INTERVAL", 0.0)
+    assert verifier.verify(newer)["sub"] == "ada"
+
+
 def test_a_document_under_another_name_needs_the_issuer(issuer: Issuer) -> None:
     issuer.named = "https://login.example/realm"
     with pytest.raises(KeysUnavailable):

@@ -218,7 +218,7 @@ def test_what_cannot_be_read_is_an_error_without_a_word_of_it(body: bytes) -> No
 
 
 def test_an_endless_answer_ends() -> None:
-    huge = b" " * (9 * 1024 * 1024)
+    huge = answer(handed())[2] + b" " * (9 * 1024 * 1024)
     with scripted(signing_in(lambda _: (200, {}, huge))) as server, pytest.raises(jeton.JetonError, match="garbled"):
         at(server.url).retrieve_token("acme", "github")
 

@@ -123,9 +123,8 @@ class IssuerKeys:
             self._known = self._read()
             self._failed = False
         except (
-            requests.RequestException,
+            OSError,  # Those of `requests` are of this kind.
             HTTPError,
-            OSError,
             ValueError,
             TypeError,
             KeyError,

@@ -90,8 +90,7 @@ class TokenVerifier:
             fetch = self._keys.fetch()
             if fetch is None:
                 raise self._unknown(error) from None
-            # A caller that hangs up does not take the fetch along.
-            await asyncio.shield(asyncio.wrap_future(fetch))
+            await asyncio.wrap_future(fetch)
         return self._judged_again(token)
 
     def verify_id_token(self, token: str, access_token: str, claims: Mapping[str, Any]) -> dict[str, Any]:
