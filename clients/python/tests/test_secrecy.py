@@ -8,6 +8,7 @@ import logging
 import pickle
 import socket
 import traceback
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from house import answer, handed, scripted, signing_in
 import jeton
 from jeton import Broker, ConnectorAuth, HandedToken, Secret, Settings, TokenSource
 from jeton.errors import refusal
+from jeton.tokens import instant
 
 CANARIES = ("secret-canary", "c2VjcmV0LWNhbmFyeQ", "bearer-canary", "token-canary")
 
@@ -139,6 +141,22 @@ def test_a_token_of_the_contract_is_read_whole() -> None:
     assert (permanent.expires_at, permanent.guaranteed_for) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("2026-11-24T10:00:00Z", datetime(2026, 11, 24, 10, tzinfo=timezone.utc)),
+        ("2026-11-24T10:00:00.5Z", datetime(2026, 11, 24, 10, 0, 0, 500_000, tzinfo=timezone.utc)),
+        ("2026-11-24T10:00:00.123456789Z", datetime(2026, 11, 24, 10, 0, 0, 123_456, tzinfo=timezone.utc)),
+        ("2026-11-24T12:00:00+02:00", datetime(2026, 11, 24, 10, tzinfo=timezone.utc)),
+    ],
+)
+def test_times_are_read_as_rfc_3339_has_them(told: str, read: datetime) -> None:
+    assert instant(told) == read
+    for wrong in ("2026-11-24T10:00:00", "2026-11-24", "", "2026-13-24T10:00:00Z", "now"):
+        with pytest.raises(ValueError):  # noqa: PT011
+            instant(wrong)
+
+
 def environ(**more: str) -> dict[str, str]:
     return {"JETON_URL": "https://b.example", "JETON_CLIENT_ID": "job", **more}
 
@@ -153,6 +171,7 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
         "JETON_URL": {},
         "JETON_CLIENT_ID": {"JETON_URL": "https://b.example"},
         "JETON_CLIENT_SECRET": environ(),
+        "is not read by this package": environ(JETON_CREDENTIAL="env:X"),
         "both": environ(JETON_CLIENT_SECRET="a", JETON_CLIENT_SECRET_FILE="b"),
         "No such file": environ(JETON_CLIENT_SECRET_FILE="/nowhere"),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from house import House
 
@@ -37,6 +39,7 @@ def test_an_oauth2_connector_gets_a_living_token(house: House, app: str, broker:
     assert isinstance(keeper, SecretsKeeper)
     token = connector(keeper, "61c9-7").get_access_token()
     assert house.whoami(token) == 200
+    assert connector(copy.deepcopy(keeper), "61c9-7").get_access_token() == token
     by_place = toucan.JetonSecretsKeeper("sandbox", broker=broker)
     assert connector(by_place, f"{app}/61c9-7").get_access_token() == token
     loaded = keeper.load("61c9-7")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import socket
 import threading
 import time
@@ -263,6 +265,18 @@ def test_a_broker_that_is_not_there_is_named(pauses: list[float]) -> None:
         at(f"http://127.0.0.1:{port}").bearer()
     assert error.value.exit_code == 75
     assert pauses == [0.25, 0.5, 1.0]
+
+
+def test_copies_work_by_themselves() -> None:
+    """As libraries copy what they are configured with, or hand it to another process."""
+    with scripted(signing_in(lambda _: answer(handed()))) as server:
+        kept = TokenSource("acme", "github", broker=at(server.url))
+        for made in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
+            assert made.token().access_token == "token-canary"
+        kept.token()
+        copied = copy.deepcopy(kept)
+        assert copied.token().access_token == "token-canary"
+        assert len(server.seen) == 6
 
 
 def test_a_forked_process_asks_for_itself() -> None:

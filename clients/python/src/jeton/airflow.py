@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 from collections.abc import Mapping, Sequence
 
 try:
@@ -70,7 +69,6 @@ class JetonSecretsBackend(BaseSecretsBackend):
         self._given = {"JETON_URL": url, "JETON_CLIENT_ID": client_id, "JETON_CLIENT_SECRET_FILE": client_secret_file}
         self._broker = broker
         self._sources: dict[tuple[str, ...], TokenSource] = {}
-        self._lock = threading.Lock()
 
     def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
         """A connection as JSON: the token as its password, and as the bearer header that `HttpHook` sends."""
@@ -114,19 +112,17 @@ class JetonSecretsBackend(BaseSecretsBackend):
         return app == team if self._team_apps is None else app in self._team_apps.get(team, ())
 
     def _source(self, place: tuple[str, ...]) -> TokenSource:
-        with self._lock:
-            if self._broker is None:
-                self._broker = Broker(self._settings())
-            source = self._sources.get(place)
-            if source is None:
-                if len(self._sources) >= _MOST_SOURCES:
-                    self._sources.clear()
-                app, connector, *flow = place
-                source = TokenSource(
-                    app, connector, flow=flow[0] if flow else None, min_ttl=self._min_ttl, broker=self._broker
-                )
-                self._sources[place] = source
-            return source
+        # No lock, since Airflow forks: two threads may make one each, and the first that is kept serves both.
+        found = self._sources.get(place)
+        if found is not None:
+            return found
+        if self._broker is None:
+            self._broker = Broker(self._settings())
+        if len(self._sources) >= _MOST_SOURCES:
+            self._sources.clear()
+        app, connector, *flow = place
+        made = TokenSource(app, connector, flow=flow[0] if flow else None, min_ttl=self._min_ttl, broker=self._broker)
+        return self._sources.setdefault(place, made)
 
     def _settings(self) -> Settings:
         environ = dict(os.environ)

@@ -59,8 +59,9 @@ class Flight(Generic[T]):
         with self._lock:
             self._landing = None
 
-    def __getstate__(self) -> None:
-        """Nothing: a copy in another process makes its own calls."""
+    def __getstate__(self) -> dict[str, object]:
+        """Nothing: a copy makes its own calls."""
+        return {}
 
-    def __setstate__(self, state: None) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self._board()

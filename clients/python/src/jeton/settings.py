@@ -112,7 +112,8 @@ def _secret(environ: Mapping[str, str]) -> Secret:
     if secret is not None:
         return Secret(secret.strip())
     if path is None:
-        raise misconfigured("the environment variable JETON_CLIENT_SECRET is not set")
+        other = "; JETON_CREDENTIAL is not read by this package" if _find(environ, "JETON_CREDENTIAL") else ""
+        raise misconfigured(f"the environment variable JETON_CLIENT_SECRET is not set{other}")
     return secret_from(path, "JETON_CLIENT_SECRET_FILE")
 
 

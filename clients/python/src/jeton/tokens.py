@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from .secret import Secret
+
+_INSTANT = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,10 +111,14 @@ class ConnectionStatus:
 
 
 def instant(told: str | None) -> datetime | None:
-    """A time of the contract (RFC 3339, UTC); Python 3.10 knows no `Z`."""
+    """A time of the contract (RFC 3339); Python 3.10 knows no `Z`, and fractions of three or six digits alone."""
     if told is None:
         return None
-    return datetime.fromisoformat(told[:-1] + "+00:00" if told.endswith("Z") else told)
+    parts = _INSTANT.fullmatch(told)
+    if parts is None:
+        raise ValueError
+    whole, fraction, offset = parts.groups()
+    return datetime.fromisoformat(f"{whole}.{(fraction or '')[:6]:0<6}{'+00:00' if offset == 'Z' else offset}")
 
 
 def text(value: object) -> str:

@@ -9,7 +9,6 @@ accounts at the broker, so nothing is saved from here.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NoReturn
 
 from toucan_connectors.http_api.authentication_configs import HttpOauth2SecretsKeeper
@@ -40,7 +39,6 @@ class JetonSecretsKeeper(SecretsKeeper):
         self._min_ttl = min_ttl
         self._broker = broker
         self._sources: dict[str, TokenSource] = {}
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"JetonSecretsKeeper({self._connector!r}, app_id={self._app_id!r})"
@@ -61,12 +59,12 @@ class JetonSecretsKeeper(SecretsKeeper):
         raise _read_only(self._connector, key)
 
     def _token(self, key: str) -> HandedToken:
-        with self._lock:
-            source = self._sources.get(key)
-            if source is None:
-                app, flow = locate(key, self._app_id)
-                source = TokenSource(app, self._connector, flow=flow, min_ttl=self._min_ttl, broker=self._broker)
-                self._sources[key] = source
+        source = self._sources.get(key)
+        if source is None:
+            app, flow = locate(key, self._app_id)
+            made = TokenSource(app, self._connector, flow=flow, min_ttl=self._min_ttl, broker=self._broker)
+            # Two threads may make one each; the first that is kept serves both.
+            source = self._sources.setdefault(key, made)
         return source.token()
 
 
