@@ -44,15 +44,13 @@ class JetonSecretsKeeper(SecretsKeeper):
         return f"JetonSecretsKeeper({self._connector!r}, app_id={self._app_id!r})"
 
     def load(self, key: str, **_: Any) -> dict[str, Any]:
-        """`access_token`, `token_type`, `expires_at` where known, and fields of the provider such as `instance_url`.
+        """`access_token`, `token_type`, and fields of the provider such as `instance_url`.
 
+        No `expires_at`: that library would compare it with the clock of this machine, and refresh by itself.
         Raises `JetonError`; the text of a `ReauthorizeError` says where to connect the account.
         """
         token = self._token(key)
-        loaded = {**token.extra, "access_token": token.access_token, "token_type": token.token_type}
-        if token.expires_at is not None:
-            loaded["expires_at"] = token.expires_at
-        return loaded
+        return {**token.extra, "access_token": token.access_token, "token_type": token.token_type}
 
     def save(self, key: str, value: Any, **_: Any) -> NoReturn:  # noqa: ARG002
         """Refuses: an account is connected in the browser, at the broker."""
@@ -75,7 +73,6 @@ def http_secrets_keeper(
     keeper = JetonSecretsKeeper(connector, app_id=app_id, min_ttl=min_ttl, broker=broker)
 
     def load(key: str, _context: dict[str, Any] | None) -> dict[str, Any]:
-        # Without a refresh token that library asks nobody when this expires, so no time is told.
         return {"access_token": keeper.load(key)["access_token"]}
 
     def save(key: str, _value: dict[str, Any], _context: dict[str, Any] | None) -> None:
