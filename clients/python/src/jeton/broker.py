@@ -9,7 +9,7 @@ from urllib.parse import quote
 from .errors import ChangeRequestError, Problem, garbled
 from .secret import Secret
 from .settings import Settings
-from .sign_in import SignIn
+from .sign_in import Bearer, SignIn
 from .tokens import ConnectionStatus, HandedToken
 from .wire import Answer, exchange, persist
 
@@ -61,17 +61,18 @@ class Broker:
     def _get(self, segments: list[str], params: Mapping[str, str | int | None]) -> Answer:
         path = "".join(f"/{_segment(segment)}" for segment in segments)
         query = {name: str(value) for name, value in params.items() if value is not None}
-        for attempt in ("first", "with another bearer"):
-            bearer = self._sign_in.bearer()
-            header = bearer.header()
-            answer = persist(self.settings, lambda: exchange(self.settings, "GET", path, header, params=query))  # noqa: B023
-            if answer.status == 401 and attempt == "first":
-                self._sign_in.forget(bearer)
-                continue
-            break
+        bearer = self._sign_in.bearer()
+        answer = self._asked(path, query, bearer)
+        if answer.status == 401:
+            self._sign_in.forget(bearer)
+            answer = self._asked(path, query, self._sign_in.bearer())
         if answer.status != 200:
             raise answer.error()
         return answer
+
+    def _asked(self, path: str, query: Mapping[str, str], bearer: Bearer) -> Answer:
+        header = bearer.header()
+        return persist(self.settings, lambda: exchange(self.settings, "GET", path, header, params=query))
 
 
 _default: Broker | None = None
