@@ -1,0 +1,121 @@
+"""How does a program get tokens from the broker?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from .errors import ChangeRequestError, Problem, garbled
+from .secret import Secret
+from .settings import Settings
+from .sign_in import Bearer, SignIn
+from .tokens import ConnectionStatus, HandedToken
+from .wire import Answer, exchange, persist
+
+
+class Broker:
+    """The broker, as one client of it. One for a program; all its threads may use it."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Prepares the calls; sends nothing yet. Without `settings` they come from the environment."""
+        self.settings = settings or Settings.from_env()
+        self._sign_in = SignIn(self.settings)
+
+    def __repr__(self) -> str:
+        return f"Broker({self.settings!r})"
+
+    def retrieve_token(
+        self,
+        app_id: str,
+        connector: str,
+        *,
+        flow: str | None = None,
+        min_ttl: int | None = None,
+        rejected: int | None = None,
+        wait: int | None = None,
+    ) -> HandedToken:
+        """A token of the app for the connector, refreshed if needed.
+
+        `flow` chooses among several connections. `min_ttl` is how many seconds the token must be good for: it is, or
+        the call fails. `rejected` says that the API refused the token of this generation. `wait` is how many seconds
+        to wait for a refresh under way. Raises `JetonError`, whose class says what to do.
+        """
+        params = {"flow": flow, "min_ttl": min_ttl, "rejected": rejected, "wait": wait}
+        token = HandedToken.parse(self._get([app_id, connector, "binb-token"], params).body)
+        if token is None:
+            raise garbled("binb-token")
+        return token
+
+    def status(self, app_id: str, connector: str, *, flow: str | None = None) -> ConnectionStatus:
+        """The state of a connection; spends nothing."""
+        status = ConnectionStatus.parse(self._get([app_id, connector, "status"], {"flow": flow}).body)
+        if status is None:
+            raise garbled("status")
+        return status
+
+    def bearer(self) -> Secret:
+        """This program's own access token, for services that take the broker's tokens."""
+        return self._sign_in.bearer().token
+
+    def _get(self, segments: list[str], params: Mapping[str, str | int | None]) -> Answer:
+        path = "".join(f"/{_segment(segment)}" for segment in segments)
+        query = {name: str(value) for name, value in params.items() if value is not None}
+        bearer = self._sign_in.bearer()
+        answer = self._asked(path, query, bearer)
+        if answer.status == 401:
+            self._sign_in.forget(bearer)
+            answer = self._asked(path, query, self._sign_in.bearer())
+        if answer.status != 200:
+            raise answer.error()
+        return answer
+
+    def _asked(self, path: str, query: Mapping[str, str], bearer: Bearer) -> Answer:
+        header = bearer.header()
+        return persist(self.settings, lambda: exchange(self.settings, "GET", path, header, params=query))
+
+
+_default: Broker | None = None
+_default_lock = threading.Lock()
+
+
+def default_broker() -> Broker:
+    """The broker that the environment names, the same one each time."""
+    global _default  # noqa: PLW0603 - one for the process is the point
+    with _default_lock:
+        if _default is None:
+            _default = Broker()
+        return _default
+
+
+def locate(auth_id: str, app_id: str | None = None) -> tuple[str, str | None]:
+    """App and flow of an `auth_id`: with `app_id` it is the flow; without, it is `app` or `app/flow`."""
+    if app_id is not None:
+        return app_id, auth_id or None
+    app, slash, flow = auth_id.partition("/")
+    if not app or (slash and not flow):
+        raise ChangeRequestError(Problem(code="auth_id", detail=f"`{auth_id}` is neither `app` nor `app/flow`"))
+    return app, flow or None
+
+
+def retrieve_token(
+    service_id: str,
+    auth_id: str,
+    *,
+    app_id: str | None = None,
+    min_ttl: int | None = None,
+    broker: Broker | None = None,
+) -> Secret:
+    """The access token of a service for an authentication, as extraction code calls for it.
+
+    `service_id` is the connector (or an alias of it). `auth_id` is the flow in the app `app_id`; without `app_id` it
+    is `app` or `app/flow`. Raises `JetonError`, whose class says what to do.
+    """
+    app, flow = locate(auth_id, app_id)
+    return (broker or default_broker()).retrieve_token(app, service_id, flow=flow, min_ttl=min_ttl).access_token
+
+
+def _segment(text: str) -> str:
+    if text in ("", ".", ".."):
+        raise ChangeRequestError(Problem(code="segment", detail=f"`{text}` cannot be an id"))
+    return quote(text, safe="")

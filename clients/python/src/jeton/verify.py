@@ -1,0 +1,237 @@
+"""Is an access token good, and what does it say?
+
+The signature and the claims are checked by PyJWT; what a token may look like before that is checked here, by the same
+rules as in the Rust crate `jeton-guard`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jwt
+
+from .errors import misconfigured
+from .keys import ALGORITHMS, IssuerKeys
+
+LOG = logging.getLogger(__name__)
+
+MAX_TOKEN_BYTES = 8 * 1024
+MAX_LEEWAY = 60.0
+# Keys come from the issuer alone, and no extension is known that could be critical.
+_FOREIGN = ("jwk", "jku", "x5u", "x5c", "crit", "enc", "zip", "b64")
+# By these an issuer that signs everything as `JWT` gives its ID and logout tokens away.
+_MARKS = ("at_hash", "c_hash", "nonce", "events")
+_OTHERS = ("id", "refresh", "offline", "logout")
+
+
+class TokenRefused(Exception):
+    """The token is not one to accept; the text says why, without a word of the token."""
+
+
+class KeysUnavailable(Exception):
+    """Nobody can say whether the token is good: the issuer's keys cannot be had. Answer 503, not 401."""
+
+
+class _UnknownKey(TokenRefused):
+    pass
+
+
+class TokenVerifier:
+    """Verifies access tokens of one issuer for one audience; all threads and tasks may use it."""
+
+    def __init__(
+        self,
+        keys: IssuerKeys,
+        audience: str,
+        *,
+        algorithms: Sequence[str] = ("ES256", "RS256"),
+        leeway: float = 30.0,
+        accept_plain_jwt: bool = False,
+    ) -> None:
+        """`leeway` forgives clocks that differ by so many seconds, 60 at most.
+
+        `accept_plain_jwt` also takes `typ` `JWT` or none, as issuers such as Keycloak mark their access tokens.
+        """
+        if not audience:
+            raise misconfigured("no audience is set: such a verifier would accept tokens meant for others")
+        if not algorithms or not set(algorithms) <= set(ALGORITHMS):
+            raise misconfigured(f"algorithms must be among {', '.join(ALGORITHMS)}")
+        if not 0 <= leeway <= MAX_LEEWAY:
+            raise misconfigured("the leeway must be 0 to 60 seconds")
+        self._keys = keys
+        self._audience = audience
+        self._algorithms = tuple(algorithms)
+        self._leeway = leeway
+        self._plain = accept_plain_jwt
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a good token. Raises `TokenRefused` or `KeysUnavailable`."""
+        try:
+            return self._judged(token)
+        except _UnknownKey as error:
+            fetch = self._keys.fetch()
+            if fetch is None:
+                raise self._unknown(error) from None
+            fetch.result()
+        return self._judged_again(token)
+
+    async def verify_async(self, token: str) -> dict[str, Any]:
+        """The same, without blocking the event loop."""
+        try:
+            return self._judged(token)
+        except _UnknownKey as error:
+            fetch = self._keys.fetch()
+            if fetch is None:
+                raise self._unknown(error) from None
+            await asyncio.wrap_future(fetch)
+        return self._judged_again(token)
+
+    def verify_id_token(self, token: str, access_token: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """The claims of an ID token that came with this access token, whose claims are `claims`.
+
+        It must be signed by the same issuer and speak of the same person and, where the access token names its client,
+        be for it. Its keys are not fetched anew: the access token has just been verified.
+        """
+        told, header = self._signed(token, {"require": ["exp", "iat", "iss", "aud", "sub"], "verify_aud": False})
+        if _kind(header) == "at+jwt":
+            raise TokenRefused("an access token came as ID token")
+        if told["sub"] != claims["sub"]:
+            raise TokenRefused("the ID token speaks of another person than the access token")
+        client = claims.get("azp") or claims.get("client_id")
+        audience = told["aud"] if isinstance(told["aud"], list) else [told["aud"]]
+        if client is not None and client not in audience:
+            raise TokenRefused("the ID token is for another client than the access token")
+        if "at_hash" in told and told["at_hash"] != _at_hash(access_token, str(header["alg"])):
+            raise TokenRefused("the ID token belongs to another access token")
+        return told
+
+    def _judged_again(self, token: str) -> dict[str, Any]:
+        try:
+            return self._judged(token)
+        except _UnknownKey as error:
+            raise self._unknown(error) from None
+
+    def _unknown(self, error: TokenRefused) -> Exception:
+        if self._keys.issuer is None or self._keys.failed:
+            return KeysUnavailable("the keys of the issuer cannot be had")
+        return TokenRefused(str(error))
+
+    def _judged(self, token: str) -> dict[str, Any]:
+        claims, header = self._signed(token, {"require": ["exp", "iss", "aud", "sub"]}, audience=self._audience)
+        if _kind(header) != "at+jwt" and (not self._plain or _is_other_token(claims)):
+            raise TokenRefused("it is not an access token")
+        return claims
+
+    def _signed(
+        self, token: str, options: dict[str, Any], audience: str | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        header = _header(token)
+        algorithm = header.get("alg")
+        if algorithm not in self._algorithms:
+            raise TokenRefused("its algorithm is not accepted")
+        kid = header.get("kid")
+        key = self._keys.find(kid if isinstance(kid, str) else None, algorithm)
+        if key is None or (kid is not None and not isinstance(kid, str)):
+            raise _UnknownKey("no key of the issuer bears it out")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=audience,
+                issuer=self._keys.issuer,
+                leeway=self._leeway,
+                options=options,  # type: ignore[arg-type] # a TypedDict there
+            )
+        except jwt.ImmatureSignatureError:
+            self._log_skew(token, key, algorithm)
+            raise TokenRefused("it is not valid yet") from None
+        except jwt.InvalidSignatureError:
+            # A token that names no key may be signed with a newer one.
+            raise (_UnknownKey if kid is None else TokenRefused)("its signature is not good") from None
+        except jwt.PyJWTError as error:
+            raise TokenRefused(_REASONS.get(type(error), "its signature or its claims are not good")) from None
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            raise TokenRefused("it cannot be read") from None
+        if not _times_are_numbers(claims) or not claims["sub"]:
+            raise TokenRefused("it cannot be read")
+        return claims, header
+
+    def _log_skew(self, token: str, key: jwt.PyJWK, algorithm: str) -> None:
+        unchecked = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+        claims = jwt.decode(token, key, algorithms=[algorithm], options=unchecked)  # type: ignore[arg-type]
+        starts = [claims[name] for name in ("nbf", "iat") if isinstance(claims.get(name), (int, float))]
+        skew = max(starts, default=0) - time.time()
+        LOG.warning(
+            "clock skew: refused a token of %s that begins %.0f s in the future; check the clock of this host and of "
+            "the issuer",
+            self._keys.issuer,
+            skew,
+        )
+
+
+def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The scopes of verified claims: `scope`, or the `scp` (text or list) of some issuers."""
+    told = claims.get("scope", claims.get("scp", ""))
+    lines = told if isinstance(told, list) else [told]
+    return frozenset(word for line in lines if isinstance(line, str) for word in line.split(" ") if word)
+
+
+_REASONS: dict[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "it has expired",
+    jwt.InvalidAudienceError: "it is for another audience",
+    jwt.InvalidIssuerError: "it is of another issuer",
+    jwt.MissingRequiredClaimError: "it lacks a claim",
+}
+
+
+def _header(token: str) -> dict[str, Any]:
+    if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:
+        raise TokenRefused("it is not a signed token")
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        raise TokenRefused("its header cannot be read") from None
+    foreign = next((name for name in _FOREIGN if name in header), None)
+    if foreign is not None:
+        raise TokenRefused(f"its header carries `{foreign}`, which is not accepted")
+    if _kind(header) not in ("at+jwt", "jwt", None):
+        raise TokenRefused("it is not an access token")
+    return header
+
+
+def _kind(header: Mapping[str, Any]) -> str | None:
+    """What `typ` says; media types compare without case, and `application/` may be left out (RFC 7515 §4.1.9)."""
+    typ = header.get("typ")
+    return None if typ is None else str(typ).lower().removeprefix("application/")
+
+
+def _is_other_token(claims: Mapping[str, Any]) -> bool:
+    return any(name in claims for name in _MARKS) or str(claims.get("typ", "")).lower() in _OTHERS
+
+
+def _times_are_numbers(claims: Mapping[str, Any]) -> bool:
+    times = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
+    return all(isinstance(at, (int, float)) and not isinstance(at, bool) for at in times)
+
+
+def _at_hash(access_token: str, algorithm: str) -> str:
+    """OpenID Connect Core 1.0 §3.1.3.6; Ed25519 hashes with SHA-512."""
+    digest = (hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256)(access_token.encode()).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+def claims_of_base64(value: str) -> dict[str, Any] | None:
+    """The JSON object in a header as APISIX writes it (base64 of JSON, unsigned); none where it is no such thing."""
+    try:
+        found = json.loads(b64decode(value, validate=True))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
