@@ -5,6 +5,7 @@ mod apache;
 mod forwarded;
 mod haproxy;
 mod library;
+mod oidc_proxied;
 mod server;
 
 use std::sync::Arc;
