@@ -6,6 +6,7 @@ mod forwarded;
 mod haproxy;
 mod library;
 mod oidc_proxied;
+mod ours;
 mod server;
 
 use std::sync::Arc;

@@ -25,9 +25,12 @@ const GUIDE: &str = include_str!("../../../docs/apisix.md");
 /// Whence the proxies come; the test itself comes from 127.0.0.1.
 pub(super) const PROXY: &str = "127.0.0.2";
 
+/// The provider's client.
+pub(super) const CLIENT: (&str, &str) = ("jeton", "peer-secret");
+
 /// A service behind the scheme; it tells whom it sees.
-struct Service {
-    port: u16,
+pub(super) struct Service {
+    pub(super) port: u16,
 }
 
 impl Service {
@@ -45,8 +48,8 @@ impl Service {
     }
 
     /// With the names that Apache's module has for the headers.
-    fn behind_apache(issuer: &str, audience: &str) -> Self {
-        let scheme = OidcProxyScheme::builder(issuer, audience).client_id("jeton");
+    pub(super) fn behind_apache(issuer: &str, audience: &str, client_id: &str) -> Self {
+        let scheme = OidcProxyScheme::builder(issuer, audience).client_id(client_id);
         let scheme = scheme.auth_token_header("OIDC_access_token").auth_token_in_authorization(false);
         Self::start(scheme.id_token_header("OIDC_id_token").refresh_token_header("OIDC_refresh_token"))
     }
@@ -55,7 +58,7 @@ impl Service {
         Self::start(OidcProxyScheme::builder(issuer, TERMS).client_id("jeton"))
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
     }
 }
@@ -86,13 +89,13 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// The guide's sign-in.
-    pub(super) fn apache(port: u16, service: u16, provider: &OidcProvider) -> Self {
+    pub(super) fn apache(port: u16, service: u16, issuer: &str, client: (&str, &str)) -> Self {
         let site = format!("http://localhost:{port}");
         let part = block("apache")
-            .replace("https://sso.example.com/realms/acme", &provider.url)
+            .replace("https://sso.example.com/realms/acme", issuer)
             .replace("https://shop.example.com", &site)
-            .replace("CLIENT_ID", "jeton")
-            .replace("CLIENT_SECRET", "peer-secret")
+            .replace("CLIENT_ID", client.0)
+            .replace("CLIENT_SECRET", client.1)
             .replace("PASSPHRASE", "0123456789abcdef")
             .replace("SERVICE", &service.to_string());
         let modules =
@@ -172,14 +175,14 @@ pub(super) async fn sign_in(jar: &mut Jar, site: &str, login: &str) -> Seen {
 
 /// A call from the proxy's address, which a stranger does not have.
 #[expect(clippy::disallowed_methods, reason = "a client with an address of its own")]
-async fn as_proxy(url: &str, headers: &[(&str, &str)]) -> StatusCode {
+pub(super) async fn as_proxy(url: &str, headers: &[(&str, &str)]) -> StatusCode {
     let client = reqwest::Client::builder().no_proxy().local_address(Some(PROXY.parse().unwrap()));
     let request = client.build().unwrap().get(url);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     request.send().await.unwrap().status()
 }
 
-async fn call(url: &str, headers: &[(&str, &str)]) -> StatusCode {
+pub(super) async fn call(url: &str, headers: &[(&str, &str)]) -> StatusCode {
     let request =
         headers.iter().fold(http().get(url), |request, (name, value)| request.header(*name, *value));
     request.send().await.unwrap().status()
@@ -202,8 +205,8 @@ fn forged(token: &str) -> [String; 3] {
 async fn a_service_behind_apache_knows_who_signed_in_and_believes_nobody_else() {
     let [port] = free_ports();
     let Some(provider) = arrange(port, 3_600) else { return };
-    let service = Service::behind_apache(&provider.url, TERMS);
-    let apache = Proxy::apache(port, service.port, &provider);
+    let service = Service::behind_apache(&provider.url, TERMS, "jeton");
+    let apache = Proxy::apache(port, service.port, &provider.url, CLIENT);
     let mut ada = Jar::new();
     let seen = sign_in(&mut ada, &apache.site, "ada").await;
     assert_eq!(seen.status, StatusCode::OK, "{}\n{}", seen.body, apache.log());
@@ -245,7 +248,7 @@ async fn a_service_behind_apache_knows_who_signed_in_and_believes_nobody_else() 
         let headers = [("OIDC_access_token", access), ("OIDC_id_token", id)];
         assert_eq!(as_proxy(&direct, &headers).await, StatusCode::UNAUTHORIZED, "{headers:?}");
     }
-    let mirror = Service::behind_apache(&provider.url, super::MIRROR);
+    let mirror = Service::behind_apache(&provider.url, super::MIRROR, "jeton");
     assert_eq!(as_proxy(&mirror.url(), &good).await, StatusCode::UNAUTHORIZED, "the audience is another");
 
     // The ID token of somebody else does not go with this access token.
@@ -259,8 +262,8 @@ async fn a_service_behind_apache_knows_who_signed_in_and_believes_nobody_else() 
 async fn a_service_behind_nginx_outlives_its_provider() {
     let [port] = free_ports();
     let Some(provider) = arrange(port, 3_600) else { return };
-    let signing_in = Service::behind_apache(&provider.url, TERMS);
-    let apache = Proxy::apache(port, signing_in.port, &provider);
+    let signing_in = Service::behind_apache(&provider.url, TERMS, "jeton");
+    let apache = Proxy::apache(port, signing_in.port, &provider.url, CLIENT);
     let token = async |login: &str| {
         let seen = sign_in(&mut Jar::new(), &apache.site, login).await;
         let told: Value = serde_json::from_str(&seen.body).unwrap();

@@ -13,7 +13,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::TERMS;
-use super::forwarded::{PROXY, Proxy, arrange, sign_in};
+use super::forwarded::{CLIENT, PROXY, Proxy, arrange, sign_in};
 use super::server::free_ports;
 use crate::support::app::http;
 use crate::support::jar::Jar;
@@ -105,7 +105,7 @@ async fn the_example_greets_and_calls_on_when_the_visitors_token_has_ended() {
     let [port] = free_ports();
     let Some(provider) = arrange(port, 2) else { return };
     let mut example = Example::start(&provider.url, &remote(&provider.url));
-    let apache = Proxy::apache(port, example.port, &provider);
+    let apache = Proxy::apache(port, example.port, &provider.url, CLIENT);
     let nobody = json!({"message": "Hello, unauthorised person!", "remote": null});
     for path in ["/", "/shop/"] {
         let direct = format!("http://127.0.0.1:{}{path}", example.port);
