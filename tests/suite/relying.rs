@@ -5,6 +5,8 @@ mod apache;
 mod forwarded;
 mod haproxy;
 mod library;
+mod oidc_proxied;
+mod ours;
 mod server;
 
 use std::sync::Arc;

@@ -1,5 +1,8 @@
 //! What does an actix-web service that uses the extractors answer, over HTTP?
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
 use actix_web::{App, HttpServer, web};
 use jeton_guard::actix::{Bearer, Clock, MaybeForwarded, Scope};
 use jeton_guard::{Forwarded, GivenKeys, Guard, KeySource, OidcProxyScheme, RemoteKeys};
@@ -9,7 +12,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::oidc_proxy::{id_token, told};
-use crate::support::{Draft, ED, ES, ISSUER, NOW, RS, builder, draft, key_set};
+use crate::support::{Draft, ED, ES, ISSUER, NOW, RS, builder, draft, jwks, key_set};
 use crate::tampered::tampered;
 
 struct AppsRead;
@@ -207,6 +210,52 @@ async fn tampered_tokens_get_past_neither_the_guard_nor_the_scheme() {
         let answer = get(PROXY, &format!("{nobody}/perhaps"), &headers).await;
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "nobody"), "{name}");
     }
+}
+
+/// An issuer whose key is `ES`, and how often it was asked.
+fn issuer() -> (KeySource, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = web::Data::from(Arc::clone(&asked));
+    let server = HttpServer::new(move || {
+        let keys = async |asked: web::Data<AtomicUsize>| {
+            asked.fetch_add(1, Ordering::SeqCst);
+            jwks(&[&ES])
+        };
+        App::new().app_data(counter.clone()).route("/jwks", web::get().to(keys))
+    });
+    let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/jwks", server.addrs()[0]);
+    actix_web::rt::spawn(server.run());
+    (RemoteKeys::jwks(&url).unwrap().into(), asked)
+}
+
+#[actix_web::test]
+async fn a_thousand_requests_with_random_key_ids_cost_the_issuer_one_fetch_more() {
+    let (keys, asked) = issuer();
+    let guard = Guard::builder(ISSUER).audience(ISSUER).keys(keys).build().unwrap();
+    let past = Arc::new(AtomicI64::new(0));
+    let clock = Clock::new({
+        let past = Arc::clone(&past);
+        move || NOW + time::Duration::seconds(past.load(Ordering::SeqCst))
+    });
+    let app = App::new().app_data(clock).app_data(guard);
+    let app = actix_web::test::init_service(
+        app.route("/", web::get().to(async |caller: Bearer| caller.subject.clone())),
+    );
+    let app = app.await;
+    let call = async |token: String| {
+        let request = actix_web::test::TestRequest::get().insert_header(("authorization", bearer(&token)));
+        let answer = actix_web::test::try_call_service(&app, request.to_request()).await;
+        answer.map_or_else(|refused| refused.as_response_error().status_code(), |answer| answer.status())
+    };
+    assert_eq!(call(draft().sign(&ES)).await, StatusCode::OK.as_u16());
+    past.store(30, Ordering::SeqCst);
+    for number in 0..1_000 {
+        let status = call(draft().header("kid", format!("random-{number}")).sign(&ES)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED.as_u16());
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(call(draft().claim("jti", "fresh").sign(&ES)).await, StatusCode::OK.as_u16());
 }
 
 fn person() -> Draft {

@@ -152,7 +152,7 @@ async fn shop(ground: &Ground) -> Client {
 }
 
 /// Signs in on the page that stands before the one of consent; where the browser goes.
-async fn sign_in(jar: &mut Jar, ground: &Ground, authorize: &Url) -> Url {
+pub(super) async fn sign_in(jar: &mut Jar, ground: &Ground, authorize: &Url) -> Url {
     let page = jar.get(authorize.as_str()).await;
     let (token, return_to) = (page.csrf_token(), hidden(&page, "return_to"));
     let form = [
