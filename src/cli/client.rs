@@ -106,7 +106,7 @@ enum SecretVerb {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::List => {
             let columns = ["client_id", "identifier", "kind", "role", "scopes", "allow", "disabled"];
