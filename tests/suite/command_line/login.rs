@@ -294,13 +294,17 @@ async fn a_no_and_a_hostile_answer_end_the_waiting() {
         (ok(&garbled), 1),
     ] {
         let told_as = answer.2.clone();
-        let script = move |seen: &Seen, _| {
-            if seen.target == "/o/token/" { answer.clone() } else { device() }
+        // Whoever asks again, which is wrong, is sent away, so that this ends.
+        let script = move |seen: &Seen, nth| match (seen.target.as_str(), nth) {
+            ("/o/token/", 0..=1) => answer.clone(),
+            ("/o/token/", _) => (400, "", json!({"error": "unsupported_grant_type"}).to_string()),
+            _ => device(),
         };
         let server = broker(script).await;
         let machine = Machine::new(&server.url);
         let (code, told) = login(&machine).await;
         assert_eq!(code, expected, "{told_as}: {told}");
+        assert_eq!(server.seen().len(), 2, "{told_as}: it asked again");
         assert!(!machine.file().exists());
     }
 }
