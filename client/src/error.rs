@@ -28,7 +28,7 @@ pub enum Error {
     Login(#[from] LoginError),
     /// A secret store gave or took nothing.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
     /// AWS STS gave no keys.
     #[error(transparent)]
     Sts(Arc<StsRefusal>),
@@ -88,6 +88,12 @@ impl Error {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
     }
 }
 

@@ -26,6 +26,7 @@ mod problem;
 mod scripted;
 mod secret;
 pub mod secret_store;
+mod service_token;
 mod settings;
 mod sign_in;
 mod sts;
@@ -45,6 +46,7 @@ pub use login::{
 pub use problem::{Action, FieldError, Problem};
 pub use reqwest::Method;
 pub use secret::Secret;
+pub use service_token::{ServiceToken, service_token};
 pub use settings::{BrokerSettings, Credential, SettingsError};
 pub use sts::{AssumeRole, AwsKeys, StsRefusal};
 pub use token::{ConnectionStatus, Degraded, HandedToken, LastError, TokenRequest};

@@ -19,6 +19,7 @@ mod m0008_authorization_server;
 mod m0009_signing_key_times;
 mod m0010_upstream_identities;
 mod m0011_signup_links;
+mod m0012_deliveries;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_signing_key_times::Migration),
             Box::new(m0010_upstream_identities::Migration),
             Box::new(m0011_signup_links::Migration),
+            Box::new(m0012_deliveries::Migration),
         ]
     }
 }

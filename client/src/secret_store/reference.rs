@@ -74,6 +74,23 @@ pub enum ReferenceError {
 }
 
 impl Reference {
+    /// A reference as it is, or a place (`aws-sm:eu-west-1/`, `azure-kv:corp/`, `vault:secret/`, `file:`), at which the
+    /// credential of `identifier` is named `{stack}/{identifier}`; at Azure, which knows no slash, `{stack}-{identifier}`.
+    ///
+    /// # Errors
+    /// As for a reference; also where the identifier fits into no name of that store.
+    pub fn named(text: &str, stack: &str, identifier: &str) -> Result<Self, ReferenceError> {
+        if !text.ends_with(['/', ':']) {
+            return text.parse();
+        }
+        match text.split_once(':') {
+            Some(("azure-kv", _)) => format!("{text}{stack}-{identifier}").parse(),
+            Some(("vault", _)) => format!("{text}{stack}/{identifier}#credential").parse(),
+            Some(("env", _)) => format!("{text}{identifier}").parse(),
+            _ => format!("{text}{stack}/{identifier}").parse(),
+        }
+    }
+
     /// The store's name, for people.
     pub fn store(&self) -> &'static str {
         match self {
@@ -304,6 +321,26 @@ mod tests {
         ] {
             let told = parse(&pasted).unwrap_err().to_string();
             assert!(!told.contains("canary"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_place_gets_the_name_of_stack_and_identifier() {
+        for (place, expected) in [
+            ("aws-sm:eu-west-1/", "aws-sm:eu-west-1/prod/pipeline"),
+            ("azure-kv:corp/", "azure-kv:corp/prod-pipeline"),
+            ("vault:secret/", "vault:secret/prod/pipeline#credential"),
+            ("vault:secret/team/", "vault:secret/team/prod/pipeline#credential"),
+            ("file:", "file:prod/pipeline"),
+            ("env:PIPELINE", "env:PIPELINE"),
+            ("aws-sm:eu-west-1/own/name", "aws-sm:eu-west-1/own/name"),
+        ] {
+            assert_eq!(Reference::named(place, "prod", "pipeline").unwrap().to_string(), expected);
+        }
+        for identifier in ["Night load", "x#y", "é", "a:b"] {
+            for place in ["file:", "azure-kv:corp/", "vault:secret/", "aws-sm:eu-west-1/"] {
+                assert!(Reference::named(place, "prod", identifier).is_err(), "{place} {identifier}");
+            }
         }
     }
 

@@ -6,7 +6,6 @@ use url::Url;
 
 use super::error::{StoreError, StoreFault};
 use super::payload::ServiceCredential;
-use super::wire::same;
 use super::{Reference, SecretStore, Variables, open};
 
 /// A credential as it was last read. Whoever is refused with it looks whether it was replaced.
@@ -43,8 +42,7 @@ impl StoredCredential {
     /// As at first.
     pub async fn reload(&self, refused: &ServiceCredential) -> Result<bool, StoreError> {
         let fresh = read(&*self.store, self.url.as_ref()).await?;
-        let is_new =
-            fresh.client_id != refused.client_id || !same(&fresh.client_secret, &refused.client_secret);
+        let is_new = fresh.client_id != refused.client_id || !fresh.client_secret.is(&refused.client_secret);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(is_new)
     }

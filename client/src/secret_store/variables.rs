@@ -33,6 +33,12 @@ impl Variables {
         Self(Arc::new(move |name| map.get(name).cloned()))
     }
 
+    /// The same, and `value` where this one has none.
+    #[must_use]
+    pub fn or(self, name: &'static str, value: String) -> Self {
+        Self(Arc::new(move |asked| self.0(asked).or_else(|| (asked == name).then(|| value.clone()))))
+    }
+
     /// A value that is there and not empty.
     pub(crate) fn find(&self, name: &str) -> Option<String> {
         self.0(name).filter(|value| !value.trim().is_empty())
@@ -76,6 +82,12 @@ impl Variables {
         // The XDG specification: a relative path counts as none.
         let folder = |name: &str| self.find(name).map(PathBuf::from).filter(|path| path.is_absolute());
         Some(folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?.join("jeton"))
+    }
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self(Arc::new(|_| None))
     }
 }
 

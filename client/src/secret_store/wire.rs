@@ -78,11 +78,6 @@ pub(super) fn plain(secret: &Secret) -> &str {
     secret.expose_secret()
 }
 
-/// The same, to the letter.
-pub(super) fn same(one: &Secret, other: &Secret) -> bool {
-    plain(one) == plain(other)
-}
-
 /// The JSON of an answer. The parser's own words are dropped: they may quote a secret.
 pub(super) fn json(answer: &Answer) -> Result<Value, StoreFault> {
     serde_json::from_slice(&answer.body).map_err(|_| StoreFault::Garbled)
