@@ -273,9 +273,9 @@ mod tests {
 
     use super::*;
 
-    /// The values that AWS's own manual of Signature Version 4 gives for a POST with these headers.
+    /// Whether the signature is right is for moto to say; here, what it covers.
     #[test]
-    fn a_request_is_signed_as_aws_does_it() {
+    fn a_signature_covers_host_time_operation_region_and_service() {
         let keys = Keys::new("AKIDEXAMPLE", Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), None);
         let endpoint = Url::parse("https://secretsmanager.eu-west-1.amazonaws.com/").unwrap();
         let signed = signature(

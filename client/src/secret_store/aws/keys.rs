@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_profile_gives_its_own_keys() {
         let text =
-            "[default]\naws_access_key_id = A\naws_secret_access_key=canary\n[x]\naws_access_key_id=B\n";
+            "[x]\naws_access_key_id=B\n[default]\naws_access_key_id = A\naws_secret_access_key=canary\n";
         let keys = keys_of(text, "default").unwrap();
         assert_eq!((keys.id.as_str(), plain(&keys.secret)), ("A", "canary"));
         assert!(!format!("{keys:?}").contains("canary"));
