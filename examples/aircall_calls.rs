@@ -45,7 +45,7 @@ pub(crate) struct Args {
 fn main() -> ExitCode {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let args = Args::parse();
-    job::run(async { load(job::broker()?, args).await })
+    job::run(async { load(job::broker().await?, args).await })
 }
 
 pub(crate) async fn load(broker: Broker, args: Args) -> Result<(), JobError> {

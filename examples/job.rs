@@ -191,8 +191,8 @@ pub(crate) fn api_base(text: &str) -> Result<Url, String> {
 }
 
 /// The broker that the environment names.
-pub(crate) fn broker() -> Result<Broker, JobError> {
-    Ok(Broker::new(BrokerSettings::from_env().map_err(jeton_client::Error::from)?)?)
+pub(crate) async fn broker() -> Result<Broker, JobError> {
+    Ok(Broker::new(BrokerSettings::from_env().await?)?)
 }
 
 /// Runs the job and turns its end into an exit code.

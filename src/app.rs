@@ -232,8 +232,9 @@ impl App {
         let (figures, exposed) = (Arc::clone(&self.services.figures), Arc::clone(&self.services.metrics));
         let showing = Showing::start(figures, &exposed, self.metrics_listen)
             .map_err(|source| Error::Metrics { address: self.metrics_listen.unwrap_or(address), source })?;
-        let Services { signup, keeper, signing_keys, .. } = &self.services;
-        let upkeep = Upkeep::start(Arc::clone(signup), Arc::clone(keeper), Arc::clone(signing_keys));
+        let Services { signup, keeper, signing_keys, clients, .. } = &self.services;
+        let keys = Arc::clone(signing_keys);
+        let upkeep = Upkeep::start(Arc::clone(signup), Arc::clone(keeper), keys, Arc::clone(clients));
         let background = self.sweeps.then(|| Background::start(Arc::clone(&self.services.keeper)));
         let readiness = Arc::clone(&self.services.readiness);
         let server = Server::start(listener, self.services).map_err(Error::Server)?;

@@ -29,6 +29,7 @@ mod remote;
 mod sandbox;
 mod serve;
 mod server_args;
+mod service_token;
 mod shown_once;
 mod span;
 mod token;
@@ -50,7 +51,8 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Commands that speak to a broker read JETON_URL, JETON_CLIENT_ID, and JETON_CLIENT_SECRET or
-JETON_CLIENT_SECRET_FILE; where no secret is set, they act for the person who ran `jeton login`.
+JETON_CLIENT_SECRET_FILE, or JETON_CREDENTIAL, a secret store reference such as
+aws-sm:eu-west-1/prod/pipeline; where no secret is set, they act for the person who ran `jeton login`.
 
 Exit codes: 0 ok, 1 failure, 2 usage, 75 try again later, 77 no permission, 78 configuration or a new
 consent needed.";
@@ -72,6 +74,7 @@ enum Command {
     AwsCredentials(aws_credentials::Args),
     Token(token::Args),
     Exec(exec::Args),
+    ServiceToken(service_token::Args),
     App(app::Args),
     Connector(connector::Args),
     Credentials(credentials::Args),
@@ -104,6 +107,7 @@ impl Cli {
             Command::AwsCredentials(args) => aws_credentials::run(args).await,
             Command::Token(args) => token::run(args).await,
             Command::Exec(args) => exec::run(args).await,
+            Command::ServiceToken(args) => service_token::run(args).await,
             Command::App(args) => app::run(args).await,
             Command::Connector(args) => connector::run(args).await,
             Command::Credentials(args) => credentials::run(args).await,

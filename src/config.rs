@@ -17,10 +17,13 @@ mod outbound;
 mod proxy;
 mod reader;
 mod refresh;
+mod secret_stores;
 mod signup;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use jeton_client::secret_store::Variables;
 
 use crate::model::address::Network;
 use crate::model::public_url::PublicUrl;
@@ -109,6 +112,8 @@ pub struct Config {
     pub upstream_login: Option<UpstreamLogin>,
     /// Where figures are shown, if not on the main listener.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where credentials of clients may be delivered to.
+    pub secret_stores: crate::secret_stores::Settings,
     /// Catalog connectors at other addresses.
     pub connectors: Vec<ConnectorBase>,
     unsupported: Vec<Violation>,
@@ -120,13 +125,14 @@ impl Config {
     /// # Errors
     /// [`Error::Invalid`] names everything that is wrong, not just the first.
     pub fn load(sources: Sources) -> Result<Self, Error> {
+        let variables = sources.variables();
         let mut reader = Reader::new(sources.entries()?);
-        let config = Self::read(&mut reader);
+        let config = Self::read(&mut reader, variables);
         reader.finish()?;
         Ok(config)
     }
 
-    fn read(reader: &mut Reader) -> Self {
+    fn read(reader: &mut Reader, variables: Variables) -> Self {
         let data_dir = reader.text("data_dir").map_or_else(|| PathBuf::from("./jeton-data"), PathBuf::from);
         let trusted_proxies = proxy::read(reader);
         let listen = listen(reader);
@@ -150,6 +156,7 @@ impl Config {
             issuer: issuer::read(reader),
             upstream_login: None,
             metrics_listen: metrics::read(reader),
+            secret_stores: secret_stores::read(reader, variables, &data_dir),
             connectors: connectors::read(reader),
             data_dir,
             unsupported: Vec::new(),

@@ -22,6 +22,7 @@ pub mod model;
 pub mod outbound;
 pub mod registry;
 pub mod sandbox;
+pub mod secret_stores;
 pub mod signup;
 pub mod spool;
 pub mod store;

@@ -6,6 +6,7 @@ pub mod breaker;
 pub mod client;
 pub mod connection;
 pub mod connector;
+pub mod delivery;
 pub mod entropy;
 pub mod event;
 pub mod grant;

@@ -12,6 +12,7 @@ pub mod codes;
 pub mod connections;
 pub mod connectors;
 pub mod credentials;
+pub mod deliveries;
 pub mod device_codes;
 pub mod entity;
 mod error;

@@ -12,13 +12,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::bearer::{Bearer, SignIn};
 use crate::error::Error;
 use crate::login::{LoginError, address, renew};
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::settings::{BrokerSettings, Credential, SettingsError};
+use crate::sign_in;
+use crate::token_source::{Bearer, TokenSource};
 
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
@@ -26,7 +27,7 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Broker {
     wire: Arc<Wire>,
-    sign_in: Arc<SignIn>,
+    sign_in: TokenSource,
 }
 
 impl Broker {
@@ -37,7 +38,7 @@ impl Broker {
     pub fn new(settings: BrokerSettings) -> Result<Self, Error> {
         settings.check()?;
         let wire = Arc::new(Wire { http: http_client(settings.timeout)?, settings });
-        Ok(Self { sign_in: Arc::new(SignIn::new(Arc::clone(&wire))), wire })
+        Ok(Self { sign_in: sign_in::source(&wire), wire })
     }
 
     /// A new ID token of the person for whom this program speaks.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::login::LoginError;
 use crate::problem::{Action, Problem};
+use crate::secret_store::StoreError;
 use crate::settings::SettingsError;
 use crate::sts::StsRefusal;
 
@@ -25,12 +26,18 @@ pub enum Error {
     /// The person's sign-in cannot be used.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// A secret store gave or took nothing.
+    #[error(transparent)]
+    Store(Box<StoreError>),
     /// AWS STS gave no keys.
     #[error(transparent)]
     Sts(Arc<StsRefusal>),
     /// AWS STS was not reached, or the connection broke.
     #[error("AWS STS was not reached")]
     StsUnreached(#[source] Arc<reqwest::Error>),
+    /// An API that a token was for was not reached.
+    #[error("the API was not reached")]
+    ApiUnreached(#[source] Arc<reqwest::Error>),
     /// The task that asked the broker was ended.
     #[error("the sign-in was interrupted")]
     Interrupted,
@@ -46,8 +53,10 @@ impl Error {
             Self::Settings(_) => Some(Action::FixConfiguration),
             Self::Problem(problem) => Some(problem.action),
             Self::Sts(refusal) => Some(refusal.action()),
+            Self::Store(error) => Some(error.action()),
             Self::Transport(_)
             | Self::StsUnreached(_)
+            | Self::ApiUnreached(_)
             | Self::Interrupted
             | Self::Login(LoginError::Busy(_)) => Some(Action::Retry),
             Self::Login(_) => Some(Action::FixConfiguration),
@@ -79,6 +88,12 @@ impl Error {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
     }
 }
 

@@ -7,28 +7,38 @@
 //! ```no_run
 //! # async fn job() -> Result<(), jeton_client::Error> {
 //! use jeton_client::{Broker, BrokerSettings, TokenRequest};
-//! let broker = Broker::new(BrokerSettings::from_env()?)?;
+//! let broker = Broker::new(BrokerSettings::from_env().await?)?;
 //! let token = broker.retrieve_token("acme", "github", &TokenRequest::default()).await?;
 //! # Ok(()) }
 //! ```
 
 mod admin;
-mod bearer;
+mod assertion;
+mod authorized;
 mod broker;
 mod error;
+mod grant;
 mod login;
 mod patience;
+mod private_file;
 mod problem;
 #[cfg(test)]
 mod scripted;
 mod secret;
+pub mod secret_store;
+mod service_token;
 mod settings;
+mod sign_in;
 mod sts;
 mod token;
+mod token_source;
 mod xml;
 
+pub use assertion::AssertionKey;
+pub use authorized::Authorized;
 pub use broker::Broker;
 pub use error::Error;
+pub use grant::{ClientProof, Grant, OnRotation};
 pub use login::{
     Device, FileStore, Kept, Login, LoginClient, LoginError, LoginLock, LoginPlace, LoginStore, Polled,
     StoreKind,
@@ -36,6 +46,8 @@ pub use login::{
 pub use problem::{Action, FieldError, Problem};
 pub use reqwest::Method;
 pub use secret::Secret;
+pub use service_token::{ServiceToken, service_token};
 pub use settings::{BrokerSettings, Credential, SettingsError};
 pub use sts::{AssumeRole, AwsKeys, StsRefusal};
 pub use token::{ConnectionStatus, Degraded, HandedToken, LastError, TokenRequest};
+pub use token_source::{Bearer, Ticks, TokenSource};

@@ -43,13 +43,9 @@ impl Login {
         (self.expires_at - now).try_into().ok().filter(|left: &std::time::Duration| !left.is_zero())
     }
 
-    /// The same tokens, to the letter.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tells whether the bearer in hand is the one that was refused"
-    )]
+    /// Whether the bearer in hand is this one.
     pub(crate) fn has_bearer(&self, other: &Secret) -> bool {
-        self.access_token.expose_secret() == other.expose_secret()
+        self.access_token.is(other)
     }
 
     /// The form it is kept in.

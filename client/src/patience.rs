@@ -13,7 +13,11 @@ pub(crate) struct Patience {
 
 impl Patience {
     pub(crate) fn of(settings: &BrokerSettings) -> Self {
-        Self { repetitions: settings.retries, budget: settings.patience, next: settings.first_pause }
+        Self::new(settings.retries, settings.patience, settings.first_pause)
+    }
+
+    pub(crate) fn new(repetitions: u32, budget: Duration, next: Duration) -> Self {
+        Self { repetitions, budget, next }
     }
 
     /// The pause before the next repetition, or none when the call has ended. A broker that asks for

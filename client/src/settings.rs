@@ -11,6 +11,7 @@ use url::{Host, Url};
 use crate::error::Error;
 use crate::login::{LoginError, LoginPlace, LoginStore};
 use crate::secret::Secret;
+use crate::secret_store::{self, Reference, StoreError, StoredCredential, Variables};
 
 /// What [`crate::Broker`] needs to know; the secret is not printed by `Debug`.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub enum Credential {
         /// Its secret.
         client_secret: Secret,
     },
+    /// As itself, by a credential in a secret store, which is read again where the broker refuses it.
+    Stored(Arc<StoredCredential>),
     /// For a person who signed in (`jeton login`).
     Login(Arc<dyn LoginStore>),
 }
@@ -58,6 +61,9 @@ pub enum SettingsError {
     /// Both the variable and its `_FILE` twin have a value.
     #[error("both {0} and {0}_FILE are set: keep one")]
     Twice(&'static str),
+    /// A secret and a reference to one.
+    #[error("JETON_CREDENTIAL and a JETON_CLIENT_SECRET are set: keep one")]
+    BothSecrets,
     /// The secret's file gives nothing.
     #[error("{variable}: cannot read {}: {reason}", path.display())]
     Unreadable {
@@ -74,6 +80,9 @@ pub enum SettingsError {
     /// The secret would travel in clear.
     #[error("{0} is plain http on a host that is not loopback: use https")]
     PlainHttp(Url),
+    /// The key of assertions cannot be used.
+    #[error("the private key is no P-256 key in PEM (PKCS#8)")]
+    Key,
     /// The HTTP client cannot be made, for example for want of root certificates.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
@@ -111,13 +120,13 @@ impl BrokerSettings {
         }
     }
 
-    /// Reads `JETON_URL`, `JETON_CLIENT_ID`, and `JETON_CLIENT_SECRET` or `JETON_CLIENT_SECRET_FILE`.
+    /// Reads `JETON_URL`, `JETON_CLIENT_ID`, and `JETON_CLIENT_SECRET` or `JETON_CLIENT_SECRET_FILE`; or
+    /// `JETON_CREDENTIAL`, a reference to a credential in a secret store, which may also say where the broker is.
     ///
     /// # Errors
-    /// Names the variable that is missing or unusable.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the client reads the environment")]
-    pub fn from_env() -> Result<Self, SettingsError> {
-        Self::from_variables(|name| std::env::var(name).ok())
+    /// Names the variable that is missing or unusable, or what is wrong in the store.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::from_variables(&Variables::of_process()).await
     }
 
     /// The same, and where the environment holds no secret, the sign-in that `jeton login` kept: at `JETON_URL`, or
@@ -125,20 +134,18 @@ impl BrokerSettings {
     ///
     /// # Errors
     /// Names the variable that is missing or unusable, or what is wrong with the sign-in.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the client reads the environment")]
-    pub fn from_env_or_login() -> Result<Self, Error> {
-        Self::from_variables_or_login(|name| std::env::var(name).ok())
+    pub async fn from_env_or_login() -> Result<Self, Error> {
+        Self::from_variables_or_login(&Variables::of_process()).await
     }
 
-    fn from_variables_or_login(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let has = |name: &&str| variable(name).is_some();
+    async fn from_variables_or_login(variables: &Variables) -> Result<Self, Error> {
+        let has = |name: &&str| variables.find(name).is_some();
         if ["JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE", "JETON_CREDENTIAL"].iter().any(has) {
-            return Ok(Self::from_variables(variable)?);
+            return Self::from_variables(variables).await;
         }
-        let url = variable("JETON_URL").map(|url| base_url(&url)).transpose()?;
-        let client_id = variable("JETON_CLIENT_ID");
-        let found = LoginPlace::from_variables(&variable).and_then(|place| {
+        let url = variables.find("JETON_URL").map(|url| base_url(&url)).transpose()?;
+        let client_id = variables.find("JETON_CLIENT_ID");
+        let found = LoginPlace::from_variables(variables).and_then(|place| {
             let kept = place.find(url.as_ref())?;
             Ok((place.store(&kept), kept))
         });
@@ -147,24 +154,44 @@ impl BrokerSettings {
                 Ok(Self::of_login(kept.url, store))
             }
             // Whoever names a client means that one, and lacks its secret.
-            Ok(_) | Err(LoginError::Absent(_)) if client_id.is_some() => Ok(Self::from_variables(variable)?),
+            Ok(_) | Err(LoginError::Absent(_)) if client_id.is_some() => {
+                Self::from_variables(variables).await
+            }
             Ok((_, kept)) => Err(LoginError::absent(&kept.url).into()),
-            Err(LoginError::Homeless) => Ok(Self::from_variables(variable)?),
+            Err(LoginError::Homeless) => Self::from_variables(variables).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let url = variable("JETON_URL").ok_or(SettingsError::Missing("JETON_URL"))?;
-        let client_id = variable("JETON_CLIENT_ID").ok_or(SettingsError::Missing("JETON_CLIENT_ID"))?;
-        let secret = match (variable("JETON_CLIENT_SECRET"), variable("JETON_CLIENT_SECRET_FILE")) {
-            (Some(_), Some(_)) => return Err(SettingsError::Twice("JETON_CLIENT_SECRET")),
+    async fn from_variables(variables: &Variables) -> Result<Self, Error> {
+        if let Some(reference) = variables.find("JETON_CREDENTIAL") {
+            return Self::stored(&reference, variables).await;
+        }
+        let url = variables.find("JETON_URL").ok_or(SettingsError::Missing("JETON_URL"))?;
+        let client_id = variables.find("JETON_CLIENT_ID").ok_or(SettingsError::Missing("JETON_CLIENT_ID"))?;
+        let secret = match (variables.find("JETON_CLIENT_SECRET"), variables.find("JETON_CLIENT_SECRET_FILE"))
+        {
+            (Some(_), Some(_)) => return Err(SettingsError::Twice("JETON_CLIENT_SECRET").into()),
             (Some(secret), None) => Secret::new(secret),
             (None, Some(path)) => secret_from(PathBuf::from(path))?,
-            (None, None) => return Err(SettingsError::Missing("JETON_CLIENT_SECRET")),
+            (None, None) => return Err(SettingsError::Missing("JETON_CLIENT_SECRET").into()),
         };
-        Self::new(&url, client_id, secret)
+        Ok(Self::new(&url, client_id, secret)?)
+    }
+
+    async fn stored(reference: &str, variables: &Variables) -> Result<Self, Error> {
+        let both = ["JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE"]
+            .iter()
+            .any(|name| variables.find(name).is_some());
+        if both {
+            return Err(SettingsError::BothSecrets.into());
+        }
+        let url = variables.find("JETON_URL").map(|url| base_url(&url)).transpose()?;
+        let reference: Reference = reference.parse().map_err(StoreError::from)?;
+        let store = secret_store::open(&reference, variables)?;
+        let credential = StoredCredential::load(store, url.clone()).await?;
+        let url = url.unwrap_or_else(|| credential.current().issuer);
+        Ok(Self::with(url, Credential::Stored(Arc::new(credential))))
     }
 
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
@@ -177,16 +204,12 @@ impl LoginPlace {
     ///
     /// # Errors
     /// Where neither variable names a folder.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the client reads the environment")]
     pub fn from_env() -> Result<Self, LoginError> {
-        Self::from_variables(&|name| std::env::var(name).ok())
+        Self::from_variables(&Variables::of_process())
     }
 
-    fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
-        // The XDG specification: a relative path counts as none.
-        let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
-        Ok(Self::new(state.ok_or(LoginError::Homeless)?.join("jeton")))
+    fn from_variables(variables: &Variables) -> Result<Self, LoginError> {
+        Ok(Self::new(variables.state_folder().ok_or(LoginError::Homeless)?))
     }
 }
 
@@ -233,11 +256,17 @@ fn secret_from(path: PathBuf) -> Result<Secret, SettingsError> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn from(pairs: &[(&str, &str)]) -> Result<BrokerSettings, SettingsError> {
-        let find = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
-        BrokerSettings::from_variables(find)
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let variables = Variables::of(pairs.iter().copied());
+        match BrokerSettings::from_variables(&variables).now_or_never().expect("no store is asked") {
+            Err(Error::Settings(error)) => Err(error),
+            other => Ok(other.unwrap()),
+        }
     }
 
     #[test]
@@ -265,7 +294,7 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "the test compares the plaintext")]
         let secret = match &settings.credential {
             Credential::ClientSecret { client_secret, .. } => client_secret.expose_secret().to_owned(),
-            Credential::Login(_) => String::new(),
+            _ => String::new(),
         };
         assert_eq!(secret, "s3cret canary");
         assert!(!format!("{settings:?}").contains("canary"));

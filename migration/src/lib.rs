@@ -20,6 +20,7 @@ mod m0009_signing_key_times;
 mod m0010_upstream_identities;
 mod m0011_signup_links;
 mod m0012_own_rights;
+mod m0013_deliveries;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_upstream_identities::Migration),
             Box::new(m0011_signup_links::Migration),
             Box::new(m0012_own_rights::Migration),
+            Box::new(m0013_deliveries::Migration),
         ]
     }
 }

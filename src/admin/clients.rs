@@ -3,12 +3,15 @@
 //! Refuses to make, change or give a secret to a client whose rights exceed those of who asks. A secret is shown
 //! once; a change counts at once in this process and within 5 s elsewhere.
 
+mod add;
 mod change;
+mod deliver;
 mod first;
 mod secrets;
 
 use std::collections::BTreeSet;
 
+use jeton_client::secret_store::Reference;
 use jeton_guard::KeySet;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -17,6 +20,7 @@ use crate::identity::Superadmin;
 use crate::identity::bearer::RecentRows;
 use crate::identity::tools::Tools;
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
+use crate::model::delivery::Delivery;
 use crate::model::entropy::token;
 use crate::model::event::{Action, Event};
 use crate::model::grant::GrantType;
@@ -27,6 +31,7 @@ use crate::model::uri::{RedirectUri, ResourceUri};
 use crate::store::{Conn, Tx};
 
 pub use self::change::ClientChange;
+pub use self::deliver::{Drift, Post};
 pub use self::first::FirstClient;
 
 /// The most clients of one page.
@@ -66,6 +71,12 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A secret store did not do what it was asked, or is none that was named.
+    #[error(transparent)]
+    Delivery(#[from] crate::secret_stores::Error),
+    /// A client was made and its credential is not where it should be.
+    #[error("the client {0} was made, and its credential not delivered")]
+    HalfDone(ClientId, #[source] Box<Error>),
     /// Its row was changed by somebody else than this instance.
     #[error("the client's row is not used")]
     NotOurs(#[from] crate::vault::Error),
@@ -146,12 +157,13 @@ pub struct Created {
 pub struct Clients {
     tools: Tools,
     recent: RecentRows,
+    post: Option<Post>,
 }
 
 impl Clients {
     /// `recent` is shared with whoever authenticates clients in this process.
     pub fn new(tools: Tools, recent: RecentRows) -> Self {
-        Self { tools, recent }
+        Self { tools, recent, post: None }
     }
 
     /// A page of clients by identifier, and where the next begins. Needs `clients:read`.
@@ -187,6 +199,16 @@ impl Clients {
 
     /// Makes a client. Needs `clients:write`.
     pub async fn create(&self, by: &Superadmin, new: NewClient) -> Result<Created, Error> {
+        Ok(self.make(by, new, None).await?.0)
+    }
+
+    /// The same; its secret is to be delivered there.
+    async fn make(
+        &self,
+        by: &Superadmin,
+        new: NewClient,
+        deliver_to: Option<&Reference>,
+    ) -> Result<(Created, Option<Delivery>), Error> {
         let client = self.assemble(new);
         check(&client)?;
         cover(by, &client)?;
@@ -198,9 +220,18 @@ impl Clients {
             true => Some(self.insert_secret(tx.conn(), &client.client_id).await?),
             false => None,
         };
+        let delivery = match (deliver_to, &secret) {
+            (Some(reference), Some(secret)) => {
+                Some(self.pending(&client.client_id, reference, secret, (1, None)))
+            }
+            _ => None,
+        };
+        if let Some(delivery) = &delivery {
+            tx.conn().put_delivery(delivery, self.tools.vault.sign(delivery)).await?;
+        }
         self.finish(tx, by, &client.client_id, "created").await?;
         let warnings = warnings(&client);
-        Ok(Created { client, secret, warnings })
+        Ok((Created { client, secret, warnings }, delivery))
     }
 
     /// Changes a client; `seen` is the version it was read at, where the caller says. Needs `clients:write`.

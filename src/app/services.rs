@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Error, Ground};
 use crate::admin::apps::Apps;
-use crate::admin::clients::Clients;
+use crate::admin::clients::{Clients, Post};
 use crate::admin::connections::Imports;
 use crate::admin::connectors::Connectors;
 use crate::admin::credentials::ProviderCredentials;
@@ -31,6 +31,7 @@ use crate::keeper::{self, SecretsKeeper};
 use crate::model::connector::Rules;
 use crate::outbound::Outbound;
 use crate::registry::Registry;
+use crate::secret_stores::SecretStores;
 use crate::signup::{self, Signup};
 
 /// The parts, from the ground up.
@@ -76,7 +77,11 @@ pub(super) async fn build(config: &Config, ground: Ground) -> Result<Services, E
         connectors: Arc::new(Connectors::new(ground.tools(), registry.clone(), rules)),
         credentials: Arc::new(ProviderCredentials::new(ground.tools(), registry.clone(), url())),
         imports: Arc::new(Imports::new(store.clone(), keeper.clone(), registry, clock.clone())),
-        clients: Arc::new(Clients::new(ground.tools(), recent)),
+        clients: Arc::new(Clients::new(ground.tools(), recent).with_post(Post {
+            stores: SecretStores::new(config.secret_stores.clone()),
+            issuer: url(),
+            stack: config.instance.stack.clone(),
+        })),
         resources: Arc::new(Resources::new(ground.tools(), url())),
         signing_keys,
         keeper,

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::admin::clients::Clients;
 use crate::admin::keys::SigningKeys;
 use crate::keeper::SecretsKeeper;
 use crate::signup::Signup;
@@ -27,12 +28,18 @@ impl Upkeep {
     /// What a revocation under way may still take when the process ends.
     pub(super) const LONGEST_STOP: Duration = Duration::from_secs(30);
 
-    pub(super) fn start(signup: Arc<Signup>, keeper: Arc<SecretsKeeper>, keys: Arc<SigningKeys>) -> Self {
+    pub(super) fn start(
+        signup: Arc<Signup>,
+        keeper: Arc<SecretsKeeper>,
+        keys: Arc<SigningKeys>,
+        clients: Arc<Clients>,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(replay(Arc::clone(&keeper), stopped.clone()));
         tasks.spawn(tell(Arc::clone(&keeper), stopped.clone()));
         tasks.spawn(roll(keys, stopped.clone()));
+        tasks.spawn(retire(clients, stopped.clone()));
         tasks.spawn(tidy(signup, keeper, stopped));
         Self { stop, tasks }
     }
@@ -101,6 +108,19 @@ async fn roll(keys: Arc<SigningKeys>, mut stopped: watch::Receiver<bool>) {
         }
         if !goes_on(&mut stopped, TIDY).await {
             return;
+        }
+    }
+}
+
+/// Secrets of clients that were replaced in a secret store.
+async fn retire(clients: Arc<Clients>, mut stopped: watch::Receiver<bool>) {
+    while goes_on(&mut stopped, TIDY).await {
+        match clients.retire_superseded().await {
+            Ok(0) => {}
+            Ok(secrets) => info!(secrets, "retired secrets of clients that nobody used any more"),
+            Err(error) => {
+                warn!(%error, "superseded secrets of clients could not be retired; tried again later")
+            }
         }
     }
 }

@@ -85,7 +85,7 @@ enum Members {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::List => {
             remote.list("cannot list the apps", &["apps"], &["id", "name", "state", "created_at"]).await

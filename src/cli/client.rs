@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::remote::{Call, Remote, RemoteArgs, RoleChoice, given, set_role};
+use super::remote::{Call, Remote, RemoteArgs, RoleChoice, failing, given, set_role};
 use super::{Error, input, span};
 
 /// Clients of the broker and their secrets
@@ -30,6 +30,39 @@ enum Verb {
         kind: String,
         #[command(flatten)]
         rights: Rights,
+        /// Put its secret there instead of printing it: a secret store reference, or a place that ends with / or :
+        #[arg(long, value_name = "REFERENCE")]
+        deliver_to: Option<String>,
+    },
+    /// Register a service, whose credential goes into a secret store and nowhere else
+    AddService {
+        /// What people call it, unique
+        identifier: String,
+        /// A secret store reference; or a place that ends with / or :, where it is named STACK/IDENTIFIER
+        #[arg(long, value_name = "REFERENCE")]
+        deliver_to: String,
+        #[command(flatten)]
+        rights: Rights,
+    },
+    /// Register people's scripts, which have no secret: a person signs in
+    AddProgrammatic {
+        /// What people call it, unique
+        identifier: String,
+        #[command(flatten)]
+        rights: Rights,
+    },
+    /// Finish a delivery that is pending, else deliver a new secret; the old one lives until nobody uses it
+    Deliver {
+        /// The client
+        client_id: String,
+        /// A secret store reference or place; if not given, where it went before
+        #[arg(long, value_name = "REFERENCE")]
+        deliver_to: Option<String>,
+    },
+    /// Look into the secret stores: is there what was delivered?
+    Check {
+        /// The client; if not given, all whose credential was delivered
+        client_id: Option<String>,
     },
     /// Show one client
     Show {
@@ -106,18 +139,33 @@ enum SecretVerb {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::List => {
             let columns = ["client_id", "identifier", "kind", "role", "scopes", "allow", "disabled"];
             remote.list("cannot list the clients", &["clients"], &columns).await
         }
-        Verb::Create { identifier, kind, rights } => {
-            let body = creation(&identifier, &kind, &rights)?;
-            remote
-                .call(&format!("cannot register the client {identifier}"), Call::post(&["clients"], body))
-                .await
+        Verb::Create { identifier, kind, rights, deliver_to } => {
+            create(&remote, &identifier, &kind, &rights, deliver_to).await
         }
+        Verb::AddService { identifier, deliver_to, rights } => {
+            create(&remote, &identifier, "service", &rights, Some(deliver_to)).await
+        }
+        Verb::AddProgrammatic { identifier, mut rights } => {
+            if rights.redirect_uris.is_empty() {
+                rights.redirect_uris.push("http://127.0.0.1/".to_owned());
+            }
+            if rights.scopes.is_empty() {
+                rights.scopes.extend(["openid", "offline_access"].map(str::to_owned));
+            }
+            create(&remote, &identifier, "programmatic", &rights, None).await
+        }
+        Verb::Deliver { client_id, deliver_to } => {
+            let body = given(json!({"deliver_to": deliver_to}));
+            let doing = format!("cannot deliver the credential of the client {client_id}");
+            remote.call(&doing, Call::post(&["clients", &client_id, "delivery"], body)).await
+        }
+        Verb::Check { client_id } => check(&remote, client_id).await,
         Verb::Show { client_id } => {
             let doing = format!("cannot show the client {client_id}");
             remote.call(&doing, Call::get(&["clients", &client_id])).await
@@ -133,6 +181,50 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         }
         Verb::Secret { verb } => secrets(&remote, verb).await,
     }
+}
+
+async fn create(
+    remote: &Remote,
+    identifier: &str,
+    kind: &str,
+    rights: &Rights,
+    deliver_to: Option<String>,
+) -> Result<(), Error> {
+    let mut body = creation(identifier, kind, rights)?;
+    if let (Some(fields), Some(to)) = (body.as_object_mut(), deliver_to) {
+        fields.insert("deliver_to".to_owned(), to.into());
+    }
+    remote.call(&format!("cannot register the client {identifier}"), Call::post(&["clients"], body)).await
+}
+
+/// Shows each delivery; fails where one is not as it should be.
+async fn check(remote: &Remote, client_id: Option<String>) -> Result<(), Error> {
+    let doing = "cannot look at the deliveries";
+    let named = client_id.is_some();
+    let ids = match client_id {
+        Some(id) => vec![id],
+        None => {
+            let clients = remote.items(doing, &["clients"], &[]).await?;
+            clients.iter().filter_map(|client| Some(client.get("client_id")?.as_str()?.to_owned())).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for id in ids {
+        match remote.ask(Call::get(&["clients", &id, "delivery"])).await {
+            Ok(Value::Object(mut delivery)) => {
+                let drift = delivery.get("drift").and_then(|drift| drift.get("code")).cloned();
+                delivery.insert("drift_code".to_owned(), drift.unwrap_or_default());
+                delivery.insert("client_id".to_owned(), id.into());
+                found.push(Value::Object(delivery));
+            }
+            Ok(_) => {}
+            Err(error) if !named && error.problem().is_some_and(|problem| problem.code == "not_found") => {}
+            Err(error) => return Err(failing(doing)(error)),
+        }
+    }
+    let adrift = found.iter().filter(|delivery| !delivery.get("drift").is_none_or(Value::is_null)).count();
+    remote.show_items(found, &["client_id", "reference", "state", "version", "drift_code"])?;
+    if adrift == 0 { Ok(()) } else { Err(Error::Adrift(adrift)) }
 }
 
 async fn secrets(remote: &Remote, verb: SecretVerb) -> Result<(), Error> {

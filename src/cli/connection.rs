@@ -128,7 +128,7 @@ const GENERATION_COLUMNS: [&str; 9] = [
 ];
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::List(filter) => list(&remote, filter).await,
         Verb::Show { which } => which.call(&remote, "show", |path| Call::get(path)).await,

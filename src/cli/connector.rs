@@ -47,7 +47,7 @@ enum Verb {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::List => {
             let columns = ["id", "display_name", "api_base_url", "docs_url"];

@@ -66,7 +66,7 @@ struct SetArgs {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::Show { owner } => {
             let doing = format!("cannot show the credentials of {}", owner.connector);

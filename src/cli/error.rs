@@ -94,6 +94,9 @@ pub enum Error {
     /// `connection list --needs-attention` found some.
     #[error("{0} connection(s) need attention: see the list")]
     NeedAttention(usize),
+    /// `client check` found stores that do not hold what was delivered.
+    #[error("{0} credential(s) are not as delivered: see the list")]
+    Adrift(usize),
     /// `doctor` found what does not work.
     #[error("{failed} check(s) failed: see the list")]
     Ailing {
@@ -127,7 +130,11 @@ impl Error {
         match self {
             Self::Broker { source, .. } => source.exit_code(),
             Self::Login(LoginError::Busy(_)) => 75,
-            Self::Settings(_) | Self::NeedAttention(_) | Self::Config(_) | Self::Login(_) => 78,
+            Self::Settings(_)
+            | Self::NeedAttention(_)
+            | Self::Adrift(_)
+            | Self::Config(_)
+            | Self::Login(_) => 78,
             Self::Ailing { passing, .. } => {
                 if *passing {
                     75

@@ -49,7 +49,7 @@ enum Verb {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::Create { app, email, role, connectors, expires_in } => {
             let body =

@@ -29,7 +29,7 @@ enum Verb {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::Status => {
             let columns =

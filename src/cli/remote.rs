@@ -17,17 +17,17 @@ pub(super) struct Access {
 
 impl Access {
     /// The broker that the environment names, or where the person signed in.
-    pub(super) fn broker(&self) -> Result<Broker, Error> {
-        broker(self.settings()?)
+    pub(super) async fn broker(&self) -> Result<Broker, Error> {
+        broker(self.settings().await?)
     }
 
     pub(super) fn allows_plain_http(&self) -> bool {
         self.allow_plain_http
     }
 
-    fn settings(&self) -> Result<BrokerSettings, Error> {
-        let mut settings =
-            BrokerSettings::from_env_or_login().map_err(failing("this command speaks to a broker"))?;
+    async fn settings(&self) -> Result<BrokerSettings, Error> {
+        let read = BrokerSettings::from_env_or_login().await;
+        let mut settings = read.map_err(failing("this command speaks to a broker"))?;
         settings.plain_http = self.allow_plain_http;
         // A command may end at any moment, and would lose a refresh token that was just brought.
         settings.ahead = !matches!(settings.credential, Credential::Login(_));
@@ -50,8 +50,8 @@ pub(super) struct RemoteArgs {
 }
 
 impl RemoteArgs {
-    pub(super) fn connect(&self) -> Result<Remote, Error> {
-        let settings = self.access.settings()?;
+    pub(super) async fn connect(&self) -> Result<Remote, Error> {
+        let settings = self.access.settings().await?;
         let url = settings.url.as_str().trim_end_matches('/').to_owned();
         Ok(Remote { broker: broker(settings)?, url, json: self.json })
     }

@@ -71,7 +71,7 @@ impl Wanted {
             rejected: self.rejected,
             wait_s: self.wait,
         };
-        let asked = self.access.broker()?.retrieve_token(&self.app, &self.connector, &request).await;
+        let asked = self.access.broker().await?.retrieve_token(&self.app, &self.connector, &request).await;
         let doing = format!("cannot get a token of {}/{}", self.app, self.connector);
         let token = asked.map_err(failing(doing))?;
         if let Some(degraded) = &token.degraded {

@@ -65,7 +65,7 @@ enum Verb {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let remote = args.remote.connect()?;
+    let remote = args.remote.connect().await?;
     match args.verb {
         Verb::List => {
             let columns = ["id", "email", "display_name", "role", "disabled", "created_at"];

@@ -4,13 +4,36 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use config::{Environment, FileFormat, Source, Value, ValueKind};
+use jeton_client::secret_store::Variables;
 
 use super::Error;
 use super::reader::{Entry, Place};
 
-/// Variables that belong to the commands that call a broker.
-const OF_THE_CLIENT: [&str; 5] =
-    ["JETON_URL", "JETON_CLIENT_ID", "JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE", "JETON_CREDENTIAL"];
+/// Variables that belong to the commands that call a broker, or to secret stores.
+const OF_THE_CLIENT: [&str; 9] = [
+    "JETON_URL",
+    "JETON_CLIENT_ID",
+    "JETON_CLIENT_SECRET",
+    "JETON_CLIENT_SECRET_FILE",
+    "JETON_CREDENTIAL",
+    "JETON_STACK",
+    "JETON_SECRETS_DIR",
+    "JETON_SECRETS_KEY_FILE",
+    "JETON_AZURE_KEYVAULT_ENDPOINT",
+];
+
+/// How the variables of secret stores begin.
+const OF_STORES: [&str; 9] = [
+    "AWS_",
+    "AZURE_",
+    "BAO_",
+    "HOME",
+    "IDENTITY_",
+    "JETON_AZURE_",
+    "JETON_SECRETS_",
+    "VAULT_",
+    "XDG_STATE_HOME",
+];
 
 /// A flag of the command line that sets a key.
 #[derive(Clone, Debug)]
@@ -28,6 +51,7 @@ pub struct Flag {
 pub struct Sources {
     file: Option<PathBuf>,
     environment: HashMap<String, String>,
+    of_stores: HashMap<String, String>,
     flags: Vec<Flag>,
 }
 
@@ -57,8 +81,16 @@ impl Sources {
         let ours = |name: &str| {
             name.starts_with("JETON_") && !name.starts_with("JETON_TEST_") && !OF_THE_CLIENT.contains(&name)
         };
-        let environment = variables.into_iter().filter(|(name, _)| ours(name)).collect();
-        Self { environment, ..self }
+        let (environment, others): (_, HashMap<_, _>) =
+            variables.into_iter().partition(|(name, _)| ours(name));
+        let of_stores = |name: &str| OF_STORES.iter().any(|start| name.starts_with(start));
+        let of_stores = others.into_iter().filter(|(name, _)| of_stores(name)).collect();
+        Self { environment, of_stores, ..self }
+    }
+
+    /// What the makers of secret stores named, which is no configuration of ours.
+    pub(super) fn variables(&self) -> Variables {
+        Variables::of(self.of_stores.clone())
     }
 
     /// All keys that are set, each by its last layer.

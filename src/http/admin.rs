@@ -141,6 +141,11 @@ fn identity_routes(cfg: &mut ServiceConfig) {
             .route(delete().to(clients::delete_client_secret)),
     )
     .service(
+        at("/clients/{client_id}/delivery", "GET, POST")
+            .route(get().to(clients::check_client_delivery))
+            .route(post().to(clients::deliver_client_credential)),
+    )
+    .service(
         at("/resources", "GET, POST, PUT, DELETE")
             .route(get().to(resources::list_resources))
             .route(post().to(resources::create_resource))

@@ -43,6 +43,7 @@ use crate::model::scope::Scope;
         generations::list_generations, generations::restore_generation, generations::refresh_connection,
         clients::list_clients, clients::create_client, clients::read_client, clients::change_client,
         clients::delete_client, clients::create_client_secret, clients::delete_client_secret,
+        clients::check_client_delivery, clients::deliver_client_credential,
         resources::list_resources, resources::create_resource, resources::replace_resource,
         resources::delete_resource,
         signup_links::create_signup_link, signup_links::confirm_signup_link,

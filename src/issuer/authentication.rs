@@ -3,7 +3,7 @@
 
 mod assertion;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::identity::Principal;
 use crate::model::client::{Client, ClientId};
@@ -19,6 +19,9 @@ pub use self::assertion::ALGORITHMS;
 
 /// How many secrets are compared, whatever is stored: time tells nothing.
 const COMPARED: usize = 2;
+
+/// How often the use of a superseded secret is noted.
+const NOTED: time::Duration = time::Duration::HOUR;
 
 /// What a client presents, by one method.
 #[derive(Debug)]
@@ -86,7 +89,21 @@ impl Issuer {
         if !right {
             return Err(self.refuse(Some(id), origin, "wrong secret"));
         }
-        self.enabled(self.vault.check(client)?, origin)
+        let client = self.enabled(self.vault.check(client)?, origin)?;
+        self.note_use(&id, &secrets, secret).await;
+        Ok(client)
+    }
+
+    /// Whoever still uses a secret that was replaced keeps it alive; noted about once an hour, and for no other secret.
+    async fn note_use(&self, id: &ClientId, secrets: &[ClientSecret], presented: &Secret) {
+        let [superseded, _, ..] = secrets else { return };
+        let is_recent = superseded.used_at.is_some_and(|at| at + NOTED > self.clock.now());
+        if is_recent || !is_one_of(&self.vault, id, std::slice::from_ref(superseded), presented) {
+            return;
+        }
+        if let Err(error) = self.store.conn().note_use_of_client_secret(superseded.id).await {
+            debug!(%error, client.id = %id, "the use of a superseded secret could not be noted");
+        }
     }
 
     async fn by_name(&self, client_id: &str, origin: Origin) -> Result<Client, Error> {

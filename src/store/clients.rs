@@ -25,6 +25,8 @@ pub struct ClientSecret {
     pub hash: Vec<u8>,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// About when it was last used since a newer one was made.
+    pub used_at: Option<OffsetDateTime>,
 }
 
 impl Conn<'_> {
@@ -72,6 +74,7 @@ impl Conn<'_> {
             .filter(client_secret::Column::ClientId.eq(id.as_str()))
             .exec(&self.db())
             .await?;
+        self.delete_delivery(id).await?;
         Ok(client::Entity::delete_by_id(id.as_str()).exec(&self.db()).await?.rows_affected == 1)
     }
 
@@ -124,6 +127,7 @@ impl Conn<'_> {
             client_id: Set(id.as_str().to_owned()),
             secret_hash: Set(secret.hash.clone()),
             created_at: Set(to_micros(secret.created_at)),
+            used_at: Set(None),
         };
         client_secret::Entity::insert(row).exec_without_returning(&self.db()).await?;
         Ok(())
@@ -168,7 +172,8 @@ fn json<T: Serialize>(value: &T) -> Json {
 
 impl From<client_secret::Model> for ClientSecret {
     fn from(row: client_secret::Model) -> Self {
-        Self { id: row.id, hash: row.secret_hash, created_at: from_micros(row.created_at) }
+        let used_at = row.used_at.map(from_micros);
+        Self { id: row.id, hash: row.secret_hash, created_at: from_micros(row.created_at), used_at }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod connector;
 pub mod connector_credentials;
 pub mod consent;
 pub mod data_key;
+pub mod delivery;
 pub mod device_code;
 pub mod instance;
 pub mod invitation;

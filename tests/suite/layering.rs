@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of ours, itself excepted. What is not listed imports what it likes: `app`, `cli`.
-const RULE: [(&str, &[&str]); 21] = [
+const RULE: [(&str, &[&str]); 22] = [
     ("model", &[]),
     ("figures", &["model"]),
     ("outbound", &["model"]),
@@ -13,6 +13,7 @@ const RULE: [(&str, &[&str]); 21] = [
     ("spool", &["model"]),
     ("sandbox", &["model"]),
     ("connectors", &["model", "outbound"]),
+    ("secret_stores", &["model"]),
     ("audit", &["model", "store", "vault", "spool"]),
     ("identity", &["model", "store", "vault", "audit", "outbound"]),
     // Which connector, with which credentials: a service that stands between the adapters and the others.
@@ -40,7 +41,18 @@ const RULE: [(&str, &[&str]); 21] = [
     // Signing keys are made and read by whoever signs.
     (
         "admin",
-        &["model", "vault", "store", "audit", "connectors", "keeper", "identity", "registry", "issuer"],
+        &[
+            "model",
+            "vault",
+            "store",
+            "audit",
+            "connectors",
+            "secret_stores",
+            "keeper",
+            "identity",
+            "registry",
+            "issuer",
+        ],
     ),
     ("gauges", &["model", "store", "audit", "registry", "figures", "keeper"]),
     ("health", &["model", "store", "vault", "audit", "spool"]),
@@ -51,13 +63,13 @@ const RULE: [(&str, &[&str]); 21] = [
             "figures", "gauges",
         ],
     ),
-    ("config", &["model", "outbound", "store", "telemetry"]),
+    ("config", &["model", "outbound", "store", "secret_stores", "telemetry"]),
     ("telemetry", &["model", "config"]),
     ("lib", &[]),
 ];
 
 /// What the web may name in `http/problem` alone, where errors get their statuses.
-const ADAPTERS: [&str; 4] = ["store", "vault", "connectors", "outbound"];
+const ADAPTERS: [&str; 5] = ["store", "vault", "connectors", "outbound", "secret_stores"];
 
 /// Crates that only some parts may name.
 const CRATES: [(&str, &[&str]); 3] =

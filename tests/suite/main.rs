@@ -19,6 +19,8 @@ mod clients;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod deliveries;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod doctor;

@@ -113,16 +113,26 @@ impl LoginClient {
     /// # Errors
     /// When the person said no, or nothing in time.
     pub async fn wait(&self, device: &Device) -> Result<Login, Error> {
+        self.wait_by(device, tokio::time::sleep).await
+    }
+
+    /// The same, where a test sleeps through an hour at once.
+    pub(crate) async fn wait_by(
+        &self,
+        device: &Device,
+        mut sleep: impl AsyncFnMut(Duration),
+    ) -> Result<Login, Error> {
         let mut interval = device.interval;
         loop {
             let left = device.until.saturating_duration_since(Instant::now());
-            tokio::time::sleep(interval.min(left)).await;
+            sleep(interval.min(left)).await;
             if left.is_zero() {
                 return Err(Problem::read_oauth(400, None, EXPIRED).into());
             }
             match self.poll(device).await? {
                 Polled::Login(login) => return Ok(*login),
-                Polled::Pending => interval = interval.max(device.interval),
+                Polled::Pending => {}
+                // For this and all polls after it.
                 Polled::SlowDown => interval += Duration::from_secs(5),
                 Polled::Unreached => interval = interval.saturating_mul(2).min(Duration::from_secs(60)),
             }

@@ -2,9 +2,7 @@
 //!
 //! One small file for each broker, in a folder that is the person's alone. It says where the tokens are.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::store::{LoginError, LoginLock, LoginStore, address};
 use super::{FileStore, Record};
+use crate::private_file::{self, Fault};
 
 /// More than any sign-in takes.
 const MOST: u64 = 256 * 1024;
@@ -138,35 +137,26 @@ impl LoginPlace {
     pub(crate) fn write(&self, note: &Note) -> Result<(), LoginError> {
         self.prepare()?;
         let path = self.file(&note.url);
-        let fresh = path.with_extension("new");
-        let failed = |error: std::io::Error| LoginError::io(&path, &error);
         let text = serde_json::to_vec(note).map_err(|_| LoginError::Damaged(path.clone()))?;
-        match std::fs::remove_file(&fresh) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&fresh).map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&fresh, &path).map_err(failed)?;
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        private_file::replace(&path, &text).map_err(|error| LoginError::io(&path, &error))
     }
 
     /// Takes the file away, under the lock.
     pub(crate) fn remove(&self, url: &Url) -> Result<(), LoginError> {
         let path = self.file(url);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(LoginError::io(&path, &error)),
-            _ => Ok(()),
-        }
+        private_file::remove(&path).map_err(|error| LoginError::io(&path, &error))
     }
 
     /// Makes the folder, or makes sure that nobody else can put files there.
     fn prepare(&self) -> Result<(), LoginError> {
-        let failed = |error: std::io::Error| LoginError::io(&self.folder, &error);
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
-        let mode = std::fs::metadata(&self.folder).map_err(failed)?.mode();
-        if mode & 0o022 == 0 { Ok(()) } else { Err(LoginError::Exposed(self.folder.clone())) }
+        private_file::folder(&self.folder).map_err(|fault| login_error(&self.folder, fault))
+    }
+}
+
+fn login_error(path: &Path, fault: Fault) -> LoginError {
+    match fault {
+        Fault::Exposed => LoginError::Exposed(path.to_owned()),
+        Fault::Io(error) => LoginError::io(path, &error),
     }
 }
 
@@ -176,19 +166,10 @@ impl Note {
     }
 }
 
-/// The file, if it is there; the mode is that of the very file that is read.
+/// What the file says, if it is there.
 fn read(path: &Path) -> Result<Option<Note>, LoginError> {
-    let failed = |error: std::io::Error| LoginError::io(path, &error);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    if file.metadata().map_err(failed)?.mode() & 0o077 != 0 {
-        return Err(LoginError::Exposed(path.to_owned()));
-    }
-    let mut text = Vec::new();
-    file.take(MOST).read_to_end(&mut text).map_err(failed)?;
+    let read = private_file::read(path, MOST).map_err(|fault| login_error(path, fault))?;
+    let Some(text) = read else { return Ok(None) };
     // The parser's own words are dropped: they may quote a token.
     let note: Note = serde_json::from_slice(&text).map_err(|_| LoginError::Damaged(path.to_owned()))?;
     if note.version == 1 { Ok(Some(note)) } else { Err(LoginError::Damaged(path.to_owned())) }

@@ -286,3 +286,30 @@ fn only_an_answer_of_this_broker_to_this_request_counts() {
     let denied = code(&format!("error=access_denied&state=s1&{iss}")).unwrap().unwrap_err();
     assert_eq!(denied.exit_code(), 77);
 }
+
+#[tokio::test]
+async fn whoever_waits_slows_down_for_good_when_told() {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let told = |error: &str| (400, "", format!(r#"{{"error":"{error}"}}"#));
+    let server = ScriptedServer::start(move |seen, nth| match (seen.target.as_str(), nth) {
+        ("/o/device_authorization/", _) => {
+            let page = "http://127.0.0.1:9/o/device/";
+            let body = format!(
+                r#"{{"device_code":"d","user_code":"BCDF-GHJK","verification_uri":"{page}","expires_in":900,"interval":3}}"#
+            );
+            (200, "", body)
+        }
+        (_, 2 | 4) => told("slow_down"),
+        (_, 6) => (503, "", String::new()),
+        (_, 8) => tokens(nth, 60),
+        _ => told("authorization_pending"),
+    })
+    .await;
+    let client = LoginClient::new(&server.url, "script", false).unwrap();
+    let device = client.begin(None).await.unwrap();
+    let mut pauses = Vec::new();
+    let login = client.wait_by(&device, async |pause: Duration| pauses.push(pause.as_secs())).await.unwrap();
+    assert_eq!(login.refresh_token.map(|_| ()), Some(()));
+    // 3 s from the broker, 5 more after each "slow_down", twice as long after a failure.
+    assert_eq!(pauses, [3, 3, 8, 8, 13, 13, 26, 26]);
+}

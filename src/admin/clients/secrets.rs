@@ -63,7 +63,7 @@ impl Clients {
         let secret = Secret::new(token::<32>(&*self.tools.entropy));
         let place = Vault::row(&[id.as_bytes(), client.as_str().as_bytes()]);
         let hash = self.tools.vault.hash_secret("client_secret", "secret_hash", &place, &secret).to_vec();
-        let row = ClientSecret { id, hash, created_at: self.tools.clock.now() };
+        let row = ClientSecret { id, hash, created_at: self.tools.clock.now(), used_at: None };
         conn.insert_client_secret(client, &row).await?;
         Ok(NewSecret { id, secret })
     }

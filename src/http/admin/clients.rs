@@ -14,6 +14,7 @@ mod wire;
 pub(super) use self::wire::present;
 pub(in crate::http) use self::wire::{
     ChangeClientRequest, ClientResponse, CreateClientRequest, CreateClientResponse, CreateSecretResponse,
+    DeliverRequest, DeliveryResponse,
 };
 
 /// Lists the clients by identifier.
@@ -36,9 +37,20 @@ pub(in crate::http) async fn create_client(
     clients: web::Data<Clients>,
 ) -> Answer {
     let Json(request) = may.body;
-    let created = clients.create(&may.by, request.read()?).await?;
+    let deliver_to = request.deliver_to.clone();
+    let (created, delivery) = match deliver_to {
+        Some(to) => {
+            let (created, delivery) = clients.create_delivered(&may.by, request.read()?, &to).await?;
+            (created, Some(delivery))
+        }
+        None => (clients.create(&may.by, request.read()?).await?, None),
+    };
     let tag = etag(created.client.version);
     let answer = CreateClientResponse::from(created);
+    let answer = match delivery {
+        Some(delivery) => answer.delivered(delivery),
+        None => answer,
+    };
     Ok(HttpResponse::build(StatusCode::CREATED).insert_header(tag).json(answer))
 }
 
@@ -106,4 +118,31 @@ pub(in crate::http) async fn delete_client_secret(
 ) -> Answer {
     clients.delete_secret(&may.by, &path.client()?, path.uuid("secret_id")?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Reads where a client's credential was delivered to, and looks into the store whether it is still there.
+#[utoipa::path(get, path = "/admin/v1/clients/{client_id}/delivery", tag = "clients",
+    params(("client_id" = String, Path)), responses((status = 200, body = DeliveryResponse)))]
+pub(in crate::http) async fn check_client_delivery(
+    may: May<ClientsRead>,
+    path: Segments,
+    clients: web::Data<Clients>,
+) -> Answer {
+    let found = clients.check_delivery(&may.by, &path.client()?).await?;
+    let (delivery, drift) = found.ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok(HttpResponse::Ok().json(DeliveryResponse::looked_at(delivery, &drift)))
+}
+
+/// Finishes a delivery that is pending, else delivers a new secret; the one before lives until nobody uses it.
+#[utoipa::path(post, path = "/admin/v1/clients/{client_id}/delivery", tag = "clients",
+    params(("client_id" = String, Path)), request_body = DeliverRequest,
+    responses((status = 200, body = DeliveryResponse)))]
+pub(in crate::http) async fn deliver_client_credential(
+    may: May<ClientsWrite, Json<DeliverRequest>>,
+    path: Segments,
+    clients: web::Data<Clients>,
+) -> Answer {
+    let Json(request) = may.body;
+    let delivery = clients.deliver(&may.by, &path.client()?, request.deliver_to.as_deref()).await?;
+    Ok(HttpResponse::Ok().json(DeliveryResponse::from(delivery)))
 }

@@ -1,7 +1,27 @@
 //! Problems of administering clients.
 
+use jeton_client::Action;
+
 use crate::admin::clients::Error;
 use crate::http::problem::{Chain, Code, Problem};
+use crate::secret_stores;
+
+impl From<secret_stores::Error> for Problem {
+    fn from(error: secret_stores::Error) -> Self {
+        let told = error.to_string();
+        let secret_stores::Error::Store(cause) = error else {
+            return Self::invalid("/deliver_to", told);
+        };
+        match cause.action() {
+            Action::Retry => Self::of(Code::ProviderUnavailable, told),
+            Action::ChangeRequest => Self::of(Code::AlreadyExists, told),
+            Action::Reauthorize | Action::FixConfiguration | Action::RequestAccess => match cause.fault() {
+                Some(_) => Self::of(Code::ProviderMisconfigured, told),
+                None => Self::invalid("/deliver_to", told),
+            },
+        }
+    }
+}
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -14,6 +34,16 @@ impl From<Error> for Problem {
             }
             Error::Changed => Self::new(Code::PreconditionFailed),
             Error::Invalid { field, reason } => Self::invalid(&format!("/{field}"), reason),
+            Error::Delivery(cause) => cause.into(),
+            Error::HalfDone(client, cause) => {
+                let cause = Self::from(*cause);
+                let told = format!(
+                    "the client {client} was made and its credential not delivered; try that again with `jeton client \
+                     deliver {client}`: {}",
+                    cause.detail
+                );
+                Self { detail: told, ..cause }
+            }
             Error::NotOurs(cause) => cause.into(),
             Error::Store(_) => {
                 tracing::warn!(cause = %Chain(&error), "clients could not be read or written");

@@ -15,6 +15,8 @@ pub struct Model {
     pub secret_hash: Vec<u8>,
     /// Microseconds since 1970.
     pub created_at: i64,
+    /// About when it was last used since a newer one was made.
+    pub used_at: Option<i64>,
 }
 
 /// None: rows are joined by hand where they are.

@@ -249,10 +249,11 @@ async fn a_secret_in_the_environment_goes_before_the_sign_in() {
     assert!(stderr(&output).contains("JETON_CLIENT_SECRET is not set"), "{}", stderr(&output));
 }
 
-fn device() -> Scripted {
+/// Codes that live so many seconds.
+fn device(expires_in: u64) -> Scripted {
     ok(&json!({
         "device_code": "device-canary", "user_code": "BCDF-GHJK", "verification_uri": "http://127.0.0.1:9/o/device/",
-        "expires_in": 600, "interval": 1,
+        "expires_in": expires_in, "interval": 1,
     }))
 }
 
@@ -265,7 +266,7 @@ async fn login(machine: &Machine) -> (i32, String) {
 #[tokio::test]
 async fn a_broken_connection_does_not_end_the_waiting() {
     let server = broker(|seen, nth| match (seen.target.as_str(), nth) {
-        ("/o/device_authorization/", _) => device(),
+        ("/o/device_authorization/", _) => device(600),
         (_, 1) => (400, "", json!({"error": "authorization_pending"}).to_string()),
         (_, 2) => (0, "", String::new()),
         _ => granted(),
@@ -294,13 +295,15 @@ async fn a_no_and_a_hostile_answer_end_the_waiting() {
         (ok(&garbled), 1),
     ] {
         let told_as = answer.2.clone();
+        // Whoever asks again, which is wrong, ends all the same: the codes live no longer than this.
         let script = move |seen: &Seen, _| {
-            if seen.target == "/o/token/" { answer.clone() } else { device() }
+            if seen.target == "/o/token/" { answer.clone() } else { device(3) }
         };
         let server = broker(script).await;
         let machine = Machine::new(&server.url);
         let (code, told) = login(&machine).await;
         assert_eq!(code, expected, "{told_as}: {told}");
+        assert_eq!(server.seen().len(), 2, "{told_as}: it asked again");
         assert!(!machine.file().exists());
     }
 }

@@ -71,7 +71,12 @@ impl Home {
         }
         keys.extend(more.iter().copied());
         let flag = |(key, value): (&'static str, &str)| Flag { key, name: "a test", value: value.to_owned() };
-        Config::load(Sources::flags(keys.into_iter().map(flag).collect())).unwrap()
+        // Keys in capitals are variables of the environment.
+        let (variables, keys): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|(key, _)| key.starts_with(|c: char| c.is_ascii_uppercase()));
+        let variables = variables.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let sources = Sources::flags(keys.into_iter().map(flag).collect()).with_environment(variables);
+        Config::load(sources).unwrap()
     }
 }
 

@@ -79,7 +79,10 @@ pub(crate) fn python(name: &str) -> Option<Command> {
 
 /// `tests/peers`, with the packages of this kind in it.
 fn prepared(kind: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    // The tests of the members share the programs of the product's.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.join("tests/peers"), root.join("../tests/peers")];
+    let folder = folders.into_iter().find(|folder| folder.join("prepare").exists())?;
     match Command::new(folder.join("prepare")).arg(kind).status() {
         Ok(status) if status.success() => Some(folder),
         _ => skipped(&format!("tests with third-party programs: `tests/peers/prepare {kind}` failed")),

@@ -5,10 +5,11 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::admin::clients::{ClientChange, Created, NewClient, NewSecret, SecretInfo};
+use crate::admin::clients::{ClientChange, Created, Drift, NewClient, NewSecret, SecretInfo};
 use crate::http::admin::times;
 use crate::http::problem::Problem;
 use crate::model::client::{Allow, Client, ClientKind, Location, Role};
+use crate::model::delivery::Delivery;
 use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::resource::ResourceScope;
 use crate::model::scope::Scope;
@@ -37,6 +38,10 @@ pub(in crate::http) struct ClientResponse {
     disabled: bool,
     #[serde(serialize_with = "times::time")]
     created_at: OffsetDateTime,
+    /// Where its credential was delivered to; only where that was done just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    delivery: Option<DeliveryResponse>,
     /// Its live secrets; only where one client is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -55,12 +60,47 @@ pub(in crate::http) struct SecretResponse {
     created_at: OffsetDateTime,
 }
 
+/// Where a client's credential is kept.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct DeliveryResponse {
+    /// Which secret of which store.
+    reference: String,
+    /// `pending` or `delivered`.
+    state: &'static str,
+    /// Counts the credentials delivered for this client.
+    version: i64,
+    secret_id: Uuid,
+    /// The secret before it, which lives until nobody has used it for a day.
+    previous_secret_id: Option<Uuid>,
+    #[serde(serialize_with = "times::time")]
+    changed_at: OffsetDateTime,
+    /// What is wrong in the store, where it was looked at; null: nothing.
+    drift: Option<DriftResponse>,
+}
+
+/// What is wrong in a store.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(in crate::http) struct DriftResponse {
+    /// `pending`, `missing`, `foreign`, `not_live`, `outdated` or `unreadable`.
+    code: &'static str,
+    /// One sentence.
+    detail: String,
+}
+
+/// A credential to be delivered.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeliverRequest {
+    /// A reference, or a place that ends with `/` or `:`; missing: where it went before.
+    pub(super) deliver_to: Option<String>,
+}
+
 /// A client just made.
 #[derive(Clone, Serialize, ToSchema)]
 pub(in crate::http) struct CreateClientResponse {
     #[serde(flatten)]
     client: ClientResponse,
-    /// Shown this once; null for a programmatic client.
+    /// Shown this once; null for a programmatic client, and where it was delivered.
     client_secret: Option<String>,
     /// To delete the secret by.
     secret_id: Option<Uuid>,
@@ -97,6 +137,8 @@ pub(in crate::http) struct CreateClientRequest {
     #[schema(minimum = 60, maximum = 86400)]
     token_lifetime_s: Option<u32>,
     refresh_tokens: Option<bool>,
+    /// Where its secret goes instead of into the answer: a secret store reference, or a place that ends with `/` or `:`.
+    pub(super) deliver_to: Option<String>,
 }
 
 /// What to change of a client; null empties what may be empty.
@@ -204,9 +246,44 @@ impl From<Client> for ClientResponse {
             refresh_tokens: client.refresh_tokens,
             disabled: client.disabled,
             created_at: client.created_at,
+            delivery: None,
             secrets: None,
             warnings: None,
         }
+    }
+}
+
+impl From<Delivery> for DeliveryResponse {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            reference: delivery.reference,
+            state: delivery.state.as_str(),
+            version: delivery.version,
+            secret_id: delivery.secret_id,
+            previous_secret_id: delivery.previous_secret_id,
+            changed_at: delivery.changed_at,
+            drift: None,
+        }
+    }
+}
+
+impl DeliveryResponse {
+    pub(super) fn looked_at(delivery: Delivery, drift: &Drift) -> Self {
+        let (code, detail) = match drift {
+            Drift::None => return delivery.into(),
+            Drift::Pending => ("pending", "the delivery is not finished: deliver it again".to_owned()),
+            Drift::Missing => ("missing", "nothing is there: deliver it again".to_owned()),
+            Drift::Foreign => ("foreign", "what is there is no credential of this client".to_owned()),
+            Drift::NotLive => {
+                ("not_live", "the secret that is there is refused: deliver it again".to_owned())
+            }
+            Drift::Outdated => (
+                "outdated",
+                "what is there says something else than the client is: deliver it again".to_owned(),
+            ),
+            Drift::Unreadable(error) => ("unreadable", error.to_string()),
+        };
+        Self { drift: Some(DriftResponse { code, detail }), ..delivery.into() }
     }
 }
 
@@ -215,6 +292,10 @@ impl ClientResponse {
         let told =
             |secret: &SecretInfo| SecretResponse { secret_id: secret.id, created_at: secret.created_at };
         Self { secrets: Some(secrets.iter().map(told).collect()), ..client.into() }
+    }
+
+    pub(super) fn delivered(self, delivery: Delivery) -> Self {
+        Self { delivery: Some(delivery.into()), ..self }
     }
 
     pub(super) fn warned(self, warnings: Vec<&'static str>) -> Self {
@@ -230,6 +311,12 @@ impl From<Created> for CreateClientResponse {
             secret_id: secret.as_ref().map(|secret| secret.secret_id),
             client_secret: secret.map(|secret| secret.client_secret),
         }
+    }
+}
+
+impl CreateClientResponse {
+    pub(super) fn delivered(self, delivery: Delivery) -> Self {
+        Self { client: self.client.delivered(delivery), ..self }
     }
 }
 

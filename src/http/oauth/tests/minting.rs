@@ -50,7 +50,12 @@ async fn a_secret_of_any_characters_passes_through_basic() {
         let (row, store) = (db.id(), db.store());
         let place = crate::vault::Vault::row(&[row.as_bytes(), id.as_str().as_bytes()]);
         let hash = db.vault().hash_secret("client_secret", "secret_hash", &place, &Secret::new(odd)).to_vec();
-        let secret = crate::store::clients::ClientSecret { id: row, hash, created_at: db.clock().now() };
+        let secret = crate::store::clients::ClientSecret {
+            id: row,
+            hash,
+            created_at: db.clock().now(),
+            used_at: None,
+        };
         store.conn().insert_client_secret(&id, &secret).await.unwrap();
         let request = form("grant_type=client_credentials").insert_header(basic(id.as_str(), odd));
         assert_eq!(call(&authority, request).await.status, 200, "{}", db.name);

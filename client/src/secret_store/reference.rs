@@ -1,0 +1,372 @@
+//! Which secret, in which store? What people write, as a type.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest reference, in bytes.
+const LONGEST: usize = 700;
+/// As many characters of one alphabet as a client secret of ours has, less a few: what is as long is not repeated.
+const SECRETLIKE: usize = 32;
+
+/// Names one secret: `file:NAME`, `env:NAME`, `aws-sm:REGION/ID`, `azure-kv:VAULT/NAME` or `vault:MOUNT/PATH#FIELD`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// A sealed file of this account.
+    File {
+        /// Segments of `A-Za-z0-9._-`, none of which begins with a full stop.
+        name: String,
+    },
+    /// A variable of this process.
+    Env {
+        /// The variable.
+        name: String,
+    },
+    /// AWS Secrets Manager.
+    Aws {
+        /// Such as `eu-west-1`.
+        region: String,
+        /// The secret's name or ARN.
+        id: String,
+    },
+    /// Azure Key Vault.
+    Azure {
+        /// The vault's name.
+        vault: String,
+        /// The secret's name.
+        name: String,
+    },
+    /// Version 2 of the key-value engine of Vault or OpenBao.
+    Vault {
+        /// Where the engine is mounted: one segment.
+        mount: String,
+        /// The secret's path.
+        path: String,
+        /// One of its fields.
+        field: String,
+    },
+}
+
+/// Text that is no reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// No store is called so.
+    #[error(
+        "`{0}` names no secret store known here: write file:NAME, env:NAME, aws-sm:REGION/ID, azure-kv:VAULT/NAME or \
+         vault:MOUNT/PATH#FIELD"
+    )]
+    UnknownStore(String),
+    /// There is no `store:` before it. It is not repeated: it may be the secret itself.
+    #[error(
+        "this is no secret store reference: write file:NAME, env:NAME, aws-sm:REGION/ID, azure-kv:VAULT/NAME or \
+         vault:MOUNT/PATH#FIELD"
+    )]
+    NoStore,
+    /// The store is known, and cannot have such a secret.
+    #[error("{store}, `{reference}`: {reason}")]
+    Malformed {
+        /// The store.
+        store: &'static str,
+        /// The reference.
+        reference: String,
+        /// What to write instead.
+        reason: &'static str,
+    },
+}
+
+impl Reference {
+    /// A reference as it is, or a place (`aws-sm:eu-west-1/`, `azure-kv:corp/`, `vault:secret/`, `file:`), at which the
+    /// credential of `identifier` is named `{stack}/{identifier}`; at Azure, which knows no slash, `{stack}-{identifier}`.
+    ///
+    /// # Errors
+    /// As for a reference; also where the identifier fits into no name of that store.
+    pub fn named(text: &str, stack: &str, identifier: &str) -> Result<Self, ReferenceError> {
+        if !text.ends_with(['/', ':']) {
+            return text.parse();
+        }
+        match text.split_once(':') {
+            Some(("azure-kv", _)) => format!("{text}{stack}-{identifier}").parse(),
+            Some(("vault", _)) => format!("{text}{stack}/{identifier}#credential").parse(),
+            Some(("env", _)) => format!("{text}{identifier}").parse(),
+            _ => format!("{text}{stack}/{identifier}").parse(),
+        }
+    }
+
+    /// The store's name, for people.
+    pub fn store(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "secret files",
+            Self::Env { .. } => "the environment",
+            Self::Aws { .. } => "AWS Secrets Manager",
+            Self::Azure { .. } => "Azure Key Vault",
+            Self::Vault { .. } => "Vault or OpenBao",
+        }
+    }
+
+    /// The store's name in configurations and references.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "file",
+            Self::Env { .. } => "env",
+            Self::Aws { .. } => "aws-sm",
+            Self::Azure { .. } => "azure-kv",
+            Self::Vault { .. } => "vault",
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let is_scheme = |scheme: &str| {
+            (1..=20).contains(&scheme.len())
+                && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let (scheme, rest) = text.split_once(':').ok_or(ReferenceError::NoStore)?;
+        let (store, parsed) = match scheme {
+            "file" => ("secret files", file(rest)),
+            "env" => ("the environment", env(rest)),
+            "aws-sm" => ("AWS Secrets Manager", aws(rest)),
+            "azure-kv" => ("Azure Key Vault", azure(rest)),
+            "vault" => ("Vault or OpenBao", vault(rest)),
+            _ if is_scheme(scheme) => return Err(ReferenceError::UnknownStore(shown(scheme, rest))),
+            _ => return Err(ReferenceError::NoStore),
+        };
+        let fits =
+            |reference: Self| if text.len() <= LONGEST { Ok(reference) } else { Err("it is too long") };
+        let malformed = |reason| ReferenceError::Malformed { store, reference: shown(scheme, rest), reason };
+        parsed.and_then(fits).map_err(malformed)
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.scheme();
+        match self {
+            Self::File { name } | Self::Env { name } => write!(f, "{scheme}:{name}"),
+            Self::Aws { region, id } => write!(f, "{scheme}:{region}/{id}"),
+            Self::Azure { vault, name } => write!(f, "{scheme}:{vault}/{name}"),
+            Self::Vault { mount, path, field } => write!(f, "{scheme}:{mount}/{path}#{field}"),
+        }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Reference {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The reference as it may be repeated: what cannot be printed or looks like a secret is left out.
+fn shown(scheme: &str, rest: &str) -> String {
+    let longest = rest.split(['/', '#', ':', '.']).map(str::len).max().unwrap_or_default();
+    let is_fit = rest.len() <= LONGEST && longest < SECRETLIKE && rest.bytes().all(|b| b.is_ascii_graphic());
+    if is_fit { format!("{scheme}:{rest}") } else { format!("{scheme}:...") }
+}
+
+type Parsed = Result<Reference, &'static str>;
+
+fn file(rest: &str) -> Parsed {
+    let is_segment = |segment: &str| !segment.starts_with('.') && made_of(segment, "._-");
+    if rest.len() <= 200 && rest.split('/').all(is_segment) {
+        return Ok(Reference::File { name: rest.to_owned() });
+    }
+    Err("write file:NAME, where NAME is segments of A-Za-z0-9._- with slashes between, at most 200 bytes")
+}
+
+fn env(rest: &str) -> Parsed {
+    let is_name = made_of(rest, "_") && !rest.starts_with(|c: char| c.is_ascii_digit());
+    if is_name { Ok(Reference::Env { name: rest.to_owned() }) } else { Err("write env:NAME_OF_A_VARIABLE") }
+}
+
+fn aws(rest: &str) -> Parsed {
+    let wanted =
+        "write aws-sm:REGION/ID, such as aws-sm:eu-west-1/prod/pipeline; ID is the secret's name or ARN";
+    let (region, id) = rest.split_once('/').ok_or(wanted)?;
+    let name = match id.strip_prefix("arn:") {
+        // RFC-less, but fixed: arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME
+        Some(arn) => arn.rsplit(':').next().filter(|_| arn.matches(':').count() == 5),
+        None => Some(id),
+    };
+    let is_name = |name: &str| name.len() <= 519 && made_of(name, "/_+=.@-");
+    let is_id = name.is_some_and(is_name) && made_of(id, ":/_+=.@-");
+    if is_region(region) && is_id {
+        return Ok(Reference::Aws { region: region.to_owned(), id: id.to_owned() });
+    }
+    Err(wanted)
+}
+
+/// `us-gov-east-1`: words, then a number.
+fn is_region(text: &str) -> bool {
+    let mut parts = text.rsplit('-');
+    let number =
+        parts.next().is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
+    let words: Vec<_> = parts.collect();
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    number && (2..=4).contains(&words.len()) && words.iter().all(is_word) && text.len() <= 40
+}
+
+fn azure(rest: &str) -> Parsed {
+    let wanted = "write azure-kv:VAULT/NAME, both of A-Za-z0-9 and -";
+    let (vault, name) = rest.split_once('/').ok_or(wanted)?;
+    let is_vault = (3..=24).contains(&vault.len())
+        && made_of(vault, "-")
+        && vault.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !vault.ends_with('-');
+    if is_vault && name.len() <= 127 && made_of(name, "-") {
+        return Ok(Reference::Azure { vault: vault.to_owned(), name: name.to_owned() });
+    }
+    Err(wanted)
+}
+
+fn vault(rest: &str) -> Parsed {
+    let wanted = "write vault:MOUNT/PATH#FIELD, such as vault:secret/prod/pipeline#credential";
+    let (place, field) = rest.split_once('#').ok_or(wanted)?;
+    let (mount, path) = place.split_once('/').ok_or(wanted)?;
+    let is_segment = |segment: &str| made_of(segment, "._-") && !matches!(segment, "." | "..");
+    if is_segment(mount) && path.split('/').all(is_segment) && is_segment(field) {
+        let [mount, path, field] = [mount, path, field].map(str::to_owned);
+        return Ok(Reference::Vault { mount, path, field });
+    }
+    Err(wanted)
+}
+
+/// Letters, digits and these, at least one.
+fn made_of(text: &str, more: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Reference, ReferenceError> {
+        text.parse()
+    }
+
+    #[test]
+    fn each_store_has_its_form() {
+        for text in [
+            "file:pipeline",
+            "file:prod/pipeline-2.json",
+            "env:PIPELINE_CREDENTIAL",
+            "aws-sm:eu-west-1/prod/pipeline",
+            "aws-sm:us-gov-east-1/a",
+            "aws-sm:eu-west-1/arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/pipeline-AbCdEf",
+            "azure-kv:corp-vault/prod-pipeline",
+            "vault:secret/prod/pipeline#credential",
+            "vault:kv/a#b.c",
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_a_store_cannot_have_is_refused_with_its_form() {
+        for text in [
+            "file:",
+            "file:/etc/shadow",
+            "file:../x",
+            "file:a/../b",
+            "file:a//b",
+            "file:.key",
+            "file:a b",
+            "file:a\\b",
+            "env:",
+            "env:1X",
+            "env:A-B",
+            "env:A=B",
+            "aws-sm:eu-west-1",
+            "aws-sm:eu-west-1/",
+            "aws-sm:Europe/x",
+            "aws-sm:-1/x",
+            "aws-sm:evil.example-1/x",
+            "aws-sm:eu-west-1/a b",
+            "aws-sm:eu-west-1/arn:aws:s3:x",
+            "azure-kv:v/x",
+            "azure-kv:corp/a/b",
+            "azure-kv:corp.evil.example/x",
+            "azure-kv:corp/a_b",
+            "azure-kv:1corp/x",
+            "vault:secret/a",
+            "vault:secret#a",
+            "vault:secret/../x#a",
+            "vault:a/b#c#d",
+            "vault:a/b?x#c",
+            "vault:/a#b",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, ReferenceError::Malformed { .. }), "{text}: {error}");
+            assert!(error.to_string().contains("write "), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_store_is_named_and_a_secret_not_repeated() {
+        let told = parse("gcp-sm:prod/pipeline").unwrap_err().to_string();
+        assert!(
+            told.starts_with(
+                "`gcp-sm:prod/pipeline` names no secret store known here: write file:NAME, env:"
+            )
+        );
+        let secret = "canaryCANARYcanaryCANARYcanaryCANARYcanary0";
+        for pasted in [
+            secret.to_owned(),
+            format!("pipeline:{secret}"),
+            format!("Basic {secret}:"),
+            format!("aws-sm:{secret}"),
+        ] {
+            let told = parse(&pasted).unwrap_err().to_string();
+            assert!(!told.contains("canary"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_place_gets_the_name_of_stack_and_identifier() {
+        for (place, expected) in [
+            ("aws-sm:eu-west-1/", "aws-sm:eu-west-1/prod/pipeline"),
+            ("azure-kv:corp/", "azure-kv:corp/prod-pipeline"),
+            ("vault:secret/", "vault:secret/prod/pipeline#credential"),
+            ("vault:secret/team/", "vault:secret/team/prod/pipeline#credential"),
+            ("file:", "file:prod/pipeline"),
+            ("env:PIPELINE", "env:PIPELINE"),
+            ("aws-sm:eu-west-1/own/name", "aws-sm:eu-west-1/own/name"),
+        ] {
+            assert_eq!(Reference::named(place, "prod", "pipeline").unwrap().to_string(), expected);
+        }
+        for identifier in ["Night load", "x#y", "é", "a:b"] {
+            for place in ["file:", "azure-kv:corp/", "vault:secret/", "aws-sm:eu-west-1/"] {
+                assert!(Reference::named(place, "prod", identifier).is_err(), "{place} {identifier}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_what_was_written(text in "(file|env|aws-sm|azure-kv|vault):[a-z]{2}-[a-z]{1,4}-[0-9]/?[A-Za-z0-9._/#:-]{0,40}") {
+            if let Ok(reference) = parse(&text) {
+                prop_assert_eq!(reference.to_string(), text.clone());
+                prop_assert_eq!(parse(&reference.to_string()), Ok(reference));
+            }
+        }
+
+        #[test]
+        fn no_text_crashes_the_parser_or_leaves_its_line(text in "\\PC{0,80}|(file|env|aws-sm|azure-kv|vault|x):.{0,80}") {
+            match parse(&text) {
+                Ok(reference) => prop_assert_eq!(reference.to_string(), text),
+                Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
+            }
+        }
+
+        #[test]
+        fn no_name_of_a_file_leaves_its_folder(name in "[./A-Za-z\\\\]{1,30}") {
+            if let Ok(Reference::File { name }) = parse(&format!("file:{name}")) {
+                let path = std::path::Path::new(&name);
+                prop_assert!(path.components().all(|c| matches!(c, std::path::Component::Normal(_))));
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How does one call reach a store, and when is it sent again?
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+use url::Url;
+
+use super::error::StoreFault;
+use crate::broker::{self, Answer};
+use crate::error::Error;
+use crate::patience::Patience;
+use crate::secret::Secret;
+
+/// How long one call may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An HTTP client that knows which variable to name when nobody answers.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) http: reqwest::Client,
+    check: &'static str,
+}
+
+impl Wire {
+    pub(super) fn new(check: &'static str) -> Result<Self, StoreFault> {
+        let http = broker::http_client(TIMEOUT).map_err(|error| StoreFault::Unfit(error.to_string()))?;
+        Ok(Self { http, check })
+    }
+
+    /// Sends what `request` makes, and again where the store did not take it and asks for time.
+    pub(super) async fn send(
+        &self,
+        at: &Url,
+        request: impl Fn(&reqwest::Client) -> Result<reqwest::RequestBuilder, StoreFault>,
+        asks_for_time: impl Fn(&Answer) -> bool,
+    ) -> Result<Answer, StoreFault> {
+        let mut patience = Patience::new(3, Duration::from_secs(10), Duration::from_millis(200));
+        loop {
+            let answer =
+                broker::exchange(request(&self.http)?).await.map_err(|error| self.fault(at, &error))?;
+            let pause = if asks_for_time(&answer) { patience.pause(answer.retry_after) } else { None };
+            let Some(pause) = pause else { return Ok(answer) };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    pub(super) fn fault(&self, at: &Url, error: &Error) -> StoreFault {
+        match error {
+            Error::Transport(_) => {
+                StoreFault::Unreachable { at: at.origin().ascii_serialization(), check: self.check }
+            }
+            _ => StoreFault::Garbled,
+        }
+    }
+}
+
+/// A header that no log of the HTTP client shows.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the credential for the store goes into a header of the call to it"
+)]
+pub(super) fn header(
+    name: &'static str,
+    prefix: &str,
+    secret: &Secret,
+) -> Result<(HeaderName, HeaderValue), StoreFault> {
+    let text = format!("{prefix}{}", secret.expose_secret());
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| StoreFault::Unauthenticated("its token holds characters that no header can carry"))?;
+    value.set_sensitive(true);
+    Ok((HeaderName::from_static(name), value))
+}
+
+/// The plaintext, on its way into a store.
+#[expect(clippy::disallowed_methods, reason = "door: what is kept in a store goes there")]
+pub(super) fn plain(secret: &Secret) -> &str {
+    secret.expose_secret()
+}
+
+/// The JSON of an answer. The parser's own words are dropped: they may quote a secret.
+pub(super) fn json(answer: &Answer) -> Result<Value, StoreFault> {
+    serde_json::from_slice(&answer.body).map_err(|_| StoreFault::Garbled)
+}
+
+/// A string in it.
+pub(super) fn text<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
+    body.pointer(pointer).and_then(Value::as_str)
+}

@@ -1,0 +1,377 @@
+//! A client's credential goes into a secret store instead of into an answer.
+//!
+//! In steps, of which any can be the last before a crash: look that nothing foreign is there; commit a row that says
+//! "pending", with the new secret's hash; write it; read it back; make it the current one; commit "delivered". The
+//! plaintext is kept nowhere. So whoever resumes makes another secret, unless the store has the pending one already,
+//! which its hash tells. The secret before lives on until nobody uses it.
+
+use std::sync::Arc;
+
+use jeton_client::secret_store::{Expected, Reference, SecretStore, ServiceCredential, StoreFault};
+use url::Url;
+use uuid::Uuid;
+
+use super::secrets::MAX_SECRETS;
+use super::{Clients, Created, Error, NewClient, NewSecret, cover};
+use crate::identity::Superadmin;
+use crate::model::client::{Client, ClientId};
+use crate::model::delivery::{Delivery, DeliveryState};
+use crate::model::event::{Action, Event, Origin};
+use crate::model::principal::Actor;
+use crate::model::public_url::PublicUrl;
+use crate::model::secret::Secret;
+use crate::secret_stores::{self, SecretStores};
+use crate::store::Conn;
+use crate::store::clients::ClientSecret;
+use crate::vault::Vault;
+
+/// Where credentials go, and what is written into them.
+pub struct Post {
+    /// The stores that the operator named.
+    pub stores: SecretStores,
+    /// Who issues tokens.
+    pub issuer: PublicUrl,
+    /// First part of generated names.
+    pub stack: String,
+}
+
+/// What a look into the store told.
+#[derive(Debug)]
+pub enum Drift {
+    /// It holds what was delivered.
+    None,
+    /// The delivery is not finished.
+    Pending,
+    /// Nothing is there.
+    Missing,
+    /// Something is there that is no credential of this client.
+    Foreign,
+    /// Its secret is no live one.
+    NotLive,
+    /// It says something else than the client is now.
+    Outdated,
+    /// The store gave nothing.
+    Unreadable(secret_stores::Error),
+}
+
+/// A way to a store, and what was found there.
+struct Found {
+    store: Arc<dyn SecretStore>,
+    expected: Expected,
+    held: Option<ServiceCredential>,
+}
+
+impl Clients {
+    /// Where credentials may go; nowhere without this.
+    #[must_use]
+    pub fn with_post(self, post: Post) -> Self {
+        Self { post: Some(post), ..self }
+    }
+
+    /// Makes a client whose secret goes to `to`: a reference, or a place where it gets a generated name. Needs
+    /// `clients:write`.
+    pub async fn create_delivered(
+        &self,
+        by: &Superadmin,
+        new: NewClient,
+        to: &str,
+    ) -> Result<(Created, Delivery), Error> {
+        if !new.kind.is_confidential() || new.jwks.is_some() {
+            return Err(Error::Invalid { field: "deliver_to", reason: "is for clients that keep a secret" });
+        }
+        let reference = self.place(to, &new.identifier)?;
+        let store = self.post()?.stores.open(&reference)?;
+        // Before anything is made.
+        if store.get().await.map_err(secret_stores::Error::from)?.is_some() {
+            return Err(occupied(&reference));
+        }
+        let (mut created, delivery) = self.make(by, new, Some(&reference)).await?;
+        let (Some(secret), Some(delivery)) = (created.secret.take(), delivery) else {
+            return Err(Error::Invalid { field: "deliver_to", reason: "is for clients that keep a secret" });
+        };
+        let found = Found { store, expected: Expected::Absent, held: None };
+        let delivered = self.hand_in(by, &created.client, &secret, delivery, &found).await;
+        let delivery =
+            delivered.map_err(|cause| Error::HalfDone(created.client.client_id.clone(), Box::new(cause)))?;
+        Ok((created, delivery))
+    }
+
+    /// Finishes a delivery that is pending, else delivers a new secret in place of the one before; to `to`, or where it
+    /// went before. Needs `clients:write`.
+    pub async fn deliver(&self, by: &Superadmin, id: &ClientId, to: Option<&str>) -> Result<Delivery, Error> {
+        let conn = self.tools.store.conn();
+        let (client, secrets) = conn.find_client_and_secrets(id).await?.ok_or(Error::NotFound)?;
+        let client = self.tools.vault.check(client)?;
+        cover(by, &client)?;
+        let before = self.delivery(conn, id).await?;
+        let to = to.or(before.as_ref().map(|before| before.reference.as_str()));
+        let to = to.ok_or(Error::Invalid {
+            field: "deliver_to",
+            reason: "must say where: nothing was delivered before",
+        })?;
+        let reference = self.place(to, &client.identifier)?;
+        let found = self.look(&reference, id).await?;
+        if let (Some(pending), Some(held)) = (&before, &found.held) {
+            let is_there = pending.reference == reference.to_string()
+                && self.is_secret(id, &secrets, pending.secret_id, held);
+            if pending.state == DeliveryState::Pending && is_there {
+                return self.finish_delivery(by, pending.clone()).await;
+            }
+        }
+        let (secret, delivery) = self.begin_delivery(by, id, &reference).await?;
+        self.hand_in(by, &client, &secret, delivery, &found).await
+    }
+
+    /// Where a client's credential was delivered to, and what the store says of it now. Needs `clients:read`.
+    pub async fn check_delivery(
+        &self,
+        _by: &Superadmin,
+        id: &ClientId,
+    ) -> Result<Option<(Delivery, Drift)>, Error> {
+        let conn = self.tools.store.conn();
+        let Some(delivery) = self.delivery(conn, id).await? else { return Ok(None) };
+        let (client, secrets) = conn.find_client_and_secrets(id).await?.ok_or(Error::NotFound)?;
+        let (client, _) = client.into_parts();
+        let reference = self.place(&delivery.reference, &client.identifier)?;
+        let drift = match self.look(&reference, id).await {
+            Err(Error::Delivery(secret_stores::Error::Store(error)))
+                if error.fault() == Some(&StoreFault::Exists) =>
+            {
+                Drift::Foreign
+            }
+            Err(Error::Delivery(error)) => Drift::Unreadable(error),
+            Err(other) => return Err(other),
+            Ok(_) if delivery.state == DeliveryState::Pending => Drift::Pending,
+            Ok(Found { held: None, .. }) => Drift::Missing,
+            Ok(Found { held: Some(held), .. }) => {
+                let now = self.credential(&client, jeton_client::Secret::new(""), delivery.version)?;
+                if !self.is_secret(id, &secrets, delivery.secret_id, &held) {
+                    Drift::NotLive
+                } else if (&now.token_endpoint, &now.scope, &now.audience)
+                    != (&held.token_endpoint, &held.scope, &held.audience)
+                {
+                    Drift::Outdated
+                } else {
+                    Drift::None
+                }
+            }
+        };
+        Ok(Some((delivery, drift)))
+    }
+
+    /// Deletes secrets that were replaced in a store and that nobody uses any more; how many.
+    pub async fn retire_superseded(&self) -> Result<usize, Error> {
+        let mut retired = 0;
+        for delivery in self.tools.store.conn().list_retiring_deliveries().await? {
+            let delivery = self.tools.vault.check(delivery)?;
+            let Some(previous) = delivery.previous_secret_id else { continue };
+            let used_at = self.tools.store.conn().find_use_of_client_secret(previous).await?;
+            if used_at.is_some_and(|used_at| !delivery.may_retire(used_at, self.tools.clock.now())) {
+                continue;
+            }
+            retired += usize::from(self.retire(&delivery.client_id, previous).await?);
+        }
+        Ok(retired)
+    }
+
+    async fn retire(&self, id: &ClientId, secret: Uuid) -> Result<bool, Error> {
+        let tx = self.tools.store.begin().await?;
+        if !tx.conn().lock_client(id).await? {
+            return Ok(false);
+        }
+        let Some(delivery) = self.delivery(tx.conn(), id).await? else { return Ok(false) };
+        if delivery.previous_secret_id != Some(secret) || delivery.state != DeliveryState::Delivered {
+            return Ok(false);
+        }
+        // Its tokens have ended: none lives longer than it was unused.
+        tx.conn().delete_client_secret(id, secret).await?;
+        let delivery = Delivery { previous_secret_id: None, ..delivery };
+        tx.conn().put_delivery(&delivery, self.tools.vault.sign(&delivery)).await?;
+        let event = Event::new(Actor::System, Action::ClientChange, Origin::default());
+        let event = Event { subject: Some(format!("{id} superseded secret retired")), ..event };
+        self.tools.audit.record_in(tx.conn(), event).await?;
+        tx.commit().await?;
+        self.recent.forget(id);
+        Ok(true)
+    }
+
+    fn post(&self) -> Result<&Post, Error> {
+        self.post.as_ref().ok_or(Error::Invalid {
+            field: "deliver_to",
+            reason: "needs `secret_stores.deliver_to` in the configuration",
+        })
+    }
+
+    fn place(&self, to: &str, identifier: &str) -> Result<Reference, Error> {
+        let named = Reference::named(to, &self.post()?.stack, identifier);
+        Ok(named.map_err(|error| secret_stores::Error::Store(error.into()))?)
+    }
+
+    async fn delivery(&self, conn: Conn<'_>, id: &ClientId) -> Result<Option<Delivery>, Error> {
+        let found = conn.find_delivery(id).await?;
+        Ok(found.map(|delivery| self.tools.vault.check(delivery)).transpose()?)
+    }
+
+    /// What is there, if it is this client's.
+    async fn look(&self, reference: &Reference, id: &ClientId) -> Result<Found, Error> {
+        let store = self.post()?.stores.open(reference)?;
+        let Some(stored) = store.get().await.map_err(secret_stores::Error::from)? else {
+            return Ok(Found { store, expected: Expected::Absent, held: None });
+        };
+        let held = ServiceCredential::read(&stored.value).ok().filter(|held| held.client_id == id.as_str());
+        let held = held.ok_or_else(|| occupied(reference))?;
+        Ok(Found { store, expected: Expected::Version(stored.version), held: Some(held) })
+    }
+
+    /// A new secret and the row that says so, committed.
+    pub(super) async fn begin_delivery(
+        &self,
+        by: &Superadmin,
+        id: &ClientId,
+        reference: &Reference,
+    ) -> Result<(NewSecret, Delivery), Error> {
+        let tx = self.tools.store.begin().await?;
+        let client = self.locked(&tx, id, None).await?;
+        cover(by, &client)?;
+        if !client.kind.is_confidential() {
+            return Err(Error::Invalid {
+                field: "kind",
+                reason: "is programmatic: such a client cannot keep a secret",
+            });
+        }
+        let before = self.delivery(tx.conn(), id).await?;
+        let (version, previous) = match &before {
+            None => (1, None),
+            Some(before) if before.state == DeliveryState::Pending => {
+                // It was given to nobody, or lies where nobody reads it.
+                tx.conn().delete_client_secret(id, before.secret_id).await?;
+                (before.version.saturating_add(1), before.previous_secret_id)
+            }
+            Some(before) => (before.version.saturating_add(1), Some(before.secret_id)),
+        };
+        if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
+            return Err(Error::TwoSecrets);
+        }
+        let secret = self.insert_secret(tx.conn(), id).await?;
+        let delivery = self.pending(id, reference, &secret, (version, previous));
+        tx.conn().put_delivery(&delivery, self.tools.vault.sign(&delivery)).await?;
+        self.finish(tx, by, id, "delivery begun").await?;
+        Ok((secret, delivery))
+    }
+
+    pub(super) fn pending(
+        &self,
+        id: &ClientId,
+        reference: &Reference,
+        secret: &NewSecret,
+        (version, previous_secret_id): (i64, Option<Uuid>),
+    ) -> Delivery {
+        Delivery {
+            client_id: id.clone(),
+            reference: reference.to_string(),
+            version,
+            state: DeliveryState::Pending,
+            secret_id: secret.id,
+            previous_secret_id,
+            changed_at: self.tools.clock.now(),
+        }
+    }
+
+    /// Writes, reads back, makes current, and says so.
+    async fn hand_in(
+        &self,
+        by: &Superadmin,
+        client: &Client,
+        secret: &NewSecret,
+        delivery: Delivery,
+        found: &Found,
+    ) -> Result<Delivery, Error> {
+        let document = self.credential(client, plain(&secret.secret), delivery.version)?.document();
+        let (store, failed) = (&found.store, secret_stores::Error::from);
+        let version = store.put(&document, &found.expected).await.map_err(failed)?;
+        let back = store.read_back(&version).await.map_err(failed)?;
+        if !back.is_some_and(|back| back.is(&document)) {
+            return Err(secret_stores::Error::NotReadBack(store.reference().clone()).into());
+        }
+        store.activate(&version, &found.expected).await.map_err(failed)?;
+        self.finish_delivery(by, delivery).await
+    }
+
+    async fn finish_delivery(&self, by: &Superadmin, pending: Delivery) -> Result<Delivery, Error> {
+        let tx = self.tools.store.begin().await?;
+        self.locked(&tx, &pending.client_id, None).await?;
+        let now = self.delivery(tx.conn(), &pending.client_id).await?;
+        if now.is_none_or(|now| now.secret_id != pending.secret_id) {
+            return Err(Error::Changed);
+        }
+        let delivery =
+            Delivery { state: DeliveryState::Delivered, changed_at: self.tools.clock.now(), ..pending };
+        tx.conn().put_delivery(&delivery, self.tools.vault.sign(&delivery)).await?;
+        self.finish(tx, by, &delivery.client_id, "credential delivered").await?;
+        Ok(delivery)
+    }
+
+    fn credential(
+        &self,
+        client: &Client,
+        secret: jeton_client::Secret,
+        version: i64,
+    ) -> Result<ServiceCredential, Error> {
+        let post = self.post()?;
+        let wrong =
+            || Error::Invalid { field: "deliver_to", reason: "needs a public URL that can have a path" };
+        let issuer = Url::parse(post.issuer.as_str()).map_err(|_| wrong())?;
+        let base = post.issuer.as_str().trim_end_matches('/');
+        let token_endpoint = Url::parse(&format!("{base}/o/token/")).map_err(|_| wrong())?;
+        let scope = client.scope().to_string();
+        // One that is for a single resource server asks for its tokens, as it would without saying so.
+        let audience = match client.resources.as_slice() {
+            [only] => Some(only.as_str().to_owned()),
+            _ => None,
+        };
+        Ok(ServiceCredential {
+            issuer,
+            token_endpoint,
+            client_id: client.client_id.to_string(),
+            client_secret: secret,
+            scope: Some(scope).filter(|scope| !scope.is_empty()),
+            audience,
+            version: version.unsigned_abs(),
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "door: what a store holds, compared with a keyed hash")]
+    fn is_secret(
+        &self,
+        id: &ClientId,
+        secrets: &[ClientSecret],
+        wanted: Uuid,
+        held: &ServiceCredential,
+    ) -> bool {
+        let presented = Secret::new(held.client_secret.expose_secret());
+        let row = Vault::row(&[wanted.as_bytes(), id.as_str().as_bytes()]);
+        secrets.iter().filter(|secret| secret.id == wanted).any(|secret| {
+            self.tools.vault.hash_matches("client_secret", "secret_hash", &row, &presented, &secret.hash)
+        })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "door: a client's secret, on its way into the store that was named"
+)]
+fn plain(secret: &Secret) -> jeton_client::Secret {
+    jeton_client::Secret::new(secret.expose_secret())
+}
+
+fn occupied(reference: &Reference) -> Error {
+    let fault = jeton_client::secret_store::StoreError::Fault {
+        reference: reference.clone(),
+        fault: StoreFault::Exists,
+    };
+    secret_stores::Error::from(fault).into()
+}
+
+#[cfg(test)]
+#[path = "deliver_tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! Where a client's credential is kept, and how far its delivery has come.
+
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::client::ClientId;
+use super::own::Own;
+
+/// A delivery into a secret store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Whose credential.
+    pub client_id: ClientId,
+    /// Which secret of which store, as people write it.
+    pub reference: String,
+    /// Counts the credentials made for it, from 1 on.
+    pub version: i64,
+    /// How far it has come.
+    pub state: DeliveryState,
+    /// The secret that is there, or shall be.
+    pub secret_id: Uuid,
+    /// The one before, which lives until nobody uses it.
+    pub previous_secret_id: Option<Uuid>,
+    /// Since when it is so.
+    pub changed_at: OffsetDateTime,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// A secret was made, and is perhaps in the store.
+    Pending,
+    /// The store gives it out.
+    Delivered,
+}
+
+impl DeliveryState {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+        }
+    }
+
+    /// As stored.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Delivered].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// How long a superseded secret must not have been used: whoever works on asks for a token at least once in the life of
+/// the longest one, a day.
+pub const UNUSED: Duration = Duration::minutes(24 * 60 + 10);
+
+impl Delivery {
+    /// Whether the secret before this one may go at `now`, if it was last used at `used_at`.
+    pub fn may_retire(&self, used_at: Option<OffsetDateTime>, now: OffsetDateTime) -> bool {
+        let since = used_at.map_or(self.changed_at, |used_at| used_at.max(self.changed_at));
+        self.state == DeliveryState::Delivered && since + UNUSED <= now
+    }
+}
+
+/// Where it goes and which secret it is: whoever changes either makes it nobody's.
+impl Own for Delivery {
+    const TABLE: &'static str = "delivery";
+
+    fn covered(&self) -> Vec<Vec<u8>> {
+        let previous = self.previous_secret_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        vec![
+            self.client_id.as_str().as_bytes().to_vec(),
+            self.reference.as_bytes().to_vec(),
+            self.version.to_be_bytes().to_vec(),
+            self.state.as_str().as_bytes().to_vec(),
+            self.secret_id.as_bytes().to_vec(),
+            previous,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_goes_once_nobody_used_it_for_a_day() {
+        let changed_at = datetime!(2026-11-30 00:00 UTC);
+        let mut delivery = Delivery {
+            client_id: ClientId::parse("c1").unwrap(),
+            reference: "file:x".to_owned(),
+            version: 2,
+            state: DeliveryState::Delivered,
+            secret_id: Uuid::nil(),
+            previous_secret_id: Some(Uuid::nil()),
+            changed_at,
+        };
+        let hours = |n| changed_at + Duration::hours(n);
+        assert!(!delivery.may_retire(None, hours(24)) && delivery.may_retire(None, hours(25)));
+        assert!(
+            !delivery.may_retire(Some(hours(2)), hours(26)) && delivery.may_retire(Some(hours(2)), hours(27))
+        );
+        assert!(delivery.may_retire(Some(hours(-9)), hours(25)), "what was before counts no more");
+        delivery.state = DeliveryState::Pending;
+        assert!(!delivery.may_retire(None, hours(99)));
+    }
+}

@@ -1,0 +1,277 @@
+//! Are credentials of clients put where they belong, found again by whoever needs them, and seen by nobody else?
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use jeton_client::secret_store::{Reference, ServiceCredential, Variables, open};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::app::{Home, http};
+use crate::support::house::House;
+use crate::support::problem;
+use crate::support::program::{Serving, exit_code, run, stderr};
+use crate::support::sql::Sql;
+
+/// A house whose credentials may go into files below `file:prod/`.
+async fn house(home: Home) -> (House, String) {
+    let folder = home.path().join("secrets").display().to_string();
+    let keys = [
+        ("secret_stores.deliver_to", "file:prod/"),
+        ("instance.stack", "prod"),
+        ("JETON_SECRETS_DIR", folder.as_str()),
+    ];
+    (House::on(home, &keys).await, folder)
+}
+
+async fn held(folder: &str, reference: &str) -> ServiceCredential {
+    let variables = Variables::of([("JETON_SECRETS_DIR", folder)]);
+    let reference: Reference = reference.parse().unwrap();
+    let stored = open(&reference, &variables).unwrap().get().await.unwrap().unwrap();
+    ServiceCredential::read(&stored.value).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks for it elsewhere")]
+fn secret_of(held: &ServiceCredential) -> String {
+    held.client_secret.expose_secret().to_owned()
+}
+
+/// A command of somebody who has nothing but the folder.
+async fn command(folder: &str, line: &[&str], more: &[(&str, &str)]) -> Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jeton"));
+    command.args(line).env_clear().env("PATH", "/usr/bin:/bin").env("JETON_SECRETS_DIR", folder);
+    command.envs(more.iter().copied()).stdin(std::process::Stdio::null());
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    assert_eq!(exit_code(output), 0, "{}", stderr(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_reads_its_credential_and_mints_a_token_that_is_kept() {
+    for home in Home::each().await {
+        let (house, folder) = house(home).await;
+        let resource =
+            json!({"uri": "https://terms.example", "name": "Terms", "scopes": ["terms:read", "terms:write"]});
+        house.write(Method::POST, "/resources", &resource).await;
+        let body = json!({
+            "identifier": "pipeline", "kind": "service", "deliver_to": "file:", "scopes": ["terms:write"],
+            "resources": ["https://terms.example"],
+        });
+        let made = house.write(Method::POST, "/clients", &body).await;
+        assert!(made["client_secret"].is_null(), "{made}");
+        assert_eq!(made["delivery"]["reference"], "file:prod/pipeline");
+        assert_eq!(
+            (&made["delivery"]["state"], &made["delivery"]["version"]),
+            (&json!("delivered"), &json!(1))
+        );
+        let held = held(&folder, "file:prod/pipeline").await;
+        assert_eq!(held.issuer.as_str().trim_end_matches('/'), house.broker.url.trim_end_matches('/'));
+        assert_eq!(held.scope.as_deref(), Some("terms:write"));
+        assert_eq!(held.audience.as_deref(), Some("https://terms.example"));
+
+        let line = ["service-token", "pipeline", "--from", "file:", "--stack", "prod"];
+        let token = stdout(&command(&folder, &line, &[]).await);
+        assert_eq!(token.matches('.').count(), 2, "a JWT: {token}");
+        assert_eq!(stdout(&command(&folder, &line, &[]).await), token, "kept while it lives");
+        let anew = stdout(&command(&folder, &[&line[..], &["--renew"]].concat(), &[]).await);
+        assert_ne!(anew, token);
+        assert_eq!(stdout(&command(&folder, &line, &[]).await), anew);
+        house.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drifted() {
+    let (house, folder) = house(Home::sqlite()).await;
+    let body = json!({
+        "identifier": "admin", "kind": "service", "role": "superadmin", "deliver_to": "file:prod/admin",
+        "scopes": ["superadmin"],
+    });
+    house.write(Method::POST, "/clients", &body).await;
+    let credential = [("JETON_CREDENTIAL", "file:prod/admin")];
+    // The credential also says where the broker is.
+    let line = ["client", "add-service", "pipeline", "--deliver-to", "file:", "--json"];
+    let made: Value = serde_json::from_str(&stdout(&command(&folder, &line, &credential).await)).unwrap();
+    assert_eq!(made["delivery"]["reference"], "file:prod/pipeline");
+    let line = ["client", "add-programmatic", "notebook", "--json"];
+    let script: Value = serde_json::from_str(&stdout(&command(&folder, &line, &credential).await)).unwrap();
+    assert_eq!((&script["kind"], &script["client_secret"]), (&json!("programmatic"), &Value::Null));
+    let seen = stdout(&command(&folder, &["client", "check"], &credential).await);
+    assert!(seen.contains("file:prod/pipeline") && !seen.contains("notebook"), "{seen}");
+
+    std::fs::remove_file(format!("{folder}/prod/pipeline.sealed")).unwrap();
+    let seen = command(&folder, &["client", "check"], &credential).await;
+    assert_eq!(exit_code(&seen), 78);
+    assert!(stderr(&seen).contains("1 credential(s) are not as delivered"), "{}", stderr(&seen));
+    assert!(String::from_utf8_lossy(&seen.stdout).contains("missing"));
+
+    for (reference, code, told) in [
+        ("file:prod/other", 78, "secret files, `file:prod/other`: there is no such secret"),
+        ("env:NOTHING", 78, "the environment, `env:NOTHING`: there is no such secret"),
+        ("gcp-sm:prod/x", 78, "`gcp-sm:prod/x` names no secret store known here"),
+        ("vault:secret/x#y", 78, "Vault or OpenBao, `vault:secret/x#y`: set BAO_ADDR or VAULT_ADDR"),
+        (
+            "aws-sm:eu-west-1/x",
+            77,
+            "AWS Secrets Manager, `aws-sm:eu-west-1/x`: the store does not know this program",
+        ),
+        ("azure-kv:corp/x", 77, "Azure Key Vault, `azure-kv:corp/x`: the store does not know this program"),
+    ] {
+        let more = [
+            ("JETON_CREDENTIAL", reference),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AZURE_CLIENT_SECRET", "x"),
+        ];
+        let refused = command(&folder, &["app", "list"], &more).await;
+        assert_eq!(exit_code(&refused), code, "{reference}: {}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains(told) && stderr(&refused).lines().count() == 1,
+            "{}",
+            stderr(&refused)
+        );
+    }
+    let broken = [("JETON_CREDENTIAL", "env:BROKEN"), ("BROKEN", r#"{"client_id": "canary"}"#)];
+    let refused = command(&folder, &["app", "list"], &broken).await;
+    assert_eq!(exit_code(&refused), 78);
+    assert!(
+        stderr(&refused).contains("`env:BROKEN`: what is kept there is no credential"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(!stderr(&refused).contains("canary"));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_failed_half_way_is_told_seen_and_finished() {
+    let (house, folder) = house(Home::sqlite()).await;
+    // Others may put files there, so nothing is written.
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
+    let body = json!({"identifier": "pipeline", "kind": "service", "deliver_to": "file:"});
+    let answer = house.ask(Method::POST, "/admin/v1/clients", Some(&body)).await;
+    let told = problem::read(answer, "provider_misconfigured").await;
+    let detail = told["detail"].as_str().unwrap();
+    assert!(detail.contains("`file:prod/pipeline`") && detail.contains("run `chmod go= "), "{detail}");
+    let id = detail.split_whitespace().nth(2).unwrap();
+    let path = format!("/clients/{id}/delivery");
+    let admin = format!("/admin/v1{path}");
+    let look = async || house.ask(Method::GET, &admin, None).await.json::<Value>().await.unwrap();
+    assert_eq!(
+        (&look().await["state"], &look().await["drift"]["code"]),
+        (&json!("pending"), &json!("pending"))
+    );
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).unwrap();
+    let done = house.write(Method::POST, &path, &json!({})).await;
+    assert_eq!((&done["state"], &done["reference"]), (&json!("delivered"), &json!("file:prod/pipeline")));
+    assert!(look().await["drift"].is_null());
+    let client =
+        house.ask(Method::GET, &format!("/admin/v1/clients/{id}"), None).await.json::<Value>().await.unwrap();
+    assert_eq!(client["secrets"].as_array().unwrap().len(), 1);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn credentials_go_nowhere_else() {
+    let (house, folder) = house(Home::sqlite()).await;
+    let ask = async |changes: &Value, code: &str| {
+        let mut body = json!({"identifier": "x", "kind": "service", "deliver_to": "file:"});
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        problem::read(house.ask(Method::POST, "/admin/v1/clients", Some(&body)).await, code).await["detail"]
+            .to_string()
+    };
+    for (to, told) in [
+        ("file:elsewhere/x", "is not among the places that `secret_stores.deliver_to` names"),
+        ("env:X", "is not among the places"),
+        ("aws-sm:eu-west-1/x", "is not among the places"),
+        ("gcp-sm:prod/x", "`gcp-sm:prod/x` names no secret store known here: write file:NAME"),
+        ("vault:secret/x", "write vault:MOUNT/PATH#FIELD"),
+        ("nonsense", "this is no secret store reference"),
+    ] {
+        let detail = ask(&json!({"deliver_to": to}), "invalid_request").await;
+        assert!(detail.contains(told), "{to}: {detail}");
+    }
+    ask(&json!({"kind": "programmatic"}), "invalid_request").await;
+    // What is there is not overwritten.
+    house
+        .write(
+            Method::POST,
+            "/clients",
+            &json!({"identifier": "x", "kind": "service", "deliver_to": "file:"}),
+        )
+        .await;
+    let before = secret_of(&held(&folder, "file:prod/x").await);
+    assert!(
+        ask(&json!({"identifier": "y", "deliver_to": "file:prod/x"}), "already_exists")
+            .await
+            .contains("file:prod/x")
+    );
+    assert_eq!(secret_of(&held(&folder, "file:prod/x").await), before);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivered_secret_is_in_no_log_and_no_database() {
+    for home in Home::each().await {
+        let folder = home.path().join("secrets").display().to_string();
+        let made = run(&home, "init", &["--json"]);
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let serving = Serving::start_with(
+            &home,
+            &[
+                ("JETON_SECRET_STORES__DELIVER_TO", "file:"),
+                ("JETON_SECRETS_DIR", &folder),
+                ("RUST_LOG", "trace"),
+            ],
+        );
+        let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+        let own =
+            [("JETON_URL", serving.url.as_str()), ("JETON_CLIENT_ID", id), ("JETON_CLIENT_SECRET", secret)];
+        let line = ["client", "add-service", "pipeline", "--deliver-to", "file:prod/pipeline", "--json"];
+        let told = command(&folder, &line, &own).await;
+        let answer: Value = serde_json::from_str(&stdout(&told)).unwrap();
+        let first = secret_of(&held(&folder, "file:prod/pipeline").await);
+        let client_id = answer["client_id"].as_str().unwrap();
+        stdout(&command(&folder, &["client", "deliver", client_id], &own).await);
+        let second = secret_of(&held(&folder, "file:prod/pipeline").await);
+        assert_ne!(first, second);
+        let seen = command(&folder, &["client", "check", "--json"], &own).await;
+        assert_eq!(serde_json::from_str::<Value>(&stdout(&seen)).unwrap()[0]["drift"], Value::Null);
+
+        // Both live, and a token is got by the one that is there.
+        for secret in [&first, &second] {
+            let form =
+                [("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", secret)];
+            let asked = http().post(format!("{}/o/token/", serving.url)).form(&form).send().await.unwrap();
+            assert_eq!(asked.status(), 200);
+        }
+        let (_, log) = serving.terminate();
+        assert!(log.contains("/admin/v1/clients"), "it says much: {} bytes", log.len());
+        let sql = Sql::open(&home).await;
+        let rows = sql.texts("SELECT reference FROM delivery").await;
+        assert_eq!(rows, ["file:prod/pipeline"]);
+        for secret in [first, second] {
+            assert!(!log.contains(&secret), "the log");
+            for output in [&told, &seen] {
+                let all = format!(
+                    "{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                assert!(!all.contains(&secret), "what the commands say");
+            }
+            for entry in std::fs::read_dir(home.data_dir()).unwrap() {
+                let path = entry.unwrap().path();
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                assert!(
+                    !bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
