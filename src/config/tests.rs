@@ -173,6 +173,18 @@ fn an_upstream_provider_needs_an_issuer_and_a_client_and_claims_for_superadmins(
 }
 
 #[test]
+fn what_a_proxy_forwards_needs_an_audience_and_the_proxy() {
+    let provider = "[login.oidc]\nissuer = 'https://a.example'\nclient_id = 'x'\n";
+    let file = format!("proxy.trusted = ['10.0.0.0/8']\n{provider}forwarded_audience = 'jeton'");
+    let forwarded = load(&file, &[], Vec::new()).unwrap().upstream_login.unwrap().forwarded.unwrap();
+    assert_eq!((forwarded.audience.as_str(), forwarded.client_id, forwarded.token_header), ("jeton", None, None));
+    insta::assert_snapshot!(refusal(&format!("{provider}forwarded_audience = 'jeton'"), &[]), @"");
+    insta::assert_snapshot!(refusal(&format!("{provider}forwarded_client_id = 'gateway'"), &[]), @"");
+    insta::assert_snapshot!(refusal(&format!("{file}\nforwarded_token_header = 'authorization'"), &[]), @"");
+    insta::assert_snapshot!(refusal("login.oidc.forwarded_audience = 'jeton'", &[]), @"");
+}
+
+#[test]
 fn the_manual_of_sign_in_by_a_provider_is_a_configuration_also_in_the_environment() {
     let manual = include_str!("../../docs/identity-provider.md");
     let block = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();

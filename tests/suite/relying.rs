@@ -2,6 +2,7 @@
 //! its tokens, and relying parties that sign people in. And do services of ours get along with proxies?
 
 mod apache;
+mod broker;
 mod forwarded;
 mod haproxy;
 mod library;

@@ -107,7 +107,7 @@ impl Proxy {
             let conf = format!(
                 "{load}\nServerRoot {dir}\nDefaultRuntimeDir {dir}\nPidFile {dir}/apache.pid\n\
                  ErrorLog {dir}/error.log\nLogLevel warn auth_openidc:info\nUser nobody\nGroup nogroup\n\
-                 ServerName localhost\nListen 127.0.0.1:{port}\nDocumentRoot {dir}\n{part}\nProxySourceAddress {PROXY}\n"
+                 ServerName localhost\nListen 127.0.0.1:{port}\nDocumentRoot {dir}\n{part}\nProxySourceAddress {PROXY}\nProxyPreserveHost On\n"
             );
             let mut command = Command::new("apache2");
             command.arg("-X").arg("-f");
