@@ -7,13 +7,14 @@ mod calls;
 mod settings;
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use clap::Parser;
-use jeton_guard::Forwarded;
 use jeton_guard::actix::MaybeForwarded;
+use jeton_guard::{Forwarded, OidcProxyScheme};
 use serde_json::json;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
@@ -23,6 +24,8 @@ use settings::Settings;
 
 /// For so many people at most calls are made in the background at one time.
 const MOST_VISITORS: usize = 64;
+/// The exit code of the command line for "needs configuration".
+const MISCONFIGURED: u8 = 78;
 
 /// Those for whom calls are being made, by `sub`; each ends with its last call or with the service.
 struct Visitors {
@@ -33,8 +36,16 @@ struct Visitors {
 
 fn main() -> ExitCode {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    match actix_web::rt::System::new().block_on(serve(Settings::parse())) {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    let settings = Settings::parse();
+    let scheme = match settings.scheme() {
+        Ok(scheme) => scheme,
+        Err(error) => {
+            tracing::error!("the settings cannot be used: {error}");
+            return ExitCode::from(MISCONFIGURED);
+        }
+    };
+    match actix_web::rt::System::new().block_on(serve(settings, scheme)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -43,8 +54,8 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let scheme = web::Data::new(settings.scheme()?);
+async fn serve(settings: Settings, scheme: OidcProxyScheme) -> Result<(), Box<dyn std::error::Error>> {
+    let scheme = web::Data::new(scheme);
     let (reports, mut reported) = mpsc::channel(MOST_VISITORS);
     let visitors = Visitors { caller: Arc::new(settings.caller()?), running: Mutex::default(), reports };
     let visitors = web::Data::new(visitors);

@@ -125,3 +125,23 @@ async fn the_example_greets_and_calls_on_when_the_visitors_token_has_ended() {
     assert!((1..=4).contains(&refreshes), "{report}");
     assert!(example.child.wait().unwrap().success(), "it ends by itself");
 }
+
+#[test]
+fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_78() {
+    let start = |proxies: &str, audience: &str| {
+        let mut command = Command::new(built());
+        command.env_clear().env("OPEN_ID_CONNECT_URL", "https://sso.example.com");
+        command.env("OPEN_ID_CONNECT_AUDIENCE", audience).env("OPEN_ID_CONNECT_CLIENT_ID", "shop");
+        command.env("REMOTE_PROTECTED_ENDPOINT", "https://terms.example.com").env("TRUSTED_PROXIES", proxies);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    for (proxies, audience, told) in [
+        ("10.0.0.0/33", "terms", "`10.0.0.0/33` is no address and no network in CIDR notation"),
+        ("10.0.0.0/8", "", "no audience is set"),
+    ] {
+        let ended = start(proxies, audience);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), said.lines().count()), (Some(78), 1), "{said}");
+        assert!(said.trim_end().ends_with(told), "{said}");
+    }
+}
