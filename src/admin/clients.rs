@@ -6,6 +6,7 @@
 mod add;
 mod change;
 mod deliver;
+mod drift;
 mod first;
 mod secrets;
 
@@ -31,7 +32,8 @@ use crate::model::uri::{RedirectUri, ResourceUri};
 use crate::store::{Conn, Tx};
 
 pub use self::change::ClientChange;
-pub use self::deliver::{Drift, Post};
+pub use self::deliver::Post;
+pub use self::drift::Drift;
 pub use self::first::FirstClient;
 
 /// The most clients of one page.

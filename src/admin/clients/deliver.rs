@@ -16,8 +16,6 @@ use super::{Clients, Created, Error, NewClient, NewSecret, cover};
 use crate::identity::Superadmin;
 use crate::model::client::{Client, ClientId};
 use crate::model::delivery::{Delivery, DeliveryState};
-use crate::model::event::{Action, Event, Origin};
-use crate::model::principal::Actor;
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::Secret;
 use crate::secret_stores::{self, SecretStores};
@@ -35,30 +33,11 @@ pub struct Post {
     pub stack: String,
 }
 
-/// What a look into the store told.
-#[derive(Debug)]
-pub enum Drift {
-    /// It holds what was delivered.
-    None,
-    /// The delivery is not finished.
-    Pending,
-    /// Nothing is there.
-    Missing,
-    /// Something is there that is no credential of this client.
-    Foreign,
-    /// Its secret is no live one.
-    NotLive,
-    /// It says something else than the client is now.
-    Outdated,
-    /// The store gave nothing.
-    Unreadable(secret_stores::Error),
-}
-
 /// A way to a store, and what was found there.
-struct Found {
+pub(super) struct Found {
     store: Arc<dyn SecretStore>,
     expected: Expected,
-    held: Option<ServiceCredential>,
+    pub(super) held: Option<ServiceCredential>,
 }
 
 impl Clients {
@@ -122,79 +101,6 @@ impl Clients {
         self.hand_in(by, &client, &secret, delivery, &found).await
     }
 
-    /// Where a client's credential was delivered to, and what the store says of it now. Needs `clients:read`.
-    pub async fn check_delivery(
-        &self,
-        _by: &Superadmin,
-        id: &ClientId,
-    ) -> Result<Option<(Delivery, Drift)>, Error> {
-        let conn = self.tools.store.conn();
-        let Some(delivery) = self.delivery(conn, id).await? else { return Ok(None) };
-        let (client, secrets) = conn.find_client_and_secrets(id).await?.ok_or(Error::NotFound)?;
-        let (client, _) = client.into_parts();
-        let reference = self.place(&delivery.reference, &client.identifier)?;
-        let drift = match self.look(&reference, id).await {
-            Err(Error::Delivery(secret_stores::Error::Store(error)))
-                if error.fault() == Some(&StoreFault::Exists) =>
-            {
-                Drift::Foreign
-            }
-            Err(Error::Delivery(error)) => Drift::Unreadable(error),
-            Err(other) => return Err(other),
-            Ok(_) if delivery.state == DeliveryState::Pending => Drift::Pending,
-            Ok(Found { held: None, .. }) => Drift::Missing,
-            Ok(Found { held: Some(held), .. }) => {
-                let now = self.credential(&client, jeton_client::Secret::new(""), delivery.version)?;
-                if !self.is_secret(id, &secrets, delivery.secret_id, &held) {
-                    Drift::NotLive
-                } else if (&now.token_endpoint, &now.scope, &now.audience)
-                    != (&held.token_endpoint, &held.scope, &held.audience)
-                {
-                    Drift::Outdated
-                } else {
-                    Drift::None
-                }
-            }
-        };
-        Ok(Some((delivery, drift)))
-    }
-
-    /// Deletes secrets that were replaced in a store and that nobody uses any more; how many.
-    pub async fn retire_superseded(&self) -> Result<usize, Error> {
-        let mut retired = 0;
-        for delivery in self.tools.store.conn().list_retiring_deliveries().await? {
-            let delivery = self.tools.vault.check(delivery)?;
-            let Some(previous) = delivery.previous_secret_id else { continue };
-            let used_at = self.tools.store.conn().find_use_of_client_secret(previous).await?;
-            if used_at.is_some_and(|used_at| !delivery.may_retire(used_at, self.tools.clock.now())) {
-                continue;
-            }
-            retired += usize::from(self.retire(&delivery.client_id, previous).await?);
-        }
-        Ok(retired)
-    }
-
-    async fn retire(&self, id: &ClientId, secret: Uuid) -> Result<bool, Error> {
-        let tx = self.tools.store.begin().await?;
-        if !tx.conn().lock_client(id).await? {
-            return Ok(false);
-        }
-        let Some(delivery) = self.delivery(tx.conn(), id).await? else { return Ok(false) };
-        if delivery.previous_secret_id != Some(secret) || delivery.state != DeliveryState::Delivered {
-            return Ok(false);
-        }
-        // Its tokens have ended: none lives longer than it was unused.
-        tx.conn().delete_client_secret(id, secret).await?;
-        let delivery = Delivery { previous_secret_id: None, ..delivery };
-        tx.conn().put_delivery(&delivery, self.tools.vault.sign(&delivery)).await?;
-        let event = Event::new(Actor::System, Action::ClientChange, Origin::default());
-        let event = Event { subject: Some(format!("{id} superseded secret retired")), ..event };
-        self.tools.audit.record_in(tx.conn(), event).await?;
-        tx.commit().await?;
-        self.recent.forget(id);
-        Ok(true)
-    }
-
     fn post(&self) -> Result<&Post, Error> {
         self.post.as_ref().ok_or(Error::Invalid {
             field: "deliver_to",
@@ -202,18 +108,18 @@ impl Clients {
         })
     }
 
-    fn place(&self, to: &str, identifier: &str) -> Result<Reference, Error> {
+    pub(super) fn place(&self, to: &str, identifier: &str) -> Result<Reference, Error> {
         let named = Reference::named(to, &self.post()?.stack, identifier);
         Ok(named.map_err(|error| secret_stores::Error::Store(error.into()))?)
     }
 
-    async fn delivery(&self, conn: Conn<'_>, id: &ClientId) -> Result<Option<Delivery>, Error> {
+    pub(super) async fn delivery(&self, conn: Conn<'_>, id: &ClientId) -> Result<Option<Delivery>, Error> {
         let found = conn.find_delivery(id).await?;
         Ok(found.map(|delivery| self.tools.vault.check(delivery)).transpose()?)
     }
 
     /// What is there, if it is this client's.
-    async fn look(&self, reference: &Reference, id: &ClientId) -> Result<Found, Error> {
+    pub(super) async fn look(&self, reference: &Reference, id: &ClientId) -> Result<Found, Error> {
         let store = self.post()?.stores.open(reference)?;
         let Some(stored) = store.get().await.map_err(secret_stores::Error::from)? else {
             return Ok(Found { store, expected: Expected::Absent, held: None });
@@ -311,7 +217,7 @@ impl Clients {
         Ok(delivery)
     }
 
-    fn credential(
+    pub(super) fn credential(
         &self,
         client: &Client,
         secret: jeton_client::Secret,
@@ -341,7 +247,7 @@ impl Clients {
     }
 
     #[expect(clippy::disallowed_methods, reason = "door: what a store holds, compared with a keyed hash")]
-    fn is_secret(
+    pub(super) fn is_secret(
         &self,
         id: &ClientId,
         secrets: &[ClientSecret],

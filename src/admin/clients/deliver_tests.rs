@@ -4,11 +4,13 @@ use jeton_client::secret_store::Variables;
 use time::Duration;
 
 use super::*;
+use crate::admin::clients::Drift;
 use crate::identity::bearer::RecentRows;
 use crate::issuer::Algorithm;
 use crate::issuer::authentication::Presented;
 use crate::issuer::testing::{Authority, URL, clients};
 use crate::model::client::ClientKind;
+use crate::model::event::Origin;
 use crate::secret_stores::Settings;
 use crate::store::testing::{TestDatabase, databases};
 
