@@ -17,6 +17,7 @@ impl MigrationTrait for Migration {
                     .col(text("client_id"))
                     .col(text("reference"))
                     .col(big_integer("version"))
+                    .col(text("form"))
                     .col(text("state"))
                     .col(uuid("secret_id"))
                     .col(uuid_null("previous_secret_id"))

@@ -21,7 +21,7 @@ use crate::identity::Superadmin;
 use crate::identity::bearer::RecentRows;
 use crate::identity::tools::Tools;
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
-use crate::model::delivery::Delivery;
+use crate::model::delivery::{Delivery, DeliveryForm};
 use crate::model::entropy::token;
 use crate::model::event::{Action, Event};
 use crate::model::grant::GrantType;
@@ -209,7 +209,7 @@ impl Clients {
         &self,
         by: &Superadmin,
         new: NewClient,
-        deliver_to: Option<&Reference>,
+        deliver_to: Option<(&Reference, DeliveryForm)>,
     ) -> Result<(Created, Option<Delivery>), Error> {
         let client = self.assemble(new);
         check(&client)?;
@@ -223,9 +223,7 @@ impl Clients {
             false => None,
         };
         let delivery = match (deliver_to, &secret) {
-            (Some(reference), Some(secret)) => {
-                Some(self.pending(&client.client_id, reference, secret, (1, None)))
-            }
+            (Some(to), Some(secret)) => Some(self.pending(&client.client_id, to, secret, (1, None))),
             _ => None,
         };
         if let Some(delivery) = &delivery {

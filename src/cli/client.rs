@@ -33,6 +33,9 @@ enum Verb {
         /// Put its secret there instead of printing it: a secret store reference, or a place that ends with / or :
         #[arg(long, value_name = "REFERENCE")]
         deliver_to: Option<String>,
+        /// As a document, or as the pair client-id and client-secret
+        #[arg(long, value_name = "FORM", requires = "deliver_to", value_parser = ["document", "pair"])]
+        deliver_as: Option<String>,
     },
     /// Register a service, whose credential goes into a secret store and nowhere else
     AddService {
@@ -41,6 +44,9 @@ enum Verb {
         /// A secret store reference; or a place that ends with / or :, where it is named STACK/IDENTIFIER
         #[arg(long, value_name = "REFERENCE")]
         deliver_to: String,
+        /// As a document, or as the pair client-id and client-secret
+        #[arg(long, value_name = "FORM", value_parser = ["document", "pair"])]
+        deliver_as: Option<String>,
         #[command(flatten)]
         rights: Rights,
     },
@@ -58,6 +64,9 @@ enum Verb {
         /// A secret store reference or place; if not given, where it went before
         #[arg(long, value_name = "REFERENCE")]
         deliver_to: Option<String>,
+        /// As a document, or as the pair client-id and client-secret; if not given, as before
+        #[arg(long, value_name = "FORM", value_parser = ["document", "pair"])]
+        deliver_as: Option<String>,
     },
     /// Look into the secret stores: is there what was delivered?
     Check {
@@ -145,11 +154,11 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
             let columns = ["client_id", "identifier", "kind", "role", "scopes", "allow", "disabled"];
             remote.list("cannot list the clients", &["clients"], &columns).await
         }
-        Verb::Create { identifier, kind, rights, deliver_to } => {
-            create(&remote, &identifier, &kind, &rights, deliver_to).await
+        Verb::Create { identifier, kind, rights, deliver_to, deliver_as } => {
+            create(&remote, &identifier, &kind, &rights, (deliver_to, deliver_as)).await
         }
-        Verb::AddService { identifier, deliver_to, rights } => {
-            create(&remote, &identifier, "service", &rights, Some(deliver_to)).await
+        Verb::AddService { identifier, deliver_to, deliver_as, rights } => {
+            create(&remote, &identifier, "service", &rights, (Some(deliver_to), deliver_as)).await
         }
         Verb::AddProgrammatic { identifier, mut rights } => {
             if rights.redirect_uris.is_empty() {
@@ -158,10 +167,10 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
             if rights.scopes.is_empty() {
                 rights.scopes.extend(["openid", "offline_access"].map(str::to_owned));
             }
-            create(&remote, &identifier, "programmatic", &rights, None).await
+            create(&remote, &identifier, "programmatic", &rights, (None, None)).await
         }
-        Verb::Deliver { client_id, deliver_to } => {
-            let body = given(json!({"deliver_to": deliver_to}));
+        Verb::Deliver { client_id, deliver_to, deliver_as } => {
+            let body = given(json!({"deliver_to": deliver_to, "deliver_as": deliver_as}));
             let doing = format!("cannot deliver the credential of the client {client_id}");
             remote.call(&doing, Call::post(&["clients", &client_id, "delivery"], body)).await
         }
@@ -188,11 +197,12 @@ async fn create(
     identifier: &str,
     kind: &str,
     rights: &Rights,
-    deliver_to: Option<String>,
+    (deliver_to, deliver_as): (Option<String>, Option<String>),
 ) -> Result<(), Error> {
     let mut body = creation(identifier, kind, rights)?;
-    if let (Some(fields), Some(to)) = (body.as_object_mut(), deliver_to) {
-        fields.insert("deliver_to".to_owned(), to.into());
+    if let Some(fields) = body.as_object_mut() {
+        fields.extend(deliver_to.map(|to| ("deliver_to".to_owned(), to.into())));
+        fields.extend(deliver_as.map(|form| ("deliver_as".to_owned(), form.into())));
     }
     remote.call(&format!("cannot register the client {identifier}"), Call::post(&["clients"], body)).await
 }

@@ -15,6 +15,8 @@ pub struct Delivery {
     pub reference: String,
     /// Counts the credentials made for it, from 1 on.
     pub version: i64,
+    /// As what it is kept.
+    pub form: DeliveryForm,
     /// How far it has come.
     pub state: DeliveryState,
     /// The secret that is there, or shall be.
@@ -23,6 +25,34 @@ pub struct Delivery {
     pub previous_secret_id: Option<Uuid>,
     /// Since when it is so.
     pub changed_at: OffsetDateTime,
+}
+
+/// As what a credential is kept.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryForm {
+    /// A document that says by itself how to get a token.
+    #[default]
+    Document,
+    /// `client-id` and `client-secret`, for tools that know no more.
+    Pair,
+}
+
+impl DeliveryForm {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::Pair => "pair",
+        }
+    }
+
+    /// As stored.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Document, Self::Pair].into_iter().find(|form| form.as_str() == text)
+    }
 }
 
 /// How far a delivery has come.
@@ -71,6 +101,7 @@ impl Own for Delivery {
             self.client_id.as_str().as_bytes().to_vec(),
             self.reference.as_bytes().to_vec(),
             self.version.to_be_bytes().to_vec(),
+            self.form.as_str().as_bytes().to_vec(),
             self.state.as_str().as_bytes().to_vec(),
             self.secret_id.as_bytes().to_vec(),
             previous,
@@ -91,6 +122,7 @@ mod tests {
             client_id: ClientId::parse("c1").unwrap(),
             reference: "file:x".to_owned(),
             version: 2,
+            form: DeliveryForm::Document,
             state: DeliveryState::Delivered,
             secret_id: Uuid::nil(),
             previous_secret_id: Some(Uuid::nil()),

@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 use time::OffsetDateTime;
 
 use crate::model::client::ClientId;
-use crate::model::delivery::{Delivery, DeliveryState};
+use crate::model::delivery::{Delivery, DeliveryForm, DeliveryState};
 use crate::model::own::Unchecked;
 use crate::model::secret::KeyedHash;
 use crate::model::time::{from_micros, to_micros};
@@ -36,6 +36,7 @@ impl Conn<'_> {
             client_id: Set(delivery.client_id.to_string()),
             reference: Set(delivery.reference.clone()),
             version: Set(delivery.version),
+            form: Set(delivery.form.as_str().to_owned()),
             state: Set(delivery.state.as_str().to_owned()),
             secret_id: Set(delivery.secret_id),
             previous_secret_id: Set(delivery.previous_secret_id),
@@ -84,6 +85,7 @@ fn unchecked(row: delivery::Model) -> Result<Unchecked<Delivery>, Error> {
         client_id: ClientId::parse(&row.client_id).ok_or(corrupt("client_id"))?,
         reference: row.reference,
         version: row.version,
+        form: DeliveryForm::parse(&row.form).ok_or(corrupt("form"))?,
         state: DeliveryState::parse(&row.state).ok_or(corrupt("state"))?,
         secret_id: row.secret_id,
         previous_secret_id: row.previous_secret_id,

@@ -104,6 +104,13 @@ impl ServiceCredential {
         Secret::new(serde_json::to_string(&written).unwrap_or_default())
     }
 
+    /// The pair `client-id` and `client-secret`, for tools that know no more.
+    pub fn pair(&self) -> Secret {
+        let pair =
+            serde_json::json!({"client-id": self.client_id, "client-secret": plain(&self.client_secret)});
+        Secret::new(pair.to_string())
+    }
+
     /// Reads a document. What it holds is not told where it is none.
     ///
     /// # Errors

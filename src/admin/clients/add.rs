@@ -3,7 +3,7 @@
 use super::{Clients, Created, Error, NewClient};
 use crate::identity::Superadmin;
 use crate::model::client::{Allow, ClientKind};
-use crate::model::delivery::Delivery;
+use crate::model::delivery::{Delivery, DeliveryForm};
 use crate::model::scope::{Scope, Scopes};
 use crate::model::uri::RedirectUri;
 
@@ -38,7 +38,8 @@ impl Clients {
         identifier: &str,
         deliver_to: &str,
     ) -> Result<(Created, Delivery), Error> {
-        self.create_delivered(by, NewClient::named(identifier, ClientKind::Service), deliver_to).await
+        let to = (deliver_to, DeliveryForm::Document);
+        self.create_delivered(by, NewClient::named(identifier, ClientKind::Service), to).await
     }
 
     /// Makes a client for people's scripts, which has no secret: a person signs in, and the script gets tokens that end by

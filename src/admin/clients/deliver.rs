@@ -15,7 +15,7 @@ use super::secrets::MAX_SECRETS;
 use super::{Clients, Created, Error, NewClient, NewSecret, cover};
 use crate::identity::Superadmin;
 use crate::model::client::{Client, ClientId};
-use crate::model::delivery::{Delivery, DeliveryState};
+use crate::model::delivery::{Delivery, DeliveryForm, DeliveryState};
 use crate::model::public_url::PublicUrl;
 use crate::model::secret::Secret;
 use crate::secret_stores::{self, SecretStores};
@@ -53,7 +53,7 @@ impl Clients {
         &self,
         by: &Superadmin,
         new: NewClient,
-        to: &str,
+        (to, form): (&str, DeliveryForm),
     ) -> Result<(Created, Delivery), Error> {
         if !new.kind.is_confidential() || new.jwks.is_some() {
             return Err(Error::Invalid { field: "deliver_to", reason: "is for clients that keep a secret" });
@@ -64,7 +64,7 @@ impl Clients {
         if store.get().await.map_err(secret_stores::Error::from)?.is_some() {
             return Err(occupied(&reference));
         }
-        let (mut created, delivery) = self.make(by, new, Some(&reference)).await?;
+        let (mut created, delivery) = self.make(by, new, Some((&reference, form))).await?;
         let (Some(secret), Some(delivery)) = (created.secret.take(), delivery) else {
             return Err(Error::Invalid { field: "deliver_to", reason: "is for clients that keep a secret" });
         };
@@ -77,7 +77,12 @@ impl Clients {
 
     /// Finishes a delivery that is pending, else delivers a new secret in place of the one before; to `to`, or where it
     /// went before. Needs `clients:write`.
-    pub async fn deliver(&self, by: &Superadmin, id: &ClientId, to: Option<&str>) -> Result<Delivery, Error> {
+    pub async fn deliver(
+        &self,
+        by: &Superadmin,
+        id: &ClientId,
+        (to, form): (Option<&str>, Option<DeliveryForm>),
+    ) -> Result<Delivery, Error> {
         let conn = self.tools.store.conn();
         let (client, secrets) = conn.find_client_and_secrets(id).await?.ok_or(Error::NotFound)?;
         let client = self.tools.vault.check(client)?;
@@ -97,8 +102,12 @@ impl Clients {
                 return self.finish_delivery(by, pending.clone()).await;
             }
         }
-        let (secret, delivery) = self.begin_delivery(by, id, &reference).await?;
+        let (secret, delivery) = self.begin_delivery(by, id, (&reference, form)).await?;
         self.hand_in(by, &client, &secret, delivery, &found).await
+    }
+
+    fn issuer(&self) -> Result<Url, Error> {
+        Url::parse(self.post()?.issuer.as_str()).map_err(|_| no_url())
     }
 
     fn post(&self) -> Result<&Post, Error> {
@@ -124,7 +133,9 @@ impl Clients {
         let Some(stored) = store.get().await.map_err(secret_stores::Error::from)? else {
             return Ok(Found { store, expected: Expected::Absent, held: None });
         };
-        let held = ServiceCredential::read(&stored.value).ok().filter(|held| held.client_id == id.as_str());
+        let held = ServiceCredential::read_at(&stored.value, Some(&self.issuer()?))
+            .ok()
+            .filter(|held| held.client_id == id.as_str());
         let held = held.ok_or_else(|| occupied(reference))?;
         Ok(Found { store, expected: Expected::Version(stored.version), held: Some(held) })
     }
@@ -134,7 +145,7 @@ impl Clients {
         &self,
         by: &Superadmin,
         id: &ClientId,
-        reference: &Reference,
+        (reference, form): (&Reference, Option<DeliveryForm>),
     ) -> Result<(NewSecret, Delivery), Error> {
         let tx = self.tools.store.begin().await?;
         let client = self.locked(&tx, id, None).await?;
@@ -158,8 +169,9 @@ impl Clients {
         if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
             return Err(Error::TwoSecrets);
         }
+        let form = form.or(before.map(|before| before.form)).unwrap_or_default();
         let secret = self.insert_secret(tx.conn(), id).await?;
-        let delivery = self.pending(id, reference, &secret, (version, previous));
+        let delivery = self.pending(id, (reference, form), &secret, (version, previous));
         tx.conn().put_delivery(&delivery, self.tools.vault.sign(&delivery)).await?;
         self.finish(tx, by, id, "delivery begun").await?;
         Ok((secret, delivery))
@@ -168,7 +180,7 @@ impl Clients {
     pub(super) fn pending(
         &self,
         id: &ClientId,
-        reference: &Reference,
+        (reference, form): (&Reference, DeliveryForm),
         secret: &NewSecret,
         (version, previous_secret_id): (i64, Option<Uuid>),
     ) -> Delivery {
@@ -176,6 +188,7 @@ impl Clients {
             client_id: id.clone(),
             reference: reference.to_string(),
             version,
+            form,
             state: DeliveryState::Pending,
             secret_id: secret.id,
             previous_secret_id,
@@ -192,7 +205,11 @@ impl Clients {
         delivery: Delivery,
         found: &Found,
     ) -> Result<Delivery, Error> {
-        let document = self.credential(client, plain(&secret.secret), delivery.version)?.document();
+        let credential = self.credential(client, plain(&secret.secret), delivery.version)?;
+        let document = match delivery.form {
+            DeliveryForm::Document => credential.document(),
+            DeliveryForm::Pair => credential.pair(),
+        };
         let (store, failed) = (&found.store, secret_stores::Error::from);
         let version = store.put(&document, &found.expected).await.map_err(failed)?;
         let back = store.read_back(&version).await.map_err(failed)?;
@@ -223,12 +240,9 @@ impl Clients {
         secret: jeton_client::Secret,
         version: i64,
     ) -> Result<ServiceCredential, Error> {
-        let post = self.post()?;
-        let wrong =
-            || Error::Invalid { field: "deliver_to", reason: "needs a public URL that can have a path" };
-        let issuer = Url::parse(post.issuer.as_str()).map_err(|_| wrong())?;
-        let base = post.issuer.as_str().trim_end_matches('/');
-        let token_endpoint = Url::parse(&format!("{base}/o/token/")).map_err(|_| wrong())?;
+        let issuer = self.issuer()?;
+        let base = issuer.as_str().trim_end_matches('/');
+        let token_endpoint = Url::parse(&format!("{base}/o/token/")).map_err(|_| no_url())?;
         let scope = client.scope().to_string();
         // One that is for a single resource server asks for its tokens, as it would without saying so.
         let audience = match client.resources.as_slice() {
@@ -268,6 +282,10 @@ impl Clients {
 )]
 fn plain(secret: &Secret) -> jeton_client::Secret {
     jeton_client::Secret::new(secret.expose_secret())
+}
+
+fn no_url() -> Error {
+    Error::Invalid { field: "deliver_to", reason: "needs a public URL that can have a path" }
 }
 
 fn occupied(reference: &Reference) -> Error {

@@ -84,7 +84,7 @@ async fn a_service_gets_its_credential_in_the_store_and_nowhere_else() {
         let again = desk.clients.create_delivered(
             &by,
             NewClient::named("other", ClientKind::Service),
-            "file:prod/pipeline",
+            ("file:prod/pipeline", DeliveryForm::Document),
         );
         let refused = again.await.unwrap_err();
         assert!(refused.to_string().contains("`file:prod/pipeline`: a secret is there already"), "{refused}");
@@ -103,24 +103,25 @@ async fn a_delivery_goes_on_after_a_crash_at_any_step() {
         let by = desk.by().await;
         let reference: Reference = "file:prod/pipeline".parse().unwrap();
         let new = NewClient::named("pipeline", ClientKind::Service);
-        let (created, pending) = desk.clients.make(&by, new, Some(&reference)).await.unwrap();
+        let (created, pending) =
+            desk.clients.make(&by, new, Some((&reference, DeliveryForm::Document))).await.unwrap();
         let (client, id) = (created.client.clone(), created.client.client_id);
 
         // Nothing is in the store yet.
         let (_, drift) = desk.clients.check_delivery(&by, &id).await.unwrap().unwrap();
         assert!(matches!(drift, Drift::Pending));
-        let done = desk.clients.deliver(&by, &id, None).await.unwrap();
+        let done = desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
         assert_eq!((done.state, done.version), (DeliveryState::Delivered, 2), "{}", db.name);
         assert_eq!(desk.secrets(&id).await, 1, "the one that went nowhere is gone");
         assert!(desk.is_let_in(&desk.held().await).await && desk.is_well(&id).await);
         assert_ne!(pending.unwrap().secret_id, done.secret_id);
 
         // It is in the store, and nobody wrote so.
-        let (secret, pending) = desk.clients.begin_delivery(&by, &id, &reference).await.unwrap();
+        let (secret, pending) = desk.clients.begin_delivery(&by, &id, (&reference, None)).await.unwrap();
         let document = desk.clients.credential(&client, plain(&secret.secret), pending.version);
         let seen = Expected::Version(desk.store().get().await.unwrap().unwrap().version);
         desk.store().put(&document.unwrap().document(), &seen).await.unwrap();
-        let done = desk.clients.deliver(&by, &id, None).await.unwrap();
+        let done = desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
         assert_eq!((done.secret_id, done.version), (pending.secret_id, 3), "nothing is made anew");
         assert_eq!(desk.secrets(&id).await, 2, "the one before is still good");
         assert!(desk.is_well(&id).await);
@@ -134,12 +135,12 @@ async fn the_secret_before_lives_until_nobody_has_used_it_for_a_day() {
         let by = desk.by().await;
         let (created, _) = desk.clients.add_service_client(&by, "pipeline", "file:").await.unwrap();
         let (id, old) = (created.client.client_id, desk.held().await);
-        let rotated = desk.clients.deliver(&by, &id, None).await.unwrap();
+        let rotated = desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
         let fresh = desk.held().await;
         assert_eq!((fresh.version, rotated.version), (2, 2));
         assert!(desk.is_let_in(&old).await && desk.is_let_in(&fresh).await, "{}", db.name);
         // A third one would end the first while it is in use.
-        let third = desk.clients.deliver(&by, &id, None).await;
+        let third = desk.clients.deliver(&by, &id, (None, None)).await;
         assert!(matches!(third, Err(Error::TwoSecrets)));
 
         db.clock.advance(Duration::hours(20));
@@ -150,7 +151,7 @@ async fn the_secret_before_lives_until_nobody_has_used_it_for_a_day() {
         assert_eq!(desk.clients.retire_superseded().await.unwrap(), 1);
         assert!(!desk.is_let_in(&old).await && desk.is_let_in(&fresh).await);
         assert_eq!(desk.clients.retire_superseded().await.unwrap(), 0);
-        desk.clients.deliver(&desk.by().await, &id, None).await.unwrap();
+        desk.clients.deliver(&desk.by().await, &id, (None, None)).await.unwrap();
     }
 }
 
@@ -173,16 +174,35 @@ async fn what_a_store_holds_is_compared_with_what_was_delivered() {
         assert!(matches!(drift().await, Drift::NotLive));
         change(&ServiceCredential { client_id: "somebody-else".to_owned(), ..held.clone() }).await;
         assert!(matches!(drift().await, Drift::Foreign));
-        let refused = desk.clients.deliver(&by, &id, None).await;
+        let refused = desk.clients.deliver(&by, &id, (None, None)).await;
         assert!(matches!(refused, Err(Error::Delivery(_))), "what is foreign is not overwritten");
         desk.store().delete().await.unwrap();
         assert!(matches!(drift().await, Drift::Missing));
-        desk.clients.deliver(&by, &id, None).await.unwrap();
+        desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
         assert!(desk.is_well(&id).await);
 
         // A row that was turned to another place by SQL is not believed.
         let forged = Delivery { reference: "file:elsewhere".to_owned(), ..delivery.clone() };
         db.store().conn().put_delivery(&forged, desk.db.vault().sign(&delivery)).await.unwrap();
-        assert!(matches!(desk.clients.deliver(&by, &id, None).await, Err(Error::NotOurs(_))));
+        assert!(matches!(desk.clients.deliver(&by, &id, (None, None)).await, Err(Error::NotOurs(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_pair_stays_a_pair_and_drifts_by_its_secret_alone() {
+    for db in databases().await {
+        let desk = Desk::on(&db).await;
+        let by = desk.by().await;
+        let new = NewClient::named("pipeline", ClientKind::Service);
+        let (created, _) =
+            desk.clients.create_delivered(&by, new, ("file:", DeliveryForm::Pair)).await.unwrap();
+        let id = created.client.client_id;
+        desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
+        let stored = desk.store().get().await.unwrap().unwrap();
+        let url = Url::parse(URL).unwrap();
+        assert!(ServiceCredential::read(&stored.value).is_err(), "{}: no document", db.name);
+        let held = ServiceCredential::read_at(&stored.value, Some(&url)).unwrap();
+        assert_eq!(held.client_id, id.to_string());
+        assert!(desk.is_let_in(&held).await && desk.is_well(&id).await);
     }
 }

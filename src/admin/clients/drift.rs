@@ -7,7 +7,7 @@ use super::deliver::Found;
 use super::{Clients, Error};
 use crate::identity::Superadmin;
 use crate::model::client::ClientId;
-use crate::model::delivery::{Delivery, DeliveryState};
+use crate::model::delivery::{Delivery, DeliveryForm, DeliveryState};
 use crate::model::event::{Action, Event, Origin};
 use crate::model::principal::Actor;
 use crate::secret_stores;
@@ -57,8 +57,9 @@ impl Clients {
                 let now = self.credential(&client, jeton_client::Secret::new(""), delivery.version)?;
                 if !self.is_secret(id, &secrets, delivery.secret_id, &held) {
                     Drift::NotLive
-                } else if (&now.token_endpoint, &now.scope, &now.audience)
-                    != (&held.token_endpoint, &held.scope, &held.audience)
+                } else if delivery.form == DeliveryForm::Document
+                    && (&now.token_endpoint, &now.scope, &now.audience)
+                        != (&held.token_endpoint, &held.scope, &held.audience)
                 {
                     Drift::Outdated
                 } else {

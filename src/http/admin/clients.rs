@@ -37,10 +37,10 @@ pub(in crate::http) async fn create_client(
     clients: web::Data<Clients>,
 ) -> Answer {
     let Json(request) = may.body;
-    let deliver_to = request.deliver_to.clone();
+    let (deliver_to, form) = (request.deliver_to.clone(), request.deliver_as.unwrap_or_default());
     let (created, delivery) = match deliver_to {
         Some(to) => {
-            let (created, delivery) = clients.create_delivered(&may.by, request.read()?, &to).await?;
+            let (created, delivery) = clients.create_delivered(&may.by, request.read()?, (&to, form)).await?;
             (created, Some(delivery))
         }
         None => (clients.create(&may.by, request.read()?).await?, None),
@@ -143,6 +143,7 @@ pub(in crate::http) async fn deliver_client_credential(
     clients: web::Data<Clients>,
 ) -> Answer {
     let Json(request) = may.body;
-    let delivery = clients.deliver(&may.by, &path.client()?, request.deliver_to.as_deref()).await?;
+    let to = (request.deliver_to.as_deref(), request.deliver_as);
+    let delivery = clients.deliver(&may.by, &path.client()?, to).await?;
     Ok(HttpResponse::Ok().json(DeliveryResponse::from(delivery)))
 }

@@ -13,6 +13,8 @@ pub struct Model {
     pub reference: String,
     /// Counts the credentials that were made for it.
     pub version: i64,
+    /// `document` or `pair`.
+    pub form: String,
     /// `pending` or `delivered`.
     pub state: String,
     /// The secret that is or shall be there.

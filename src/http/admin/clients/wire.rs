@@ -9,7 +9,7 @@ use crate::admin::clients::{ClientChange, Created, Drift, NewClient, NewSecret, 
 use crate::http::admin::times;
 use crate::http::problem::Problem;
 use crate::model::client::{Allow, Client, ClientKind, Location, Role};
-use crate::model::delivery::Delivery;
+use crate::model::delivery::{Delivery, DeliveryForm};
 use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::resource::ResourceScope;
 use crate::model::scope::Scope;
@@ -65,6 +65,8 @@ pub(in crate::http) struct SecretResponse {
 pub(in crate::http) struct DeliveryResponse {
     /// Which secret of which store.
     reference: String,
+    /// As what it is kept.
+    form: DeliveryForm,
     /// `pending` or `delivered`.
     state: &'static str,
     /// Counts the credentials delivered for this client.
@@ -93,6 +95,8 @@ pub(in crate::http) struct DriftResponse {
 pub(in crate::http) struct DeliverRequest {
     /// A reference, or a place that ends with `/` or `:`; missing: where it went before.
     pub(super) deliver_to: Option<String>,
+    /// Missing: as before.
+    pub(super) deliver_as: Option<DeliveryForm>,
 }
 
 /// A client just made.
@@ -139,6 +143,9 @@ pub(in crate::http) struct CreateClientRequest {
     refresh_tokens: Option<bool>,
     /// Where its secret goes instead of into the answer: a secret store reference, or a place that ends with `/` or `:`.
     pub(super) deliver_to: Option<String>,
+    /// As a document that says by itself how to get a token, or as the pair `client-id`, `client-secret`.
+    #[schema(default = "document")]
+    pub(super) deliver_as: Option<DeliveryForm>,
 }
 
 /// What to change of a client; null empties what may be empty.
@@ -257,6 +264,7 @@ impl From<Delivery> for DeliveryResponse {
     fn from(delivery: Delivery) -> Self {
         Self {
             reference: delivery.reference,
+            form: delivery.form,
             state: delivery.state.as_str(),
             version: delivery.version,
             secret_id: delivery.secret_id,
