@@ -9,12 +9,15 @@ use std::time::Duration;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use jeton_guard::actix::{Bearer, Scope};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::service::{Error, Settings, State, Task, send};
 
 /// How long it waits for a task.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// How often it looks by itself.
+const LOOK: Duration = Duration::from_secs(30);
 
 struct TasksEnd;
 impl Scope for TasksEnd {
@@ -40,7 +43,7 @@ pub(crate) async fn run(
     actix_web::rt::spawn(server);
     let mut results = Vec::new();
     for (name, service) in services {
-        let patience = tokio::time::timeout(PATIENCE, delegate(settings, name, &service, &mut told));
+        let patience = timeout(PATIENCE, delegate(settings, name, &service, &mut told));
         let rows = patience.await.map_err(|_| Error::Late(name))??;
         results.push(format!("{name}: ended, {rows} rows"));
     }
@@ -69,8 +72,9 @@ async fn delegate(
     let task = format!("nightly-{name}");
     let start = api.http().post(at("api/start-task/")?).json(&Task { task: task.clone() });
     send(name, &api, start).await?;
-    while let Some(ended) = told.recv().await {
-        if ended != task {
+    loop {
+        // Told or not: a call may be lost.
+        if timeout(LOOK, told.recv()).await.is_ok_and(|ended| ended.is_some_and(|ended| ended != task)) {
             continue;
         }
         let read = api.http().get(at(&format!("api/read-task/{task}/"))?);
@@ -79,5 +83,4 @@ async fn delegate(
             return Ok(rows);
         }
     }
-    Err(Error::Late(name))
 }

@@ -13,7 +13,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::app::{Home, http};
+use crate::support::app::Home;
 use crate::support::house::House;
 use crate::support::program::built;
 use crate::support::provider::sandbox;
@@ -118,8 +118,8 @@ pub(crate) fn variables(sample: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// What a service answers to a call with this token.
-async fn call(method: Method, url: &str, token: Option<&str>, body: &Value) -> StatusCode {
-    let request = http().request(method, url).json(body);
+async fn call(house: &House, method: Method, url: &str, token: Option<&str>, body: &Value) -> StatusCode {
+    let request = house.broker.http.request(method, url).json(body);
     let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
     request.send().await.unwrap().status()
 }

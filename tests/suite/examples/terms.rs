@@ -42,16 +42,16 @@ async fn the_pipeline_creates_terms_for_longer_than_a_token_lives() {
         let [create, list] = ["create-term", "list-terms"].map(|path| format!("{at}/api/{path}/"));
 
         let term = json!({"name": "churn", "definition": "who left"});
-        assert_eq!(call(Method::POST, &create, Some(&writer), &term).await, StatusCode::CREATED);
-        assert_eq!(call(Method::GET, &list, Some(&reader), &term).await, StatusCode::OK);
-        assert_eq!(call(Method::POST, &create, Some(&reader), &term).await, StatusCode::FORBIDDEN);
-        assert_eq!(call(Method::GET, &list, Some(&writer), &term).await, StatusCode::FORBIDDEN);
+        assert_eq!(call(&house, Method::POST, &create, Some(&writer), &term).await, StatusCode::CREATED);
+        assert_eq!(call(&house, Method::GET, &list, Some(&reader), &term).await, StatusCode::OK);
+        assert_eq!(call(&house, Method::POST, &create, Some(&reader), &term).await, StatusCode::FORBIDDEN);
+        assert_eq!(call(&house, Method::GET, &list, Some(&writer), &term).await, StatusCode::FORBIDDEN);
         let superadmin = house.broker.token_of(&house.broker.superadmin).await;
         let [signature, claims] = tampered(&writer, &reader);
         for bad in [None, Some(&stranger), Some(&superadmin), Some(&signature), Some(&claims)] {
             let bad = bad.map(String::as_str);
-            assert_eq!(call(Method::POST, &create, bad, &term).await, StatusCode::UNAUTHORIZED, "{bad:?}");
-            assert_eq!(call(Method::GET, &list, bad, &term).await, StatusCode::UNAUTHORIZED, "{bad:?}");
+            assert_eq!(call(&house, Method::POST, &create, bad, &term).await, StatusCode::UNAUTHORIZED);
+            assert_eq!(call(&house, Method::GET, &list, bad, &term).await, StatusCode::UNAUTHORIZED);
         }
 
         let report = example.line().await;
