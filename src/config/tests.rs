@@ -177,11 +177,14 @@ fn what_a_proxy_forwards_needs_an_audience_and_the_proxy() {
     let provider = "[login.oidc]\nissuer = 'https://a.example'\nclient_id = 'x'\n";
     let file = format!("proxy.trusted = ['10.0.0.0/8']\n{provider}forwarded_audience = 'jeton'");
     let forwarded = load(&file, &[], Vec::new()).unwrap().upstream_login.unwrap().forwarded.unwrap();
-    assert_eq!((forwarded.audience.as_str(), forwarded.client_id, forwarded.token_header), ("jeton", None, None));
-    insta::assert_snapshot!(refusal(&format!("{provider}forwarded_audience = 'jeton'"), &[]), @"");
-    insta::assert_snapshot!(refusal(&format!("{provider}forwarded_client_id = 'gateway'"), &[]), @"");
-    insta::assert_snapshot!(refusal(&format!("{file}\nforwarded_token_header = 'authorization'"), &[]), @"");
-    insta::assert_snapshot!(refusal("login.oidc.forwarded_audience = 'jeton'", &[]), @"");
+    assert_eq!(
+        (forwarded.audience.as_str(), forwarded.client_id, forwarded.token_header),
+        ("jeton", None, None)
+    );
+    insta::assert_snapshot!(refusal(&format!("{provider}forwarded_audience = 'jeton'"), &[]), @"configuration key `login.oidc.forwarded_audience` (set in FILE) needs `proxy.trusted`: the proxies whose headers are believed");
+    insta::assert_snapshot!(refusal(&format!("{provider}forwarded_client_id = 'gateway'"), &[]), @"configuration key `login.oidc.forwarded_client_id` (set in FILE) needs `login.oidc.forwarded_audience`: whom the tokens are for");
+    insta::assert_snapshot!(refusal(&format!("{file}\nforwarded_token_header = 'authorization'"), &[]), @"X");
+    insta::assert_snapshot!(refusal("login.oidc.forwarded_audience = 'jeton'", &[]), @"X");
 }
 
 #[test]

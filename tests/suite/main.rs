@@ -29,6 +29,8 @@ mod drop_in;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod extraction;
 #[cfg(test)]
 mod faults;

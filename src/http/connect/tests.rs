@@ -14,6 +14,7 @@ use super::routes;
 use crate::http::layer::trace::Nature;
 use crate::http::layer::{prefix, security_headers, trace};
 use crate::http::settings::WebSettings;
+use crate::identity::upstream::Upstreams;
 use crate::model::principal::Membership;
 use crate::model::public_url::PublicUrl;
 use crate::model::ticket::Ticket;
@@ -26,6 +27,7 @@ macro_rules! served {
     ($world:expr) => {
         test::init_service(
             App::new()
+                .app_data(web::Data::new(Upstreams::none()))
                 .app_data(web::Data::from($world.signup.clone()))
                 .app_data(web::Data::new($world.sessions()))
                 .app_data(web::Data::new(WebSettings::new(PublicUrl::parse(PUBLIC).unwrap(), Vec::new())))

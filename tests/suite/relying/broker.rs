@@ -48,7 +48,8 @@ async fn whom_apache_has_signed_in_is_a_user_of_the_broker_and_of_its_pages_alon
         ];
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let behind = listener.local_addr().unwrap().port();
-        let mut broker = Broker::start_on(listener, &home, Arc::default(), Arc::new(SystemEntropy), &keys).await;
+        let mut broker =
+            Broker::start_on(listener, &home, Arc::default(), Arc::new(SystemEntropy), &keys).await;
         // Machines go past the sign-in of people.
         broker.url.clone_from(&broker.direct);
         write(&broker, "/apps", &json!({"id": "globex", "name": "Globex"})).await;

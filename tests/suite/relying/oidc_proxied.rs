@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::forwarded::{CLIENT, PROXY, Proxy, arrange, sign_in};
 use super::server::free_ports;
 use crate::support::app::http;
 use crate::support::jar::Jar;
+use crate::support::program::built;
 
 const SAMPLE: &str = include_str!("../../../examples/oidc_proxied/env.example");
 
@@ -45,7 +45,7 @@ struct Example {
 impl Example {
     /// With the environment of its sample, filled in.
     fn start(issuer: &str, remote: &str) -> Self {
-        let mut command = Command::new(built());
+        let mut command = Command::new(built("oidc_proxied"));
         command.env_clear();
         let sample = SAMPLE.lines().filter(|line| !line.starts_with('#'));
         for (name, sample) in sample.filter_map(|line| line.split_once('=')) {
@@ -81,15 +81,6 @@ impl Drop for Example {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-/// The example as a program: with its tests it is another one. Nothing is to do where it is built already.
-fn built() -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked", "--workspace", "--example", "oidc_proxied"]);
-    build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    assert!(build.status().unwrap().success());
-    Path::new(env!("CARGO_BIN_EXE_jeton")).with_file_name("examples").join("oidc_proxied")
 }
 
 async fn get(url: &str, token: Option<&str>) -> Value {

@@ -77,9 +77,13 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// A PNG of the whole page.
+    /// A PNG of the whole page; of a very long one as much as the browser can draw.
     pub(crate) async fn picture(&self) -> Vec<u8> {
-        let params = json!({"format": "png", "captureBeyondViewport": true});
+        let size =
+            self.eval("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]").await;
+        let (width, height) = (size[0].as_u64().unwrap(), size[1].as_u64().unwrap().min(30_000));
+        let clip = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
+        let params = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
         let taken = self.devtools("Page.captureScreenshot", params).await;
         STANDARD.decode(taken["data"].as_str().unwrap()).unwrap()
     }

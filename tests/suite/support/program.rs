@@ -1,6 +1,7 @@
 //! The built program, run as a person or service manager runs it.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use super::app::Home;
@@ -10,6 +11,15 @@ pub(crate) fn jeton(home: &Home) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jeton"));
     command.env_clear().current_dir(home.path()).stdin(Stdio::null());
     command
+}
+
+/// An example as a program: with its tests it is another one. Nothing is to do where it is built already.
+pub(crate) fn built(example: &str) -> PathBuf {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--workspace", "--example", example]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    assert!(build.status().unwrap().success());
+    Path::new(env!("CARGO_BIN_EXE_jeton")).with_file_name("examples").join(example)
 }
 
 /// Runs a command of the server to its end.
