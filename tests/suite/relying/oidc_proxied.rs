@@ -120,7 +120,7 @@ async fn the_example_greets_and_calls_on_when_the_visitors_token_has_ended() {
 #[test]
 fn a_setting_that_cannot_be_used_is_one_line_and_exit_code_78() {
     let start = |proxies: &str, audience: &str| {
-        let mut command = Command::new(built());
+        let mut command = Command::new(built("oidc_proxied"));
         command.env_clear().env("OPEN_ID_CONNECT_URL", "https://sso.example.com");
         command.env("OPEN_ID_CONNECT_AUDIENCE", audience).env("OPEN_ID_CONNECT_CLIENT_ID", "shop");
         command.env("REMOTE_PROTECTED_ENDPOINT", "https://terms.example.com").env("TRUSTED_PROXIES", proxies);
