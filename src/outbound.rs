@@ -26,9 +26,10 @@ pub use crate::model::address::is_public;
 /// Longest body that is read, after decompression.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// Shorter than the idle time of common servers, so that a kept connection is rarely closed under a request:
-/// that would be ambiguous.
-const POOL_IDLE: Duration = Duration::from_secs(20);
+/// Shorter than the idle time of common servers (5 s at Apache, Node and actix), with room for a machine that stalls: a
+/// connection that the server closes under a request leaves it unknown whether a refresh token was spent, and the
+/// connection is held off for minutes.
+const POOL_IDLE: Duration = Duration::from_secs(3);
 
 /// How the server reaches out; section `outbound` of the configuration.
 #[derive(Clone, Debug)]
