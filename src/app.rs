@@ -51,10 +51,8 @@ pub enum Error {
          instance choose another data_dir or database_url"
     )]
     AlreadyInitialised,
-    /// There is an instance but no keyring.
-    #[error(
-        "the keyring of this instance is missing; put it back where `keys.keyring_file` says (nothing was changed)"
-    )]
+    /// There is an instance but no keyring that can be read.
+    #[error("{} (nothing was changed)", keyring_advice(.0))]
     Keyring(#[source] vault::keyring::Error),
     /// The keyring cannot be used or made.
     #[error("the keyring cannot be used")]
@@ -124,6 +122,16 @@ pub enum Error {
     /// The listener.
     #[error("the server failed")]
     Server(#[source] std::io::Error),
+}
+
+/// One that is not there is put back; what is wrong with another stands in the cause.
+fn keyring_advice(error: &vault::keyring::Error) -> &'static str {
+    match error {
+        vault::keyring::Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            "the keyring of this instance is missing; put it back where `keys.keyring_file` says"
+        }
+        _ => "the keyring of this instance cannot be used; mend it, or put back the one it was made with",
+    }
 }
 
 impl Error {

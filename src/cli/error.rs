@@ -199,7 +199,10 @@ impl Error {
             Self::Login(error) | Self::Broker { source: jeton_client::Error::Login(error), .. } => {
                 Some(error.advice())
             }
-            Self::Settings(_) => Some("set it in the environment of this command".to_owned()),
+            Self::Settings(SettingsError::Missing(_)) => {
+                Some("set it in the environment of this command".to_owned())
+            }
+            Self::Settings(_) => None,
             Self::Server(error) if error.is_damaged() => {
                 Some("restore the database's file from a backup; keep the damaged one".to_owned())
             }
@@ -235,7 +238,10 @@ fn advice_on(problem: &Problem) -> Option<String> {
             _ => "an operator must mend the configuration".to_owned(),
         }),
         Action::RequestAccess => Some(match problem.code.as_str() {
-            "invalid_client" => "check JETON_CLIENT_ID and JETON_CLIENT_SECRET".to_owned(),
+            "invalid_client" => {
+                "check the client id (JETON_CLIENT_ID, --client-id) and JETON_CLIENT_SECRET".to_owned()
+            }
+            "access_denied" => "run it again if you meant to say yes".to_owned(),
             "forbidden" => {
                 "ask a superadmin of the broker for the right (role superadmin, scope, and --allow are \
                             what counts)"

@@ -25,7 +25,7 @@ impl Access {
         self.allow_plain_http
     }
 
-    async fn settings(&self) -> Result<BrokerSettings, Error> {
+    pub(super) async fn settings(&self) -> Result<BrokerSettings, Error> {
         let read = BrokerSettings::from_env_or_login().await;
         let mut settings = read.map_err(failing("this command speaks to a broker"))?;
         settings.plain_http = self.allow_plain_http;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use jeton_client::Method;
-use serde_json::json;
+use jeton_client::{Credential, Method};
+use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use super::login::Person;
@@ -25,6 +25,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let doing = "cannot ask who you are";
+    if let Some(client) = client(&args.access).await? {
+        return show(args.json, &client);
+    }
     let Person { broker, kept, store } = Person::find(args.url.as_deref(), &args.access)?;
     let asked = broker.call(Method::GET, &["o", "userinfo", ""], &[], None).await;
     let (_, claims) = asked.map_err(failing(doing))?;
@@ -40,11 +43,27 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         "refreshes": login.as_ref().is_some_and(|login| login.refresh_token.is_some()),
         "kept_in": store.place(),
     });
+    show(args.json, &told)
+}
+
+/// The client whose secret the environment names: it goes before any sign-in.
+async fn client(access: &Access) -> Result<Option<Value>, Error> {
+    let Ok(settings) = access.settings().await else { return Ok(None) };
+    let client_id = match &settings.credential {
+        Credential::ClientSecret { client_id, .. } => client_id.clone(),
+        Credential::Stored(stored) => stored.current().client_id,
+        _ => return Ok(None),
+    };
+    let url = settings.url.as_str().trim_end_matches('/');
+    Ok(Some(json!({"url": url, "person": null, "subject": client_id, "client_id": client_id})))
+}
+
+fn show(as_json: bool, told: &Value) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    if args.json {
-        output::json(&mut out, &told)?
+    if as_json {
+        output::json(&mut out, told)?
     } else {
-        output::record(&mut out, &told)?
+        output::record(&mut out, told)?
     };
     Ok(out.flush()?)
 }

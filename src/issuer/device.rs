@@ -54,6 +54,8 @@ pub struct WaitingDevice {
     pub scope: GrantedScope,
     /// For which other resource server.
     pub resource: Option<String>,
+    /// What the person typed, as the device shows it.
+    pub user_code: String,
     code: DeviceCode,
 }
 
@@ -106,8 +108,9 @@ impl Issuer {
                 return Err(Error::TooManyFailures { retry_after_s });
             }
         }
-        let found = match canonical(typed) {
-            Some(code) => self.store.conn().find_user_code(self.user_code_hash(&code)).await?,
+        let typed = canonical(typed);
+        let found = match &typed {
+            Some(code) => self.store.conn().find_user_code(self.user_code_hash(code)).await?,
             None => None,
         };
         let Some(code) = found else {
@@ -123,7 +126,8 @@ impl Issuer {
         let client = client.filter(|client| !client.disabled).ok_or(gone)?;
         let scope = given_by(&person.user, &client, GrantType::DeviceCode, &code.scope);
         let resource = code.resource.as_ref().map(|uri| uri.as_str().to_owned());
-        Ok(WaitingDevice { client, scope, resource, code })
+        let user_code = spaced(&typed.unwrap_or_default());
+        Ok(WaitingDevice { client, scope, resource, user_code, code })
     }
 
     /// Writes down what the person said; `false` where the device waits no more.

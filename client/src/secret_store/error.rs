@@ -27,7 +27,10 @@ pub enum StoreError {
 #[non_exhaustive]
 pub enum StoreFault {
     /// Nothing is there.
-    #[error("there is no such secret: mend the reference, or store it first")]
+    #[error(
+        "there is no such secret: mend the reference, or store it first (files: JETON_SECRETS_DIR names the folder; the \
+         server's is {{data_dir}}/secrets)"
+    )]
     Absent,
     /// Something is there that should not be.
     #[error("a secret is there already: choose another name, or delete that one first")]

@@ -153,7 +153,7 @@ pub(super) async fn decide(
             }
             Ok(show(StatusCode::OK, &person, &form.user_code, Stage::Done { client, yes }))
         }
-        _ => Ok(show(StatusCode::OK, &person, &form.user_code, asking(&device))),
+        _ => Ok(show(StatusCode::OK, &person, &device.user_code, asking(&device))),
     }
 }
 

@@ -37,6 +37,10 @@ pub(super) async fn answer(jar: &mut Jar, world: &World, code: &str, decision: &
         return asked;
     }
     assert!(asked.body.contains("Notebook"), "{}", asked.body);
+    let letters: Vec<char> =
+        code.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_uppercase()).collect();
+    let shown = format!("{}-{}", String::from_iter(&letters[..4]), String::from_iter(&letters[4..]));
+    assert!(asked.body.contains(&format!("<code class=\"shown\">{shown}</code>")), "{}", asked.body);
     jar.post(&url, &[("csrf_token", &token), ("user_code", code), ("decision", decision)]).await
 }
 

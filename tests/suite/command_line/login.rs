@@ -243,6 +243,11 @@ async fn a_secret_in_the_environment_goes_before_the_sign_in() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(server.seen()[0].body, "grant_type=client_credentials");
+    let mut command = machine.command(&["whoami", "--json"]);
+    command.env("JETON_CLIENT_ID", "script").env("JETON_CLIENT_SECRET", "s3cret-canary");
+    let who = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let who: Value = serde_json::from_slice(&who.stdout).unwrap();
+    assert_eq!((&who["client_id"], &who["person"]), (&json!("script"), &Value::Null), "{who}");
     // A client that is named without its secret is not silently another one.
     let output =
         machine.command(&["token", "acme", "github"]).env("JETON_CLIENT_ID", "job").output().unwrap();
