@@ -49,7 +49,8 @@ impl SecretStores {
     pub fn open(&self, reference: &Reference) -> Result<Arc<dyn SecretStore>, Error> {
         let text = reference.to_string();
         let names = |place: &String| match place.ends_with(['/', ':']) {
-            true => text.starts_with(place.as_str()),
+            // An ARN may name another account: only one that is named in full.
+            true => text.starts_with(place.as_str()) && !text.contains("/arn:"),
             false => text == *place,
         };
         if !self.settings.deliver_to.iter().any(names) {

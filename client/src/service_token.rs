@@ -41,7 +41,7 @@ pub async fn service_token(
     renew: bool,
 ) -> Result<ServiceToken, Error> {
     // Of the place where secrets are, too: another folder is another account's.
-    let cache = place(reference).and_then(|place| secret_store::open(&place, variables).ok());
+    let cache = place(reference, variables).and_then(|place| secret_store::open(&place, variables).ok());
     let kept = match &cache {
         // What does not open counts as nothing.
         Some(cache) => cache.get().await.ok().flatten(),
@@ -63,9 +63,34 @@ pub async fn service_token(
     Ok(token)
 }
 
-/// A file beside secrets, whose name tells nothing.
-fn place(reference: &Reference) -> Option<Reference> {
-    let hash = digest(&SHA256, reference.to_string().as_bytes());
+/// What says which store a reference leads to, and as whom.
+const SURROUNDINGS: [&str; 17] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_ID",
+    "AZURE_TENANT_ID",
+    "BAO_ADDR",
+    "BAO_NAMESPACE",
+    "JETON_AZURE_KEYVAULT_ENDPOINT",
+    "JETON_URL",
+    "VAULT_ADDR",
+    "VAULT_NAMESPACE",
+    "VAULT_ROLE_ID",
+];
+
+/// A file beside secrets, whose name tells nothing. None for a variable: what it holds now is what counts.
+fn place(reference: &Reference, variables: &Variables) -> Option<Reference> {
+    if matches!(reference, Reference::Env { .. }) {
+        return None;
+    }
+    let around = SURROUNDINGS.map(|name| format!("\n{name}={}", variables.find(name).unwrap_or_default()));
+    let hash = digest(&SHA256, format!("{reference}{}", around.concat()).as_bytes());
     let name: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("file:service-tokens/{name}").parse().ok()
 }

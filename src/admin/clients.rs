@@ -62,6 +62,9 @@ pub enum Error {
     /// It has two live secrets.
     #[error("the client has two live secrets already")]
     TwoSecrets,
+    /// Somebody else delivers it at this moment.
+    #[error("a delivery of the client's credential is under way: try again in two minutes")]
+    UnderWay,
     /// The row has changed since it was read.
     #[error("the client has changed meanwhile")]
     Changed,

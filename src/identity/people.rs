@@ -15,7 +15,7 @@ mod users;
 
 use std::sync::Arc;
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::bearer::RecentRows;
@@ -151,10 +151,6 @@ async fn covered_in_apps(conn: Conn<'_>, by: &Superadmin, user: UserId) -> Resul
 
 fn event(by: &Superadmin, action: Action, subject: impl std::fmt::Display) -> Event {
     Event { subject: Some(subject.to_string()), ..by.principal().event(action) }
-}
-
-fn micros(life: Duration) -> i64 {
-    i64::try_from(life.whole_microseconds()).unwrap_or(i64::MAX)
 }
 
 fn after(cursor: Option<&str>) -> Result<Option<Uuid>, Error> {

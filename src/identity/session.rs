@@ -18,6 +18,7 @@ use crate::model::person::{OpenedBy, Session, User};
 use crate::model::principal::UserId;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
+use crate::model::time::to_micros;
 use crate::store::Conn;
 
 /// How long a session lives at most.
@@ -111,7 +112,12 @@ impl Sessions {
         let Some(ticket) = Ticket::parse(cookie) else { return Ok(None) };
         let conn = self.tools.store.conn();
         let Some((session, hash)) = conn.find_session(ticket.id).await? else { return Ok(None) };
-        if !self.tools.fits("session", &ticket, &whose(session.user, &session.opened_by), &hash) {
+        if !self.tools.fits(
+            "session",
+            &ticket,
+            &whose(session.user, &session.opened_by, (session.created_at, session.expires_at)),
+            &hash,
+        ) {
             return Ok(None);
         }
         let Some(user) = conn.find_user(session.user).await?.filter(|user| !user.disabled) else {
@@ -183,10 +189,11 @@ impl Sessions {
         }
         conn.purge_sessions().await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("session", &ticket, &whose(user.id, &opened_by));
+        let now = self.tools.clock.now();
         let life = if matches!(opened_by, OpenedBy::Link(_)) { SENT_LIFE } else { LIFE };
-        let life_us = i64::try_from(life.whole_microseconds()).unwrap_or(i64::MAX);
-        let session = conn.insert_session(ticket.id, hash, (user.id, &opened_by), origin, life_us).await?;
+        let times = (now, now + life);
+        let hash = self.tools.hash("session", &ticket, &whose(user.id, &opened_by, times));
+        let session = conn.insert_session(ticket.id, hash, (user.id, &opened_by), origin, times).await?;
         Ok(Opened { ticket, session, known_browser: self.new_known_browser(user.id) })
     }
 
@@ -211,6 +218,12 @@ impl Sessions {
     }
 }
 /// What a session's hash covers.
-fn whose(user: UserId, opened_by: &OpenedBy) -> Vec<u8> {
-    [user.0.as_bytes(), opened_by.to_text().unwrap_or_default().as_bytes()].concat()
+pub(crate) fn whose(
+    user: UserId,
+    opened_by: &OpenedBy,
+    (created_at, expires_at): (OffsetDateTime, OffsetDateTime),
+) -> Vec<u8> {
+    let times = [created_at, expires_at].map(|at| to_micros(at).to_be_bytes());
+    let how = opened_by.to_text().unwrap_or_default();
+    [&user.0.as_bytes()[..], &times.concat(), how.as_bytes()].concat()
 }

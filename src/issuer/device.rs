@@ -83,10 +83,10 @@ impl Issuer {
             resource: target.uri().cloned(),
             answer: DeviceAnswer::Pending,
             expires_at: self.clock.now() + LIFE,
+            user_code: self.user_code_hash(&user_code),
         };
         let hashes = DeviceHashes {
             code: self.tools().hash("device_code", &ticket, client.client_id.as_str().as_bytes()),
-            user_code: self.user_code_hash(&user_code),
             own_mac: self.vault.sign(&code),
         };
         conn.insert_device_code(&code, hashes, INTERVAL_S * 1_000_000).await?;

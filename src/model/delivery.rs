@@ -83,7 +83,21 @@ impl DeliveryState {
 /// the longest one, a day.
 pub const UNUSED: Duration = Duration::minutes(24 * 60 + 10);
 
+/// How long a delivery takes at most, with all its calls.
+const TAKES: Duration = Duration::minutes(2);
+
 impl Delivery {
+    /// Whether somebody may be at it at `now`.
+    pub fn is_under_way(&self, now: OffsetDateTime) -> bool {
+        self.state == DeliveryState::Pending && (now - self.changed_at).abs() < TAKES
+    }
+
+    /// The same, which nobody is at any more.
+    #[must_use]
+    pub fn given_up(&self) -> Self {
+        Self { changed_at: self.changed_at - TAKES, ..self.clone() }
+    }
+
     /// Whether the secret before this one may go at `now`, if it was last used at `used_at`.
     pub fn may_retire(&self, used_at: Option<OffsetDateTime>, now: OffsetDateTime) -> bool {
         let since = used_at.map_or(self.changed_at, |used_at| used_at.max(self.changed_at));

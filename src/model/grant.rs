@@ -12,6 +12,7 @@ use super::own::Own;
 use super::principal::UserId;
 use super::resource::ResourceScope;
 use super::scope::{Scope, Scopes};
+use super::secret::KeyedHash;
 use super::time::to_micros;
 use super::uri::ResourceUri;
 
@@ -222,6 +223,8 @@ pub struct DeviceCode {
     pub answer: DeviceAnswer,
     /// When it ends.
     pub expires_at: OffsetDateTime,
+    /// Keyed hash of what the person types: whose row that is decides who is let in.
+    pub user_code: KeyedHash,
 }
 
 impl Own for DeviceCode {
@@ -235,7 +238,8 @@ impl Own for DeviceCode {
             DeviceAnswer::Approved { user, auth_time } => ("approved", Some((user, to_micros(auth_time)))),
             DeviceAnswer::Denied => ("denied", None),
         };
-        vec![serde_json::to_vec(&(self.id, what, answer, to_micros(self.expires_at))).expect("it is JSON")]
+        let row = (self.id, what, answer, to_micros(self.expires_at), self.user_code);
+        vec![serde_json::to_vec(&row).expect("it is JSON")]
     }
 }
 

@@ -30,8 +30,6 @@ pub struct StoredDeviceCode {
 pub struct DeviceHashes {
     /// Of the second half of the device's code.
     pub code: KeyedHash,
-    /// Of what the person types.
-    pub user_code: KeyedHash,
     /// Of the row.
     pub own_mac: KeyedHash,
 }
@@ -52,7 +50,7 @@ impl Conn<'_> {
         let row = device_code::ActiveModel {
             id: Set(code.id),
             code_hash: Set(hashes.code.to_vec()),
-            user_code_hash: Set(hashes.user_code.to_vec()),
+            user_code_hash: Set(code.user_code.to_vec()),
             client_id: Set(code.client_id.to_string()),
             scopes: Set(code.scope.to_string()),
             resource: Set(code.resource.as_ref().map(|uri| uri.as_str().to_owned())),
@@ -162,6 +160,7 @@ fn read(row: device_code::Model) -> Result<StoredDeviceCode, Error> {
         resource: row.resource.map(|uri| uri.try_into().map_err(|_| corrupt("resource"))).transpose()?,
         answer,
         expires_at: from_micros(row.expires_at),
+        user_code: row.user_code_hash.try_into().map(KeyedHash).map_err(|_| corrupt("user_code_hash"))?,
     };
     Ok(StoredDeviceCode { code: Unchecked::new(code, row.own_mac), hash: row.code_hash })
 }

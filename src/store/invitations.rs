@@ -51,6 +51,8 @@ impl Conn<'_> {
             .filter(later(self.now_us()))
             .col_expr(invitation::Column::AcceptedAt, Expr::value(self.now_us()))
             .col_expr(invitation::Column::AcceptedBy, Expr::value(by.0))
+            // Nobody has its link any more, whatever is written into the row.
+            .col_expr(invitation::Column::TokenHash, Expr::value(Vec::<u8>::new()))
             .exec(&self.db())
             .await?;
         Ok(done.rows_affected == 1)
@@ -72,28 +74,28 @@ impl Conn<'_> {
         id: Uuid,
         user: UserId,
         token_hash: KeyedHash,
-        life_us: i64,
+        expires_at_us: i64,
     ) -> Result<(), Error> {
         let row = password_link::ActiveModel {
             id: Set(id),
             user_id: Set(user.0),
             token_hash: Set(token_hash.to_vec()),
             created_at: Set(self.now_us()),
-            expires_at: Set(self.now_us().saturating_add(life_us)),
+            expires_at: Set(expires_at_us),
             used_at: Set(None),
         };
         password_link::Entity::insert(row).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
-    /// Whose password an unused link sets, with the hash the link is compared with.
-    pub async fn find_password_link(&self, id: Uuid) -> Result<Option<(UserId, Vec<u8>)>, Error> {
+    /// Whose password an unused link sets and until when, in microseconds, with the hash the link is compared with.
+    pub async fn find_password_link(&self, id: Uuid) -> Result<Option<(UserId, i64, Vec<u8>)>, Error> {
         let row = password_link::Entity::find_by_id(id)
             .filter(password_link::Column::UsedAt.is_null())
             .filter(password_link::Column::ExpiresAt.gt(self.now_us()))
             .one(&self.db())
             .await?;
-        Ok(row.map(|row| (UserId(row.user_id), row.token_hash)))
+        Ok(row.map(|row| (UserId(row.user_id), row.expires_at, row.token_hash)))
     }
 
     /// Uses a password link up, in one statement; whether it could still be.
@@ -103,6 +105,7 @@ impl Conn<'_> {
             .filter(password_link::Column::UsedAt.is_null())
             .filter(password_link::Column::ExpiresAt.gt(self.now_us()))
             .col_expr(password_link::Column::UsedAt, Expr::value(self.now_us()))
+            .col_expr(password_link::Column::TokenHash, Expr::value(Vec::<u8>::new()))
             .exec(&self.db())
             .await?;
         Ok(done.rows_affected == 1)

@@ -2,12 +2,13 @@
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{ConnectionTrait, ExprTrait, QueryOrder, Statement};
+use time::OffsetDateTime;
 
 use crate::model::event::Origin;
 use crate::model::person::{OpenedBy, Session};
 use crate::model::principal::UserId;
 use crate::model::secret::KeyedHash;
-use crate::model::time::from_micros;
+use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::{attempt, session};
 use crate::store::{Conn, Error};
 
@@ -21,14 +22,14 @@ pub struct Failures {
 }
 
 impl Conn<'_> {
-    /// Stores a session that lives for `life_us`.
+    /// Stores a session.
     pub async fn insert_session(
         &self,
         id: Uuid,
         token_hash: KeyedHash,
         (user, opened_by): (UserId, &OpenedBy),
         origin: Origin,
-        life_us: i64,
+        (created_at, expires_at): (OffsetDateTime, OffsetDateTime),
     ) -> Result<Session, Error> {
         let row = session::Model {
             id,
@@ -36,8 +37,8 @@ impl Conn<'_> {
             user_id: user.0,
             opened_by: opened_by.to_text(),
             address: origin.address.map(|address| address.to_string()),
-            created_at: self.now_us(),
-            expires_at: self.now_us().saturating_add(life_us),
+            created_at: to_micros(created_at),
+            expires_at: to_micros(expires_at),
         };
         let new = session::ActiveModel::from(row.clone());
         session::Entity::insert(new).exec_without_returning(&self.db()).await?;

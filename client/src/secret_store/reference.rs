@@ -168,7 +168,9 @@ fn shown(scheme: &str, rest: &str) -> String {
 type Parsed = Result<Reference, &'static str>;
 
 fn file(rest: &str) -> Parsed {
-    let is_segment = |segment: &str| !segment.starts_with('.') && made_of(segment, "._-");
+    // What stands beside a secret's file is no folder for others.
+    let is_own = |segment: &str| [".sealed", ".lock"].iter().any(|end| segment.ends_with(end));
+    let is_segment = |segment: &str| !segment.starts_with('.') && !is_own(segment) && made_of(segment, "._-");
     if rest.len() <= 200 && rest.split('/').all(is_segment) {
         return Ok(Reference::File { name: rest.to_owned() });
     }
@@ -186,7 +188,10 @@ fn aws(rest: &str) -> Parsed {
     let (region, id) = rest.split_once('/').ok_or(wanted)?;
     let name = match id.strip_prefix("arn:") {
         // RFC-less, but fixed: arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME
-        Some(arn) => arn.rsplit(':').next().filter(|_| arn.matches(':').count() == 5),
+        Some(arn) => {
+            let fits = arn.matches(':').count() == 5 && arn.split(':').nth(2) == Some(region);
+            arn.rsplit(':').next().filter(|_| fits)
+        }
         None => Some(id),
     };
     let is_name = |name: &str| name.len() <= 519 && made_of(name, "/_+=.@-");

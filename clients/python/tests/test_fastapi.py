@@ -330,7 +330,6 @@ def test_an_id_token_must_belong_to_the_access_token(issuer: Issuer) -> None:
     bad = {
         "another person": issuer.id_token(token, sub="mallory"),
         "another client": issuer.id_token(token, aud="evil"),
-        "another access token": issuer.id_token("another"),
         "another issuer": issuer.id_token(token, iss="https://evil.example"),
         "signed by a stranger": _flipped(issuer.id_token(token)),
         "unsigned": issuer.id_token(token, header={"alg": "none"}),
@@ -339,6 +338,8 @@ def test_an_id_token_must_belong_to_the_access_token(issuer: Issuer) -> None:
     }
     for name, id_token in bad.items():
         assert caller.ask(bearer(token), ("x-id-token", id_token)).status_code == 401, name
+    # The first one stays with a proxy that has refreshed the access token.
+    assert caller.ask(bearer(token), ("x-id-token", issuer.id_token("another"))).status_code == 200
     late = caller.ask(bearer(token), ("x-id-token", issuer.id_token(token, exp=NOW - 100))).json()
     assert (late["hello"], late["id_token"]) == ("ada.l", None)
     assert "name" not in late["claims"]

@@ -102,7 +102,8 @@ impl Clients {
                 return self.finish_delivery(by, pending.clone()).await;
             }
         }
-        let (secret, delivery) = self.begin_delivery(by, id, (&reference, form)).await?;
+        let seen = before.map(|before| before.secret_id);
+        let (secret, delivery) = self.begin_delivery(by, id, (&reference, form), seen).await?;
         self.hand_in(by, &client, &secret, delivery, &found).await
     }
 
@@ -146,6 +147,7 @@ impl Clients {
         by: &Superadmin,
         id: &ClientId,
         (reference, form): (&Reference, Option<DeliveryForm>),
+        seen: Option<Uuid>,
     ) -> Result<(NewSecret, Delivery), Error> {
         let tx = self.tools.store.begin().await?;
         let client = self.locked(&tx, id, None).await?;
@@ -157,8 +159,23 @@ impl Clients {
             });
         }
         let before = self.delivery(tx.conn(), id).await?;
+        // Whoever else is at it has a secret that may be current in a moment: it must not be deleted.
+        if before.as_ref().is_some_and(|before| before.is_under_way(self.tools.clock.now())) {
+            return Err(Error::UnderWay);
+        }
+        if before.as_ref().map(|before| before.secret_id) != seen {
+            return Err(Error::Changed);
+        }
         let (version, previous) = match &before {
             None => (1, None),
+            Some(before)
+                if before.state == DeliveryState::Pending && before.reference != reference.to_string() =>
+            {
+                return Err(Error::Invalid {
+                    field: "deliver_to",
+                    reason: "is not where the pending delivery goes, which may have arrived there: finish that one first",
+                });
+            }
             Some(before) if before.state == DeliveryState::Pending => {
                 // It was given to nobody, or lies where nobody reads it.
                 tx.conn().delete_client_secret(id, before.secret_id).await?;
@@ -210,14 +227,22 @@ impl Clients {
             DeliveryForm::Document => credential.document(),
             DeliveryForm::Pair => credential.pair(),
         };
-        let (store, failed) = (&found.store, secret_stores::Error::from);
-        let version = store.put(&document, &found.expected).await.map_err(failed)?;
-        let back = store.read_back(&version).await.map_err(failed)?;
-        if !back.is_some_and(|back| back.is(&document)) {
-            return Err(secret_stores::Error::NotReadBack(store.reference().clone()).into());
+        if let Err(error) = write(found, &document).await {
+            self.give_up(&delivery).await?;
+            return Err(error.into());
         }
-        store.activate(&version, &found.expected).await.map_err(failed)?;
         self.finish_delivery(by, delivery).await
+    }
+
+    /// Nobody is at this delivery any more: it can be tried again at once.
+    async fn give_up(&self, pending: &Delivery) -> Result<(), Error> {
+        let tx = self.tools.store.begin().await?;
+        let now = self.delivery(tx.conn(), &pending.client_id).await?;
+        if now.is_some_and(|now| now.secret_id == pending.secret_id && now.state == DeliveryState::Pending) {
+            let given_up = pending.given_up();
+            tx.conn().put_delivery(&given_up, self.tools.vault.sign(&given_up)).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     async fn finish_delivery(&self, by: &Superadmin, pending: Delivery) -> Result<Delivery, Error> {
@@ -286,6 +311,16 @@ fn plain(secret: &Secret) -> jeton_client::Secret {
 
 fn no_url() -> Error {
     Error::Invalid { field: "deliver_to", reason: "needs a public URL that can have a path" }
+}
+
+/// Writes, reads back, makes current.
+async fn write(found: &Found, document: &jeton_client::Secret) -> Result<(), secret_stores::Error> {
+    let store = &found.store;
+    let version = store.put(document, &found.expected).await?;
+    if !store.read_back(&version).await?.is_some_and(|back| back.is(document)) {
+        return Err(secret_stores::Error::NotReadBack(store.reference().clone()));
+    }
+    Ok(store.activate(&version, &found.expected).await?)
 }
 
 fn occupied(reference: &Reference) -> Error {

@@ -110,6 +110,12 @@ async fn a_delivery_goes_on_after_a_crash_at_any_step() {
         // Nothing is in the store yet.
         let (_, drift) = desk.clients.check_delivery(&by, &id).await.unwrap().unwrap();
         assert!(matches!(drift, Drift::Pending));
+        // Somebody may be at it still: its secret must not be deleted under their hands.
+        let early = desk.clients.deliver(&by, &id, (None, None)).await;
+        assert!(matches!(early, Err(Error::UnderWay)), "{}: {early:?}", db.name);
+        db.clock.advance(Duration::minutes(2));
+        let elsewhere = desk.clients.deliver(&by, &id, (Some("file:prod/elsewhere"), None)).await;
+        assert!(matches!(elsewhere, Err(Error::Invalid { field: "deliver_to", .. })), "{elsewhere:?}");
         let done = desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
         assert_eq!((done.state, done.version), (DeliveryState::Delivered, 2), "{}", db.name);
         assert_eq!(desk.secrets(&id).await, 1, "the one that went nowhere is gone");
@@ -117,7 +123,8 @@ async fn a_delivery_goes_on_after_a_crash_at_any_step() {
         assert_ne!(pending.unwrap().secret_id, done.secret_id);
 
         // It is in the store, and nobody wrote so.
-        let (secret, pending) = desk.clients.begin_delivery(&by, &id, (&reference, None)).await.unwrap();
+        let (secret, pending) =
+            desk.clients.begin_delivery(&by, &id, (&reference, None), Some(done.secret_id)).await.unwrap();
         let document = desk.clients.credential(&client, plain(&secret.secret), pending.version);
         let seen = Expected::Version(desk.store().get().await.unwrap().unwrap().version);
         desk.store().put(&document.unwrap().document(), &seen).await.unwrap();

@@ -51,8 +51,15 @@ impl Clients {
             }
             Err(Error::Delivery(error)) => Drift::Unreadable(error),
             Err(other) => return Err(other),
-            Ok(_) if delivery.state == DeliveryState::Pending => Drift::Pending,
+            Ok(Found { held: None, .. }) if delivery.state == DeliveryState::Pending => Drift::Pending,
             Ok(Found { held: None, .. }) => Drift::Missing,
+            // The one before is there, and still good.
+            Ok(Found { held: Some(held), .. })
+                if delivery.state == DeliveryState::Pending
+                    && secrets.iter().any(|live| self.is_secret(id, &secrets, live.id, &held)) =>
+            {
+                Drift::Pending
+            }
             Ok(Found { held: Some(held), .. }) => {
                 let now = self.credential(&client, jeton_client::Secret::new(""), delivery.version)?;
                 if !self.is_secret(id, &secrets, delivery.secret_id, &held) {

@@ -16,6 +16,7 @@ use crate::model::person::{Email, Invitation, Offer, User};
 use crate::model::principal::{Actor, UserId};
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
+use crate::model::time::to_micros;
 use crate::store::Conn;
 use crate::store::users::UserChange;
 use crate::vault::Vault;
@@ -268,5 +269,6 @@ impl People {
 fn subject(invitation: &Invitation) -> Vec<u8> {
     let app = invitation.offer.app().map(AppId::as_str).unwrap_or_default();
     let email = invitation.email.as_ref().map(Email::as_str).unwrap_or_default();
-    Vault::row(&[app.as_bytes(), email.as_bytes(), invitation.offer.role().as_bytes()])
+    let until = to_micros(invitation.expires_at).to_be_bytes();
+    Vault::row(&[app.as_bytes(), email.as_bytes(), invitation.offer.role().as_bytes(), &until])
 }

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Error, Link, People, covered, covered_in_apps, event, micros};
+use super::{Error, Link, People, covered, covered_in_apps, event};
 use crate::identity::Superadmin;
 use crate::identity::password::check_rules;
 use crate::identity::session::Opened;
@@ -11,6 +11,7 @@ use crate::model::person::User;
 use crate::model::principal::{Actor, UserId};
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
+use crate::model::time::to_micros;
 use crate::store::Conn;
 
 const LIFE: Duration = Duration::hours(24);
@@ -62,19 +63,25 @@ impl People {
     pub(super) async fn insert_link(&self, conn: Conn<'_>, user: UserId) -> Result<Link, Error> {
         conn.delete_password_links_of(user).await?;
         let ticket = self.tools.ticket();
-        let hash = self.tools.hash("password_link", &ticket, user.0.as_bytes());
-        conn.insert_password_link(ticket.id, user, hash, micros(LIFE)).await?;
-        Ok(self.link("/account/password", &ticket, self.now() + LIFE))
+        let expires_at = self.now() + LIFE;
+        let hash = self.tools.hash("password_link", &ticket, &subject(user, to_micros(expires_at)));
+        conn.insert_password_link(ticket.id, user, hash, to_micros(expires_at)).await?;
+        Ok(self.link("/account/password", &ticket, expires_at))
     }
 
     async fn require_link(&self, token: &str) -> Result<(Ticket, User), Error> {
         let ticket = Ticket::parse(token).ok_or(Error::Unusable)?;
         let conn = self.tools.store.conn();
-        let (user, hash) = conn.find_password_link(ticket.id).await?.ok_or(Error::Unusable)?;
-        if !self.tools.fits("password_link", &ticket, user.0.as_bytes(), &hash) {
+        let (user, until, hash) = conn.find_password_link(ticket.id).await?.ok_or(Error::Unusable)?;
+        if !self.tools.fits("password_link", &ticket, &subject(user, until), &hash) {
             return Err(Error::Unusable);
         }
         let user = conn.find_user(user).await?.filter(|user| !user.disabled).ok_or(Error::Unusable)?;
         Ok((ticket, user))
     }
+}
+
+/// What a link speaks for, and until when.
+fn subject(user: UserId, expires_at_us: i64) -> Vec<u8> {
+    [&user.0.as_bytes()[..], &expires_at_us.to_be_bytes()].concat()
 }

@@ -57,11 +57,14 @@ impl Upstream {
             self.tools.audit.record(event).await?;
             return Err(Error::Disabled);
         }
+        let is_known = known.is_some();
         match known {
             Some(identity) => conn.touch_upstream_identity(identity.id, &said.label).await?,
             None => self.insert_identity(conn, subject, said, user.id).await?,
         }
-        self.give(conn, user.id, said, origin).await?;
+        if !(said.partial && is_known) {
+            self.give(conn, user.id, said, origin).await?;
+        }
         let opened = self.sessions.open(conn, &user, by, former, origin).await?;
         let event = Event::new(Actor::User(user.id), Action::Login, origin);
         self.tools.audit.record_in(conn, event).await?;

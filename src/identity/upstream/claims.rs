@@ -33,6 +33,8 @@ pub(super) struct Said {
     pub(super) superadmin: bool,
     /// Apps, whether they are here or not.
     pub(super) apps: BTreeMap<AppId, Membership>,
+    /// Not all that the provider says came along: nothing is taken away for what is missing.
+    pub(super) partial: bool,
 }
 
 pub(super) fn read(told: &Told, settings: &Settings) -> Said {

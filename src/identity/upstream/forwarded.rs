@@ -56,7 +56,7 @@ impl Upstreams {
         let Some(upstream) = self.find() else { return Ok(AtProxy::Nobody) };
         let Some(told) = upstream.forwarded(request).await else { return Ok(AtProxy::Nobody) };
         let conn = upstream.tools.store.conn();
-        Ok(match upstream.find(conn, &told.subject).await? {
+        Ok(match upstream.find(conn, &told.0.subject).await? {
             Some(identity) => AtProxy::Known(identity.user),
             None => AtProxy::Stranger,
         })
@@ -75,17 +75,25 @@ impl Upstreams {
     ) -> Result<Option<Opened>, Error> {
         let Some(upstream) = self.find() else { return Ok(None) };
         let Some(told) = upstream.forwarded(request).await else { return Ok(None) };
-        let said = claims::read(&told, &upstream.settings);
+        let mut said = claims::read(&told.0, &upstream.settings);
+        said.partial = told.1;
         let by = OpenedBy::Proxy;
-        upstream.sign_in((&told.subject, &said), return_to, by, former, origin).await.map(Some)
+        upstream.sign_in((&told.0.subject, &said), return_to, by, former, origin).await.map(Some)
     }
 }
 
 impl Upstream {
-    async fn forwarded(&self, request: &Request<'_>) -> Option<Told> {
+    /// What verified tokens tell, and whether a signed ID token came that was not taken: proxies keep the first one long
+    /// after it has ended, and what only it said is not gone.
+    async fn forwarded(&self, request: &Request<'_>) -> Option<(Told, bool)> {
         let scheme = self.scheme.as_ref()?;
         let header = self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.token_header.as_deref());
-        if (request.headers)(header.unwrap_or("authorization")).is_empty() {
+        // Strangers make nobody ask the provider.
+        let peer = request.peer.map(|peer| peer.to_canonical())?;
+        let trusted = self.settings.forwarded.iter().flat_map(|forwarded| &forwarded.proxies);
+        if !trusted.into_iter().any(|network| network.contains(peer))
+            || (request.headers)(header.unwrap_or("authorization")).is_empty()
+        {
             return None;
         }
         self.renew(false).await;
@@ -100,7 +108,9 @@ impl Upstream {
         match judged {
             Ok(forwarded) => {
                 let (subject, claims) = (forwarded.claims.subject.clone(), forwarded.claims.extra.clone());
-                Some(Told { subject, claims })
+                let is_signed = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2;
+                let came = (request.headers)("x-id-token").iter().any(|value| is_signed(&value));
+                Some((Told { subject, claims }, came && forwarded.id_token.is_none()))
             }
             Err(error) => {
                 warn!(%error, "what a proxy forwards signs nobody in");

@@ -195,12 +195,15 @@ impl World {
     pub(crate) async fn browser(&self, user: UserId) -> (Visitor, Ticket) {
         let ticket = Ticket::new(self.db.id(), &SystemEntropy);
         let vault = self.db.vault();
-        let row = crate::vault::Vault::row(&[ticket.id.as_bytes(), user.0.as_bytes()]);
+        let now = self.db.clock().now();
+        let times = (now, now + time::Duration::hours(1));
+        let whose = crate::identity::session::whose(user, &OpenedBy::SignIn, times);
+        let row = crate::vault::Vault::row(&[ticket.id.as_bytes(), &whose]);
         let hash = vault.hash_secret("session", "token_hash", &row, &ticket.secret);
         let store = self.db.store();
         let tx = store.begin().await.unwrap();
         tx.conn()
-            .insert_session(ticket.id, hash, (user, &OpenedBy::SignIn), Origin::default(), 3_600_000_000)
+            .insert_session(ticket.id, hash, (user, &OpenedBy::SignIn), Origin::default(), times)
             .await
             .unwrap();
         tx.commit().await.unwrap();

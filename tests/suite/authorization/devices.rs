@@ -231,3 +231,27 @@ async fn a_flood_of_devices_is_bounded() {
         world.stop().await;
     }
 }
+
+/// Whoever writes rows has somebody else's yes, if what the person types may lead to another row.
+#[tokio::test]
+async fn a_code_turned_to_another_device_by_sql_lets_nobody_in() {
+    for world in World::each().await {
+        let script = script(&world, &json!({})).await;
+        let (own, other) = (begin(&world, &script).await, begin(&world, &script).await);
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        // The later row takes the hash of the earlier one, which gets another.
+        sql.run("CREATE TABLE kept AS SELECT user_code_hash AS hash FROM device_code ORDER BY id LIMIT 1")
+            .await;
+        sql.run("DELETE FROM device_code WHERE id = (SELECT min_id FROM (SELECT id AS min_id FROM device_code ORDER BY id LIMIT 1) AS first_row)").await;
+        sql.run("UPDATE device_code SET user_code_hash = (SELECT hash FROM kept)").await;
+        let mut ada = world.ada.clone();
+        let url = world.broker().at("/o/device/");
+        let token = ada.get(&url).await.csrf_token();
+        let form =
+            [("csrf_token", token.as_str()), ("user_code", text(&own["user_code"])), ("decision", "accept")];
+        let seen = ada.post(&url, &form).await;
+        assert_eq!(seen.status, 500, "{}: {}", world.house.home.name, seen.body);
+        assert_eq!(refusal(poll(&world, &script, &other).await).await.1, "server_error");
+        world.stop().await;
+    }
+}

@@ -158,7 +158,7 @@ class OIDCProxyScheme(SecurityBase):
     def _add_id_token(self, token: str, identity: Identity) -> None:
         claims = identity["claims"]
         try:
-            told = self._verifier.verify_id_token(token, identity["access_token"], claims)
+            told = self._verifier.verify_id_token(token, claims)
         except TokenRefused as error:
             if str(error) == "it has expired":
                 # Proxies renew the access token and go on forwarding the first ID token: nothing is taken from it.

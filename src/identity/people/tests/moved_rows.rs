@@ -119,3 +119,28 @@ async fn nobody_joins_an_app_or_rises_in_it_by_sql() {
         assert_eq!(rights().await, (true, false, false), "{}", db.name);
     }
 }
+
+#[tokio::test]
+async fn what_was_used_or_is_over_does_not_live_again_by_sql() {
+    for db in databases().await {
+        let fixture = Fixture::of(&db, URL);
+        let root = fixture.superadmin().await;
+        let acme = fixture.app("acme").await;
+        let used = fixture.invite(&root, &acme, "ada@example.com").await;
+        let late = fixture.invite(&root, &acme, "eve@example.com").await;
+        fixture.people.join(&token(&used), &joining("Ada"), Origin::default()).await.unwrap();
+        let ada = fixture.sign_in("ada@example.com", PASSWORD).await.unwrap();
+        let link = fixture.people.password_link(&root, ada.session.user).await.unwrap();
+        db.clock.advance(Duration::days(8));
+        let far = crate::model::time::to_micros(db.clock().now() + Duration::days(1));
+        db.sql(&format!("UPDATE invitation SET accepted_at = NULL, expires_at = {far}")).await;
+        db.sql(&format!("UPDATE password_link SET used_at = NULL, expires_at = {far}")).await;
+        db.sql(&format!("UPDATE session SET expires_at = {far}")).await;
+        for link in [&used, &late] {
+            let opened = fixture.people.open_invitation(&token(link)).await;
+            assert!(matches!(opened, Err(Error::Unusable)), "{}: {opened:?}", db.name);
+        }
+        assert!(matches!(fixture.people.open_password_link(&token(&link)).await, Err(Error::Unusable)));
+        assert!(fixture.resume(&ada).await.is_none(), "{}", db.name);
+    }
+}
