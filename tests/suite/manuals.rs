@@ -267,18 +267,17 @@ async fn a_service_is_made_and_gets_its_token_as_the_manual_says() {
     let settings: toml::Table = settings.parse().unwrap();
     let places = settings["secret_stores"]["deliver_to"].as_array().unwrap();
     let places: Vec<_> = places.iter().map(|place| place.as_str().unwrap()).collect();
-    let folder = home.path().join("kept").display().to_string();
     let variables = [
         ("JETON_SECRET_STORES__DELIVER_TO", places.join(",")),
         ("JETON_INSTANCE__STACK", settings["instance"]["stack"].as_str().unwrap().to_owned()),
-        ("JETON_SECRETS_DIR", folder.clone()),
     ];
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let served = Served::start(&home, &variables).await;
     let [make, use_it] = blocks(SECRET_STORES, "sh").try_into().unwrap();
-    let made = follow(&served, &home, &format!("export JETON_SECRETS_DIR={folder}; {make}"));
+    let made = follow(&served, &home, &make);
     assert_eq!(exit_code(&made), 0, "{}", stderr(&made));
-    let token = follow(&served, &home, &format!("export JETON_SECRETS_DIR={folder}; {use_it}"));
+    let folder = home.data_dir().join("secrets").display().to_string();
+    let token = follow(&served, &home, &use_it.replace("$PWD/jeton-data/secrets", &folder));
     assert_eq!(exit_code(&token), 0, "{}", stderr(&token));
     assert_eq!(String::from_utf8(token.stdout).unwrap().matches('.').count(), 2);
 }
