@@ -17,12 +17,13 @@ pub mod upstream;
 
 use crate::model::app::AppId;
 use crate::model::client::{Allow, Client, ClientId, Role};
-use crate::model::connection::Connection;
+use crate::model::connection::{Connection, Owner, Sharing};
 use crate::model::connector::ConnectorId;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::person::User;
 use crate::model::principal::{Actor, Membership, UserId};
 use crate::model::scope::{Scope, Scopes};
+use crate::vault::Vault;
 
 /// Why a permission was not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -261,9 +262,17 @@ impl MayReceive {
     }
 
     /// Whether this connection is among them: in an exchange only one that the person made, or an app admin shares.
-    pub fn reaches(&self, connection: &Connection) -> bool {
-        let own = |user: &UserId| connection.owner.as_ref() == Some(&Actor::User(*user).to_string());
-        self.only_of.as_ref().is_none_or(|user| connection.shared || own(user))
+    ///
+    /// Who could write rows but has no key gives nobody either.
+    pub fn reaches(&self, connection: &Connection, vault: &Vault) -> bool {
+        let Some(user) = &self.only_of else { return true };
+        let (notary, id, app, shared) = (vault.notary(), connection.id, &connection.app, connection.shared);
+        let owner = connection.owner.as_deref().unwrap_or_default();
+        let signed = |mac: &Option<Vec<u8>>, knows: &dyn Fn(&[u8]) -> bool| mac.as_deref().is_some_and(knows);
+        let own = owner == Actor::User(*user).to_string()
+            && signed(&connection.owner_mac, &|mac| notary.knows(&Owner { id, app, owner }, mac));
+        own || (shared
+            && signed(&connection.shared_mac, &|mac| notary.knows(&Sharing { id, app, shared }, mac)))
     }
 }
 

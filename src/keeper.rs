@@ -276,7 +276,10 @@ impl Core {
 
     /// The connection a caller means, among those its right reaches.
     async fn find_for(&self, by: &MayReceive, flow: Option<&Flow>) -> Result<Found, Error> {
-        self.find_among(by.app(), by.connector(), flow, |connection| by.reaches(connection)).await
+        self.find_among(by.app(), by.connector(), flow, |connection| {
+            by.reaches(connection, &self.parts.vault)
+        })
+        .await
     }
 
     async fn find(&self, app: &AppId, connector: &ConnectorId, flow: Option<&Flow>) -> Result<Found, Error> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::app::AppId;
 use super::connector::{ConnectorId, Policy};
+use super::own::Own;
 use super::protocol::LEASE_ABSURD_US;
 use super::token_set::{Generation, TokenSet};
 
@@ -172,10 +173,14 @@ pub struct Connection {
     pub token_set: Option<TokenSet>,
     /// Who connected it: an actor, as stored.
     pub owner: Option<String>,
+    /// Keyed hash of [`Owner`].
+    pub owner_mac: Option<Vec<u8>>,
     /// What people call the owner.
     pub owner_label: Option<String>,
     /// Whether app members may exchange for it.
     pub shared: bool,
+    /// Keyed hash of [`Sharing`].
+    pub shared_mac: Option<Vec<u8>>,
     /// Keyed hash of the account's id at the provider.
     pub account_fingerprint: Option<Vec<u8>>,
     /// What people call the account.
@@ -267,5 +272,46 @@ impl Connection {
     fn life_for_margins(&self, policy: &Policy) -> Duration {
         let initial = self.token_set.as_ref().and_then(|set| set.initial_life);
         self.known_lifetime(policy).or(initial).unwrap_or(Duration::ZERO)
+    }
+}
+/// Whose a connection is: who may exchange a token for its.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'c> {
+    /// Its row.
+    pub id: Uuid,
+    /// Tenant.
+    pub app: &'c AppId,
+    /// As stored.
+    pub owner: &'c str,
+}
+
+impl Own for Owner<'_> {
+    const TABLE: &'static str = "connection";
+
+    fn covered(&self) -> Vec<Vec<u8>> {
+        let parts: [&[u8]; 4] =
+            [b"owner", self.id.as_bytes(), self.app.as_str().as_bytes(), self.owner.as_bytes()];
+        parts.map(<[u8]>::to_vec).to_vec()
+    }
+}
+
+/// Whether members of the app may exchange a token for a connection's.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing<'c> {
+    /// Its row.
+    pub id: Uuid,
+    /// Tenant.
+    pub app: &'c AppId,
+    /// As stored.
+    pub shared: bool,
+}
+
+impl Own for Sharing<'_> {
+    const TABLE: &'static str = "connection";
+
+    fn covered(&self) -> Vec<Vec<u8>> {
+        let shared = [u8::from(self.shared)];
+        let parts: [&[u8]; 4] = [b"shared", self.id.as_bytes(), self.app.as_str().as_bytes(), &shared];
+        parts.map(<[u8]>::to_vec).to_vec()
     }
 }

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::model::app::{AppId, AppState};
-use crate::model::connection::{Connection, Flow, LastError, Rejections, Sending, State};
+use crate::model::connection::{Connection, Flow, LastError, Rejections, Sending, Sharing, State};
 use crate::model::connector::ConnectorId;
 use crate::model::secret::{Sealed, WrappedKey};
 use crate::model::time::from_micros;
@@ -59,7 +59,7 @@ pub struct Lookup {
 }
 
 const COLUMNS: &str = "c.id, c.app, c.connector, c.flow, c.state, c.reason, c.state_since, c.token_set_id, \
-    c.generation, c.last_generation, c.owner, c.owner_label, c.shared, c.account_fingerprint, c.account_label, c.variables, \
+    c.generation, c.last_generation, c.owner, c.owner_mac, c.owner_label, c.shared, c.shared_mac, c.account_fingerprint, c.account_label, c.variables, \
     c.own_mac, c.granted_scope, c.scope_narrowed, c.refresh_expires_at, c.refresh_due_at, c.lifetime_us, c.rotates, \
     c.last_refresh_at, c.last_error_code, c.last_error_at, c.failures, c.retry_at, c.lease_until, c.sends, \
     c.resend_after, c.rejected_count, c.rejected_since, c.credentials_id, c.credentials_version, \
@@ -112,8 +112,10 @@ impl AppRows<'_> {
 
     /// Sets whether app members may exchange for a connection.
     pub async fn set_shared(&self, id: Uuid, shared: bool) -> Result<(), Error> {
-        let sql = "UPDATE connection SET shared = $3 WHERE id = $1 AND app = $2";
-        self.conn.run(sql.to_owned(), vec![id.into(), self.app.as_str().into(), shared.into()]).await?;
+        let mac = self.conn.sign(&Sharing { id, app: self.app, shared })?;
+        let sql = "UPDATE connection SET shared = $3, shared_mac = $4 WHERE id = $1 AND app = $2";
+        let values = vec![id.into(), self.app.as_str().into(), shared.into(), mac.into()];
+        self.conn.run(sql.to_owned(), values).await?;
         Ok(())
     }
 
@@ -262,8 +264,10 @@ fn read_connection(row: &QueryResult) -> Result<Connection, Error> {
         last_generation: Generation(row.try_get("", "last_generation")?),
         token_set,
         owner: optional("owner")?,
+        owner_mac: row.try_get("", "owner_mac")?,
         owner_label: optional("owner_label")?,
         shared: row.try_get("", "shared")?,
+        shared_mac: row.try_get("", "shared_mac")?,
         account_fingerprint: row.try_get("", "account_fingerprint")?,
         account_label: optional("account_label")?,
         variables,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::model::connection::Flow;
+use crate::model::connection::{Flow, Owner, Sharing};
 use crate::model::connector::ConnectorId;
 use crate::model::secret::{KeyedHash, Sealed};
 use crate::model::time::to_micros;
@@ -205,7 +205,7 @@ impl AppRows<'_> {
         if let Some(seen) = previous.as_ref().and_then(|row| row.token_set_id) {
             self.retire(TokenSetId(seen), false).await?;
         }
-        let row = self.adopted(new, set, generation, previous.as_ref());
+        let row = self.adopted(new, set, generation, previous.as_ref())?;
         if previous.is_some() {
             connection::Entity::update(row).exec(&self.conn.db()).await?;
         } else {
@@ -272,9 +272,13 @@ impl AppRows<'_> {
         set: &NewTokenSet,
         generation: Generation,
         previous: Option<&connection::Model>,
-    ) -> connection::ActiveModel {
-        let now = self.conn.now_us();
-        connection::ActiveModel {
+    ) -> Result<connection::ActiveModel, Error> {
+        let (now, id, app) = (self.conn.now_us(), new.id, self.app);
+        // What was written by SQL is not carried on.
+        let shared = previous.is_some_and(|row| {
+            row.shared && self.conn.knows(&Sharing { id, app, shared: true }, row.shared_mac.as_deref())
+        });
+        Ok(connection::ActiveModel {
             id: Set(new.id),
             app: Set(self.app.to_string()),
             connector: Set(new.connector.to_string()),
@@ -288,7 +292,9 @@ impl AppRows<'_> {
             last_generation: Set(generation.0),
             owner: Set(Some(new.owner.clone())),
             owner_label: Set(new.owner_label.clone()),
-            shared: Set(previous.is_some_and(|row| row.shared)),
+            owner_mac: Set(self.conn.sign(&Owner { id, app, owner: &new.owner })?),
+            shared: Set(shared),
+            shared_mac: Set(self.conn.sign(&Sharing { id, app, shared })?),
             account_fingerprint: Set(new.account_fingerprint.map(KeyedHash::to_vec)),
             account_label: Set(new.account_label.clone()),
             variables: Set(serde_json::json!(new.variables)),
@@ -316,7 +322,7 @@ impl AppRows<'_> {
             credentials_id: Set(new.credentials.map(|(id, _)| id)),
             credentials_version: Set(new.credentials.map(|(_, version)| version)),
             created_at: Set(previous.map_or(now, |row| row.created_at)),
-        }
+        })
     }
 
     /// PostgreSQL cannot tell the type of a parameter that is only compared with NULL.

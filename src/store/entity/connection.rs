@@ -35,6 +35,10 @@ pub struct Model {
     pub owner_label: Option<String>,
     /// Whether app members may exchange for it.
     pub shared: bool,
+    /// Keyed hash of that.
+    pub shared_mac: Option<Vec<u8>>,
+    /// Keyed hash of the owner.
+    pub owner_mac: Option<Vec<u8>>,
     /// Keyed hash of the account's id at the provider.
     pub account_fingerprint: Option<Vec<u8>>,
     /// What people call the account.

@@ -90,6 +90,33 @@ async fn only_the_client_it_was_issued_to_may_exchange_a_token() {
 }
 
 #[tokio::test]
+async fn what_sql_shares_or_turns_to_somebody_else_reaches_nobody() {
+    for mut world in World::each().await {
+        let own = connected(&mut world).await;
+        let mut eve = Jar::new();
+        eve.accept(&world.house.invitation("acme", "eve@example.com").await, "Eve").await;
+        std::mem::swap(&mut world.ada, &mut eve);
+        let token = token(&mut world).await;
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        sql.run("UPDATE connection SET shared = TRUE").await;
+        let other = refusal(exchange(&world, &world.shop, &token, &[]).await).await;
+        assert_eq!(other, error(400, "invalid_target"), "{}", world.house.home.name);
+        ok(exchange(&world, &world.shop, &own, &[]).await).await;
+        let eves = text(&claims(&json!(token))["sub"]).to_owned();
+        sql.run(&format!("UPDATE connection SET shared = FALSE, owner = 'user:{eves}'")).await;
+        for token in [&token, &own] {
+            let refused = refusal(exchange(&world, &world.shop, token, &[]).await).await;
+            assert_eq!(refused, error(400, "invalid_target"));
+        }
+        // An admin shares it: that counts.
+        let path = "/apps/acme/connections/sandbox";
+        world.house.write(Method::PATCH, path, &json!({"shared": true})).await;
+        ok(exchange(&world, &world.shop, &token, &[]).await).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_person_reaches_what_is_shared_or_his_own_in_his_apps() {
     for mut world in World::each().await {
         let ada = connected(&mut world).await;
