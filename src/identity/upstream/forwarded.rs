@@ -109,7 +109,7 @@ impl Upstream {
             Ok(forwarded) => {
                 let (subject, claims) = (forwarded.claims.subject.clone(), forwarded.claims.extra.clone());
                 let is_signed = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2;
-                let came = (request.headers)("x-id-token").iter().any(|value| is_signed(&value));
+                let came = (request.headers)("x-id-token").iter().any(is_signed);
                 Some((Told { subject, claims }, came && forwarded.id_token.is_none()))
             }
             Err(error) => {
