@@ -44,6 +44,10 @@ class Refusal(Exception):
         self.body = {"error": error}
 
 
+class Answered(Exception):
+    """The answer is sent; the connection goes on, as HTTP/1.1 has it where nothing else is said."""
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -57,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(200, self.route(segments))
             except Refusal as no:
                 self.answer(no.status, no.body)
+            except Answered:
+                pass
 
     do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do
 
@@ -103,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         form = parse_qs(self.sent.decode())
         if form.pop("scope", None) != SCOPE or form != APPLICATION:
             self.answer(401, {"error": "invalid_client", "error_description": "AADSTS7000215"})
-            raise ConnectionAbortedError
+            raise Answered
         token = secrets.token_urlsafe(24)
         VAULT.tokens.add(token)
         return {"access_token": token, "token_type": "Bearer", "expires_in": 3599}
@@ -172,12 +178,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("retry-after", "0")
         self.end_headers()
         self.wfile.write(text)
-
-    def handle_one_request(self):
-        try:
-            super().handle_one_request()
-        except ConnectionAbortedError:
-            self.close_connection = True
 
     def log_message(self, *_):
         pass
