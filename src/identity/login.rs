@@ -83,7 +83,10 @@ impl Logins {
         let id = user.as_ref().map_or(UserId(Uuid::nil()), |user| user.id);
         let known = browser.known.and_then(|cookie| self.sessions.known_browser(id, cookie));
         let limits = self.limits(name, known, origin);
-        self.count(&limits).await?;
+        let counted: Vec<_> = limits.iter().map(|limit| (limit.key, limit.failures)).collect();
+        if let Some(failures) = self.tools.store.count_attempt(&counted, WINDOW_US).await? {
+            return Err(limited(failures.ends_in_us));
+        }
         let fits = self.passwords.verify(id, password, hash.flatten().as_deref()).await?;
         match user.filter(|user| fits && !user.disabled) {
             Some(user) => self.open(&user, &limits, browser.session, origin).await,
@@ -118,26 +121,6 @@ impl Logins {
         let event = Event::new(Actor::System, Action::Login, origin);
         self.tools.audit.record(Event { result: "refused", subject, ..event }).await?;
         Ok(Error::Wrong)
-    }
-
-    /// Counts an attempt, unless a limit is reached: then it costs one read.
-    async fn count(&self, limits: &[Limit]) -> Result<(), Error> {
-        for limit in limits {
-            let failures = self.tools.store.conn().find_failures(limit.key).await?;
-            if failures.count >= limit.failures {
-                return Err(limited(failures.ends_in_us));
-            }
-        }
-        let tx = self.tools.store.begin().await?;
-        let mut over = None;
-        for limit in limits {
-            let failures = tx.conn().count_failure(limit.key, WINDOW_US).await?;
-            if failures.count > limit.failures {
-                over = Some(limited(failures.ends_in_us));
-            }
-        }
-        tx.commit().await?;
-        over.map_or(Ok(()), Err)
     }
 
     fn limits(&self, name: &str, known: Option<&str>, origin: Origin) -> Vec<Limit> {

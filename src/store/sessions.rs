@@ -10,7 +10,7 @@ use crate::model::principal::UserId;
 use crate::model::secret::KeyedHash;
 use crate::model::time::{from_micros, to_micros};
 use crate::store::entity::{attempt, session};
-use crate::store::{Conn, Error};
+use crate::store::{Conn, Error, Store};
 
 /// Failures of one kind in the current window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +145,33 @@ impl Conn<'_> {
     pub async fn forget_failures(&self, key: KeyedHash) -> Result<(), Error> {
         attempt::Entity::delete_by_id(key.to_vec()).exec(&self.db()).await?;
         Ok(())
+    }
+}
+
+impl Store {
+    /// Counts an attempt as a failure under each key before anybody knows whether it is one, so that attempts at once
+    /// cannot all pass. Where a key has as many as it may have, nothing is counted and those are returned; that alone
+    /// costs one read.
+    pub async fn count_attempt(
+        &self,
+        limits: &[(KeyedHash, i64)],
+        window_us: i64,
+    ) -> Result<Option<Failures>, Error> {
+        for (key, most) in limits {
+            let failures = self.conn().find_failures(*key).await?;
+            if failures.count >= *most {
+                return Ok(Some(failures));
+            }
+        }
+        let tx = self.begin().await?;
+        for (key, most) in limits {
+            let failures = tx.conn().count_failure(*key, window_us).await?;
+            if failures.count > *most {
+                return Ok(Some(failures));
+            }
+        }
+        tx.commit().await?;
+        Ok(None)
     }
 }
 

@@ -257,6 +257,22 @@ TAMPERED: dict[str, Callable[[Issuer], str]] = {
     "sub left out": lambda i: i.token(sub=...),
     "sub empty": lambda i: i.token(sub=""),
     "sub a number": lambda i: i.token(sub=7),
+    "sub twice": lambda i: i.raw('{"sub": "mallory", ' + json.dumps(i.claims())[1:]),
+    "alg twice": lambda i: i.raw(
+        json.dumps(i.claims()), '{"alg": "none", "alg": "ES256", "typ": "at+jwt", "kid": "es-1"}'
+    ),
+    "signature padded": lambda i: i.token() + "==",
+    "payload padded": lambda i: i.raw(json.dumps(i.claims(padding="x")), pad="="),
+    "signature all zero": lambda i: f"{i.token().rpartition('.')[0]}.{b64(bytes(64))}",
+    "alg none, yet signed": lambda i: i.raw(json.dumps(i.claims()), '{"alg": "none", "typ": "at+jwt", "kid": "es-1"}'),
+    "issuer in capitals": lambda i: i.token(iss=i.url.upper()),
+    "exp null": lambda i: i.token(exp=None),
+    "exp beyond time": lambda i: i.token(exp=10**30, nbf=10**29),
+    "audience of numbers": lambda i: i.token(aud=[7]),
+    "details not a list": lambda i: i.token(authorization_details={}),
+    "detail without type": lambda i: i.token(authorization_details=[{}]),
+    "locations missing": lambda i: i.token(authorization_details=[{"type": "binb_token"}]),
+    "locations as text": lambda i: i.token(authorization_details=[{"type": "binb_token", "locations": "*/*"}]),
     "kid unknown": lambda i: i.token(header={"kid": "es-2"}),
     "kid a path": lambda i: i.token(header={"kid": "../../dev/null"}),
     "kid a number": lambda i: i.token(header={"kid": 1}),
@@ -287,6 +303,13 @@ def test_a_tampered_token_is_refused(shared_issuer: Issuer, name: str, trusted: 
 
 def test_there_are_thirty_and_more() -> None:
     assert len(TAMPERED) >= 30
+
+
+def test_details_that_can_be_read_pass(issuer: Issuer) -> None:
+    verifier = TokenVerifier(IssuerKeys(issuer.open_id_connect_url), AUDIENCE)
+    details = [{"type": "binb_token", "locations": ["acme/*"], "note": 1}, {"type": "payment", "locations": 3}]
+    for told in (details, [], None):
+        assert verifier.verify(issuer.token(authorization_details=told))["authorization_details"] == told
 
 
 def test_a_plain_verifier_takes_at_jwt_alone(issuer: Issuer) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -158,7 +158,7 @@ class TokenVerifier:
             raise TokenRefused(_REASONS.get(type(error), "its signature or its claims are not good")) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise TokenRefused("it cannot be read") from None
-        if not _times_are_numbers(claims) or not claims["sub"]:
+        if not _times_are_numbers(claims) or not claims["sub"] or not _details_are_readable(claims):
             raise TokenRefused("it cannot be read")
         return claims, header
 
@@ -194,6 +194,9 @@ def _header(token: str) -> dict[str, Any]:
     if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:
         raise TokenRefused("it is not a signed token")
     try:
+        parts = [_part(part) for part in token.split(".")]
+        for said in parts[:2]:
+            json.loads(said, object_pairs_hook=_each_once)
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise TokenRefused("its header cannot be read") from None
@@ -203,6 +206,22 @@ def _header(token: str) -> dict[str, Any]:
     if _kind(header) not in ("at+jwt", "jwt", None):
         raise TokenRefused("it is not an access token")
     return header
+
+
+def _part(part: str) -> bytes:
+    """What a part of a token encodes, as long as it is written in the one way there is (RFC 7515 §2)."""
+    decoded = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
+        raise ValueError("written in another way")
+    return decoded
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A member that comes twice is read differently by different readers (RFC 7515 §4, RFC 7519 §4)."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is repeated")
+    return members
 
 
 def _kind(header: Mapping[str, Any]) -> str | None:
@@ -218,6 +237,20 @@ def _is_other_token(claims: Mapping[str, Any]) -> bool:
 def _times_are_numbers(claims: Mapping[str, Any]) -> bool:
     times = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
     return all(isinstance(at, (int, float)) and not isinstance(at, bool) for at in times)
+
+
+def _details_are_readable(claims: Mapping[str, Any]) -> bool:
+    """A confinement (RFC 9396) that cannot be read is not freedom; null is none."""
+    details = claims.get("authorization_details")
+    return details is None or (isinstance(details, list) and all(_is_readable(detail) for detail in details))
+
+
+def _is_readable(detail: Any) -> bool:
+    if not isinstance(detail, dict) or not isinstance(detail.get("type"), str):
+        return False
+    locations = detail.get("locations")
+    readable = isinstance(locations, list) and all(isinstance(location, str) for location in locations)
+    return readable or detail["type"] != "binb_token"
 
 
 def claims_of_base64(value: str) -> dict[str, Any] | None:
