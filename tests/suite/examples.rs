@@ -65,13 +65,23 @@ struct Example {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
     log: Option<std::thread::JoinHandle<String>>,
+    _folder: tempfile::TempDir,
 }
 
 impl Example {
-    /// With the environment of its sample, changed so.
+    /// By its line of the README, beside an `.env` that is its sample, filled in so.
     fn start(name: &str, sample: &str, changes: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(built(name));
-        command.env_clear().envs(variables(sample)).envs(changes.iter().copied());
+        let folder = tempfile::tempdir().unwrap();
+        let filled = |(name, value): (&str, &str)| format!("{name}={value:?}\n");
+        let env: String = variables(sample).chain(changes.iter().copied()).map(filled).collect();
+        std::fs::write(folder.path().join(".env"), env).unwrap();
+        // What cargo does once the example is built.
+        let cargo = format!("cargo() {{ shift 2; exec {:?} \"${{@:2}}\"; }}", built(name));
+        let example = format!("exec cargo run --example {name})");
+        let line = README.lines().find(|line| line.ends_with(&example)).expect("its line in the README");
+        let line = line.trim_start_matches('(').trim_end_matches(')').replace("exec cargo", "cargo");
+        let mut command = Command::new("bash");
+        command.args(["-euc", &format!("{cargo}; {line}")]).env_clear().current_dir(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -81,7 +91,7 @@ impl Example {
             stderr.read_to_string(&mut log).unwrap();
             log
         });
-        Self { child, said, log: Some(log) }
+        Self { child, said, log: Some(log), _folder: folder }
     }
 
     /// The next line of its standard output.

@@ -18,6 +18,7 @@ use crate::support::app::http;
 use crate::support::jar::Jar;
 use crate::support::program::built;
 
+const README: &str = include_str!("../../../examples/README.md");
 const SAMPLE: &str = include_str!("../../../examples/oidc_proxied/env.example");
 
 /// A remote service that forgives no clock; its address.
@@ -63,7 +64,10 @@ impl Example {
                 },
             );
         }
-        command.args("--host 127.0.0.1 --port 0 --root-path /shop --one-visitor".split(' '));
+        // As the README starts it, but at any port.
+        let line = README.lines().find_map(|line| line.split_once("--example oidc_proxied -- --host "));
+        let documented = format!("--host {}", line.unwrap().1.trim_end_matches(')')).replace("8000", "0");
+        command.args(documented.split(' '));
         // As Apache's module has it.
         command.args("--auth-token-header OIDC_access_token --bare-auth-token".split(' '));
         command.args("--id-token-header OIDC_id_token --refresh-token-header OIDC_refresh_token".split(' '));
