@@ -48,15 +48,19 @@ impl SecretStores {
     /// Where the operator did not name its place, or the process has no credential for it.
     pub fn open(&self, reference: &Reference) -> Result<Arc<dyn SecretStore>, Error> {
         let text = reference.to_string();
-        let names = |place: &String| match place.ends_with(['/', ':']) {
-            // An ARN may name another account: only one that is named in full.
-            true => text.starts_with(place.as_str()) && !text.contains("/arn:"),
-            false => text == *place,
+        let places = &self.settings.deliver_to;
+        if places.contains(&text) {
+            return Ok(secret_store::open(reference, &self.settings.variables)?);
+        }
+        // An ARN may name another account: only one that is named in full.
+        let is_in = |place: &String| {
+            place.ends_with(['/', ':']) && text.starts_with(place.as_str()) && !text.contains("/arn:")
         };
-        if !self.settings.deliver_to.iter().any(names) {
+        if !places.iter().any(is_in) {
             return Err(Error::NotConfigured(text));
         }
-        Ok(secret_store::open(reference, &self.settings.variables)?)
+        // Nor is a place leave to add a field to what others keep in it.
+        Ok(secret_store::open_own(reference, &self.settings.variables)?)
     }
 }
 

@@ -80,7 +80,15 @@ impl TokenSource {
     /// # Errors
     /// The same.
     pub fn stored(credential: Arc<StoredCredential>) -> Result<Self, Error> {
-        Self::minted(Kind::Stored(credential), ticks())
+        Self::minted(Kind::Stored { credential, resource: None }, ticks())
+    }
+
+    /// The same for another resource server than the one that the credential names.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn stored_for(credential: Arc<StoredCredential>, resource: &str) -> Result<Self, Error> {
+        Self::minted(Kind::Stored { credential, resource: Some(resource.to_owned()) }, ticks())
     }
 
     /// Tokens for a user who gave this client a refresh token. A server may replace it with each answer: `on_rotation`
@@ -100,7 +108,7 @@ impl TokenSource {
     fn minted(kind: Kind, ticks: Ticks) -> Result<Self, Error> {
         match &kind {
             Kind::Own(grant) | Kind::User { grant, .. } => check_scheme(&grant.token_endpoint, false)?,
-            Kind::Stored(credential) => check_scheme(&credential.current().token_endpoint, false)?,
+            Kind::Stored { credential, .. } => check_scheme(&credential.current().token_endpoint, false)?,
         }
         let mint = Minter { http: broker::http_client(TIMEOUT)?, kind, ticks: Arc::clone(&ticks) };
         Ok(Self::of(Arc::new(mint), true, ticks))
@@ -109,7 +117,7 @@ impl TokenSource {
 
 enum Kind {
     Own(Grant),
-    Stored(Arc<StoredCredential>),
+    Stored { credential: Arc<StoredCredential>, resource: Option<String> },
     User { grant: Grant, token: Mutex<Secret>, on_rotation: Option<OnRotation> },
 }
 
@@ -124,7 +132,7 @@ impl Mint for Minter {
         async move {
             match &self.kind {
                 Kind::Own(grant) => self.own(grant).await,
-                Kind::Stored(credential) => self.by_store(credential).await,
+                Kind::Stored { credential, resource } => self.by_store(credential, resource.as_deref()).await,
                 Kind::User { grant, token, on_rotation } => {
                     self.of_user(grant, token, on_rotation.as_ref()).await
                 }
@@ -141,11 +149,19 @@ impl Minter {
         asked.send(&mut patience, &self.ticks, |_| true).await?.bearer()
     }
 
-    async fn by_store(&self, credential: &StoredCredential) -> Result<Arc<Bearer>, Error> {
+    async fn by_store(
+        &self,
+        credential: &StoredCredential,
+        resource: Option<&str>,
+    ) -> Result<Arc<Bearer>, Error> {
+        let grant = |used: &ServiceCredential| {
+            let grant = Grant::of(used);
+            Grant { resource: resource.map(str::to_owned).or(grant.resource.clone()), ..grant }
+        };
         let used = credential.current();
-        let asked = self.own(&Grant::of(&used)).await;
+        let asked = self.own(&grant(&used)).await;
         if is_replaced(credential, &used, &asked).await? {
-            return self.own(&Grant::of(&credential.current())).await;
+            return self.own(&grant(&credential.current())).await;
         }
         asked
     }

@@ -79,6 +79,23 @@ pub enum Expected {
 /// # Errors
 /// Where the variables do not say how to reach its store.
 pub fn open(reference: &Reference, variables: &Variables) -> Result<Arc<dyn SecretStore>, StoreError> {
+    open_as(reference, variables, false)
+}
+
+/// The same for whoever may touch no secret of others: one of Vault that has fields, and not this one, counts as theirs
+/// ([`StoreFault::Shared`]). Everywhere else a reference names a whole secret.
+///
+/// # Errors
+/// The same.
+pub fn open_own(reference: &Reference, variables: &Variables) -> Result<Arc<dyn SecretStore>, StoreError> {
+    open_as(reference, variables, true)
+}
+
+fn open_as(
+    reference: &Reference,
+    variables: &Variables,
+    own: bool,
+) -> Result<Arc<dyn SecretStore>, StoreError> {
     fn shared<T: SecretStore + 'static>(store: T) -> Arc<dyn SecretStore> {
         Arc::new(store)
     }
@@ -88,7 +105,7 @@ pub fn open(reference: &Reference, variables: &Variables) -> Result<Arc<dyn Secr
         Reference::Aws { region, id } => aws::Store::new(reference, region, id, variables).map(shared),
         Reference::Azure { vault, name } => azure::Store::new(reference, vault, name, variables).map(shared),
         Reference::Vault { mount, path, field } => {
-            vault::Store::new(reference, [mount, path, field], variables).map(shared)
+            vault::Store::new(reference, [mount, path, field], variables).map(|store| shared(store.own(own)))
         }
     };
     opened.map_err(|fault| fault.at(reference))

@@ -125,3 +125,7 @@ async fn keep(
     // Another process was faster, or the disk is full: this process has its token.
     let _ = cache.put(&Secret::new(text), &expected).await;
 }
+
+#[cfg(test)]
+#[path = "service_token_tests.rs"]
+mod tests;

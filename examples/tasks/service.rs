@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use jeton_client::secret_store::{Reference, StoreError, StoredCredential, Variables};
-use jeton_client::{Authorized, ClientProof, Grant, TokenSource};
+use jeton_client::{Authorized, TokenSource};
 use jeton_guard::{Guard, RemoteKeys};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -84,14 +84,8 @@ impl Settings {
         let reference = Reference::named(&self.credentials, &self.stack, name).map_err(StoreError::from);
         let reference = reference.map_err(jeton_client::Error::from)?;
         let credential = StoredCredential::open(&reference, &Variables::of_process()).await;
-        let credential = credential.map_err(jeton_client::Error::from)?.current();
-        let source = TokenSource::client_credentials(Grant {
-            token_endpoint: credential.token_endpoint,
-            client_id: credential.client_id,
-            proof: ClientProof::Secret(credential.client_secret),
-            scope: credential.scope,
-            resource: Some(self.audience_of(callee)),
-        })?;
+        let credential = credential.map_err(jeton_client::Error::from)?;
+        let source = TokenSource::stored_for(credential.into(), &self.audience_of(callee))?;
         Ok(Authorized::new(http_client()?, source))
     }
 }

@@ -33,6 +33,10 @@
 //! | a good token without the scope | 403, `error="insufficient_scope"` and the scope |
 //! | a token that nobody can judge yet: the issuer was never reached | 503, `Retry-After` |
 //! | nothing to judge it by was given to the `App` | 500, and a line in the log |
+//! | one was given in a `web::Data` and another as it is | the same: which is the inner one cannot be told |
+//!
+//! A scope or resource may have a [`Guard`](crate::Guard) of its own, which goes before the `App`'s; all of them in a `web::Data`,
+//! or all as they are.
 //!
 //! The body is `application/problem+json` (RFC 9457) with `code` and `action`.
 
@@ -74,10 +78,21 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// What the `App` was given, whether as it is or in a `web::Data`.
+/// What the `App` was given, whether as it is or in a `web::Data`; the innermost, as actix has it. Which of two is the
+/// inner one cannot be told where both ways are used: then neither counts, so that no outer one lets in whom the inner
+/// one would not.
 fn find<T: Clone + 'static>(request: &HttpRequest) -> Option<T> {
-    let shared = request.app_data::<web::Data<T>>().map(|data| T::clone(data));
-    shared.or_else(|| request.app_data::<T>().cloned())
+    match (request.app_data::<web::Data<T>>(), request.app_data::<T>()) {
+        (Some(_), Some(_)) => {
+            let what = std::any::type_name::<T>();
+            tracing::error!(
+                "the app data has a `{what}` as it is and another in a `web::Data`: give it one way only"
+            );
+            None
+        }
+        (Some(shared), None) => Some(T::clone(shared)),
+        (None, bare) => bare.cloned(),
+    }
 }
 
 fn values<'r>(request: &'r HttpRequest, name: &str) -> Vec<&'r [u8]> {

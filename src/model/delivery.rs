@@ -151,4 +151,27 @@ mod tests {
         delivery.state = DeliveryState::Pending;
         assert!(!delivery.may_retire(None, hours(99)));
     }
+
+    #[test]
+    fn nobody_takes_over_a_delivery_for_two_minutes() {
+        let changed_at = datetime!(2026-11-30 00:00 UTC);
+        let pending = Delivery {
+            client_id: ClientId::parse("c1").unwrap(),
+            reference: "file:x".to_owned(),
+            version: 1,
+            form: DeliveryForm::Document,
+            state: DeliveryState::Pending,
+            secret_id: Uuid::nil(),
+            previous_secret_id: None,
+            changed_at,
+        };
+        // Clocks of replicas differ either way.
+        for (seconds, is_under_way) in [(0, true), (119, true), (120, false), (-119, true), (-120, false)] {
+            let now = changed_at + Duration::seconds(seconds);
+            assert_eq!(pending.is_under_way(now), is_under_way, "{seconds}");
+            assert!(!pending.given_up().is_under_way(now.max(changed_at)), "{seconds}");
+        }
+        let delivered = Delivery { state: DeliveryState::Delivered, ..pending };
+        assert!(!delivered.is_under_way(changed_at));
+    }
 }

@@ -13,6 +13,7 @@ mod refreshing;
 mod replicas;
 mod resources;
 mod rights;
+mod sources;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response};

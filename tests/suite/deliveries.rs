@@ -1,5 +1,9 @@
 //! Are credentials of clients put where they belong, found again by whoever needs them, and seen by nobody else?
 
+#[path = "../../client/tests/stores/running.rs"]
+mod running;
+mod stores;
+
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 

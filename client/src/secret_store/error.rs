@@ -35,6 +35,12 @@ pub enum StoreFault {
     /// Something is there that should not be.
     #[error("a secret is there already: choose another name, or delete that one first")]
     Exists,
+    /// Something of others is there, beside which nothing is put.
+    #[error(
+        "a secret without this field is there, and may be somebody else's: choose another path, or have the operator name \
+         this field in full"
+    )]
+    Shared,
     /// Somebody else wrote.
     #[error("somebody else changed it meanwhile: look at it, then try again")]
     Changed,
@@ -94,7 +100,7 @@ impl StoreError {
             StoreFault::Throttled | StoreFault::Sealed | StoreFault::Unreachable { .. } => Action::Retry,
             StoreFault::Refused { status: 429 | 500.., .. } => Action::Retry,
             StoreFault::Denied(_) | StoreFault::Unauthenticated(_) => Action::RequestAccess,
-            StoreFault::Exists | StoreFault::Changed => Action::ChangeRequest,
+            StoreFault::Exists | StoreFault::Shared | StoreFault::Changed => Action::ChangeRequest,
             StoreFault::Absent
             | StoreFault::Deleted
             | StoreFault::Disabled

@@ -24,6 +24,8 @@ pub(super) struct Store {
     mount: String,
     path: String,
     field: String,
+    /// A secret that has fields, and not this one, is not touched.
+    own: bool,
     address: Url,
     namespace: Option<String>,
     login: Login,
@@ -73,12 +75,17 @@ impl Store {
             mount: mount.to_owned(),
             path: path.to_owned(),
             field: field.to_owned(),
+            own: false,
             address,
             namespace: variables.first(&["BAO_NAMESPACE", "VAULT_NAMESPACE"]),
             login,
             token: OnceCell::new(),
             wire: Wire::new("BAO_ADDR or VAULT_ADDR")?,
         })
+    }
+
+    pub(super) fn own(self, own: bool) -> Self {
+        Self { own, ..self }
     }
 
     async fn token(&self) -> Result<&Secret, StoreFault> {
@@ -159,7 +166,9 @@ impl Store {
     }
 
     fn stored(&self, all: &Fields) -> Result<Option<Stored>, StoreFault> {
-        let Some(value) = all.fields.get(&self.field) else { return Ok(None) };
+        let Some(value) = all.fields.get(&self.field) else {
+            return if self.own && !all.fields.is_empty() { Err(StoreFault::Shared) } else { Ok(None) };
+        };
         let value = match value {
             Value::String(text) => Secret::new(text.as_str()),
             // `bao kv put` of JSON keeps an object.

@@ -59,6 +59,18 @@ async fn a_secret_lives_in_openbao() {
     assert_eq!(fault(secret.put(&Secret::new("x"), &seen).await), StoreFault::Changed);
     assert_eq!(value(secret.get().await.unwrap()).as_deref(), Some("canary-4"));
 
+    // Whoever may touch nothing of others adds no field, and goes on with its own.
+    let own =
+        |reference: &str| jeton_client::secret_store::open_own(&reference.parse().unwrap(), &root).unwrap();
+    let third = own("vault:secret/prod/pipeline#third");
+    assert_eq!(fault(third.get().await), StoreFault::Shared);
+    let error = third.put(&Secret::new("canary"), &Expected::Absent).await.unwrap_err();
+    assert!(one_line(&error, "vault:secret/prod/pipeline#third").contains("choose another path"), "{error}");
+    assert_eq!((error.fault(), error.action()), (Some(&StoreFault::Shared), Action::ChangeRequest));
+    let seen = Expected::Version(own(REFERENCE).get().await.unwrap().unwrap().version);
+    replace(&*own(REFERENCE), "canary-4", &seen).await;
+    replace(&*own("vault:secret/prod/free#credential"), "canary", &Expected::Absent).await;
+
     // Deleted: the name is not free.
     other.delete().await.unwrap();
     assert_eq!(value(secret.get().await.unwrap()).as_deref(), Some("canary-4"));

@@ -52,7 +52,7 @@ def broker(house: House) -> jeton.Broker:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads what another one, or its caller, has set."""
-    for name in ("URL", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_FILE"):
+    for name in ("URL", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_FILE", "CREDENTIAL"):
         monkeypatch.delenv(f"JETON_{name}", raising=False)
     monkeypatch.setattr(broker_module, "_default", None)
 

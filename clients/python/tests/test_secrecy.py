@@ -171,7 +171,13 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
         "JETON_URL": {},
         "JETON_CLIENT_ID": {"JETON_URL": "https://b.example"},
         "JETON_CLIENT_SECRET": environ(),
-        "is not read by this package": environ(JETON_CREDENTIAL="env:X"),
+        "JETON_CREDENTIAL and a JETON_CLIENT_SECRET are set": environ(
+            JETON_CLIENT_SECRET="x", JETON_CREDENTIAL="env:X"
+        ),
+        "reads env:NAME alone": environ(JETON_CREDENTIAL="file:prod/pipeline"),
+        "environment variable X is not set": environ(JETON_CREDENTIAL="env:X"),
+        "what X holds is no credential": environ(JETON_CREDENTIAL="env:X", X="secret-canary"),
+        "what X holds has no usable": environ(JETON_CREDENTIAL="env:X", X='{"client-id": "secret-canary"}'),
         "both": environ(JETON_CLIENT_SECRET="a", JETON_CLIENT_SECRET_FILE="b"),
         "No such file": environ(JETON_CLIENT_SECRET_FILE="/nowhere"),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 import socket
@@ -11,6 +12,7 @@ import time
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from house import Reply, Seen, answer, handed, scripted, signing_in
@@ -304,3 +306,49 @@ def test_a_forked_process_asks_for_itself() -> None:
         hold.set()
         asking.join()
     assert os.waitstatus_to_exitcode(done[1]) == 0
+
+
+def test_a_bearer_for_a_resource_server_is_asked_for_once_and_is_no_other_ones() -> None:
+    def script(seen: Seen) -> Reply:
+        resource = parse_qs(seen.body).get("resource", ["the broker"])[0]
+        return answer({"access_token": f"for-{resource.split()[-1]}", "token_type": "Bearer", "expires_in": 3600})
+
+    with scripted(script) as server:
+        broker = at(server.url)
+        for _ in range(2):
+            assert broker.bearer(resource="terms") == "for-terms"
+            assert broker.bearer(resource="tasks") == "for-tasks"
+            assert broker.bearer() == "for-broker"
+        assert server.targets() == ["/o/token/"] * 3
+
+
+def test_a_delivered_credential_says_where_the_broker_is_and_as_whom() -> None:
+    forms: list[dict[str, list[str]]] = []
+    names: list[str] = []
+
+    def script(seen: Seen) -> Reply:
+        forms.append(parse_qs(seen.body))
+        names.append(b64decode(seen.headers["Authorization"].removeprefix("Basic ")).decode())
+        return answer({"access_token": "bearer-canary", "token_type": "Bearer", "expires_in": 3600})
+
+    with scripted(script) as server:
+        document = {
+            "flow": "client_credentials",
+            "issuer": server.url,
+            "token_endpoint": f"{server.url}/o/token/",
+            "client_id": "pipeline",
+            "client_secret": "secret-canary",
+            "scope": "binb:read",
+            "audience": None,
+            "version": 1,
+        }
+        pair = {"client-id": "pipeline", "client-secret": "secret-canary"}
+        elsewhere = {**document, "scope": "terms:read", "audience": "https://terms.example"}
+        for kept, url in ((document, ""), (pair, server.url), (elsewhere, "")):
+            environ = {"JETON_CREDENTIAL": "env:PIPELINE", "PIPELINE": json.dumps(kept), "JETON_URL": url}
+            settings = Settings.from_env(environ)
+            assert "canary" not in repr(settings)
+            Broker(settings).bearer()
+        assert names == ["pipeline:secret-canary"] * 3
+        assert [form.get("scope") for form in forms] == [["binb:read"], None, None]
+        assert all("resource" not in form for form in forms)

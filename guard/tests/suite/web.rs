@@ -67,6 +67,52 @@ fn serve(guard: Option<Guard>, scheme: OidcProxyScheme) -> String {
     url
 }
 
+/// A guard for the whole service and another for a part of it, given so.
+fn serve_parts(
+    outer: fn(Guard, &mut web::ServiceConfig),
+    inner: fn(Guard, &mut web::ServiceConfig),
+) -> String {
+    let server = HttpServer::new(move || {
+        let who = || web::get().to(async |caller: Bearer| caller.subject.clone());
+        // The part is another resource server: tokens for the whole are none for it.
+        let part = Guard::builder(ISSUER).audience("https://part.example.com").keys(keys()).build().unwrap();
+        let scope = web::scope("/part").configure(|config| inner(part, config)).route("/any", who());
+        App::new()
+            .app_data(Clock::new(|| NOW))
+            .configure(|config| outer(guard(), config))
+            .service(scope)
+            .route("/any", who())
+    });
+    let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", server.addrs()[0]);
+    actix_web::rt::spawn(server.run());
+    url
+}
+
+#[actix_web::test]
+async fn no_outer_guard_lets_in_whom_the_inner_one_would_not() {
+    type Give = fn(Guard, &mut web::ServiceConfig);
+    let shared: Give = |guard, config| {
+        config.app_data(web::Data::new(guard));
+    };
+    let bare: Give = |guard, config| {
+        config.app_data(guard);
+    };
+    let token = bearer(&draft().sign(&ES));
+    for (outer, inner, expected) in [
+        (shared, shared, StatusCode::UNAUTHORIZED),
+        (bare, bare, StatusCode::UNAUTHORIZED),
+        (shared, bare, StatusCode::INTERNAL_SERVER_ERROR),
+        (bare, shared, StatusCode::INTERNAL_SERVER_ERROR),
+    ] {
+        let service = serve_parts(outer, inner);
+        for (path, expected) in [("any", StatusCode::OK), ("part/any", expected)] {
+            let answer = get(DIRECT, &format!("{service}/{path}"), &[("authorization", &token)]).await;
+            assert_eq!(answer.status, expected, "{path}");
+        }
+    }
+}
+
 async fn locations(caller: Bearer) -> web::Json<Value> {
     web::Json(json!(caller.binb_locations()))
 }

@@ -45,7 +45,7 @@ impl Clients {
         let reference = self.place(&delivery.reference, &client.identifier)?;
         let drift = match self.look(&reference, id).await {
             Err(Error::Delivery(secret_stores::Error::Store(error)))
-                if error.fault() == Some(&StoreFault::Exists) =>
+                if matches!(error.fault(), Some(StoreFault::Exists | StoreFault::Shared)) =>
             {
                 Drift::Foreign
             }

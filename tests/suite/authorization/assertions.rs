@@ -23,8 +23,7 @@ impl Pair {
     }
 
     fn jwk(&self) -> Value {
-        let point = self.0.public_key().as_ref();
-        json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..65]), "kid": "k"})
+        jwk_of(&self.0)
     }
 
     fn sign(&self, header: &Value, claims: &Value) -> String {
@@ -32,6 +31,12 @@ impl Pair {
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", encode(signature.as_ref()))
     }
+}
+
+/// The public half, named `k`.
+pub(super) fn jwk_of(pair: &EcdsaKeyPair) -> Value {
+    let point = pair.public_key().as_ref();
+    json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..65]), "kid": "k"})
 }
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {

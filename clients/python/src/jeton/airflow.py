@@ -129,6 +129,7 @@ class JetonSecretsBackend(BaseSecretsBackend):
         given = {name: value for name, value in self._given.items() if value is not None}
         if "JETON_CLIENT_SECRET_FILE" in given:
             environ.pop("JETON_CLIENT_SECRET", None)
+            environ.pop("JETON_CREDENTIAL", None)
         return Settings.from_env({**environ, **given})
 
 

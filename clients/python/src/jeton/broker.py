@@ -21,6 +21,7 @@ class Broker:
         """Prepares the calls; sends nothing yet. Without `settings` they come from the environment."""
         self.settings = settings or Settings.from_env()
         self._sign_in = SignIn(self.settings)
+        self._others: dict[str, SignIn] = {}
 
     def __repr__(self) -> str:
         return f"Broker({self.settings!r})"
@@ -54,9 +55,16 @@ class Broker:
             raise garbled("status")
         return status
 
-    def bearer(self) -> Secret:
-        """This program's own access token, for services that take the broker's tokens."""
-        return self._sign_in.bearer().token
+    def bearer(self, resource: str | None = None) -> Secret:
+        """This program's own access token, for services that take the broker's tokens.
+
+        `resource` is the resource server it is for (RFC 8707): it is worth nothing elsewhere. Without it, the broker
+        chooses: the only one that this client has, else itself. Each is kept until it is nearly over.
+        """
+        if resource is None:
+            return self._sign_in.bearer().token
+        # Two threads may make one each; the first that is kept serves both.
+        return self._others.setdefault(resource, SignIn(self.settings, resource)).bearer().token
 
     def _get(self, segments: list[str], params: Mapping[str, str | int | None]) -> Answer:
         path = "".join(f"/{_segment(segment)}" for segment in segments)

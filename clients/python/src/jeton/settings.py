@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import misconfigured
@@ -36,6 +38,8 @@ class Settings:
     """Seconds before the first repetition where the broker names none; it doubles each time."""
     timeout: float = 60.0
     """Seconds that one request may take; the broker itself may wait 30 for a refresh under way."""
+    scope: str | None = None
+    """What to ask for at the broker itself, separated by spaces; else all that the client may have there."""
 
     def __post_init__(self) -> None:
         # Whoever passes plain text gets it muted, too.
@@ -46,10 +50,14 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Reads `JETON_URL`, `JETON_CLIENT_ID`, and `JETON_CLIENT_SECRET` or `JETON_CLIENT_SECRET_FILE`.
 
-        `REQUESTS_CA_BUNDLE` names certificates, as for `requests`. Raises `FixConfigurationError` that names the
-        variable which is missing or unusable.
+        Or `JETON_CREDENTIAL=env:NAME`: the variable holds what `jeton client add-service` delivers, which may also say
+        where the broker is. `REQUESTS_CA_BUNDLE` names certificates, as for `requests`. Raises `FixConfigurationError`
+        that names the variable which is missing or unusable.
         """
         environ = os.environ if environ is None else environ
+        reference = _find(environ, "JETON_CREDENTIAL")
+        if reference is not None:
+            return cls(**_delivered(environ, reference.strip()), ca_file=_find(environ, "REQUESTS_CA_BUNDLE"))
         return cls(
             url=_required(environ, "JETON_URL"),
             client_id=_required(environ, "JETON_CLIENT_ID"),
@@ -112,9 +120,56 @@ def _secret(environ: Mapping[str, str]) -> Secret:
     if secret is not None:
         return Secret(secret.strip())
     if path is None:
-        other = "; JETON_CREDENTIAL is not read by this package" if _find(environ, "JETON_CREDENTIAL") else ""
-        raise misconfigured(f"the environment variable JETON_CLIENT_SECRET is not set{other}")
+        raise misconfigured("the environment variable JETON_CLIENT_SECRET is not set")
     return secret_from(path, "JETON_CLIENT_SECRET_FILE")
+
+
+def _delivered(environ: Mapping[str, str], reference: str) -> dict[str, Any]:
+    """What the variable holds that a reference names; none of it is told where it is no credential."""
+    if _find(environ, "JETON_CLIENT_SECRET") is not None or _find(environ, "JETON_CLIENT_SECRET_FILE") is not None:
+        raise misconfigured("JETON_CREDENTIAL and a JETON_CLIENT_SECRET are set: keep one")
+    store, _, name = reference.partition(":")
+    if store != "env":
+        raise misconfigured("JETON_CREDENTIAL: this package reads env:NAME alone; the command line reads every store")
+    document = _find(environ, name)
+    if document is None:
+        raise misconfigured(f"JETON_CREDENTIAL: the environment variable {_shown(name)} is not set")
+    read = _read(document, _find(environ, "JETON_URL"))
+    if isinstance(read, str):
+        # Out of sight of what could not be read.
+        raise misconfigured(f"JETON_CREDENTIAL: what {_shown(name)} holds {read}")
+    return read
+
+
+def _shown(name: str) -> str:
+    """A name as it may be repeated: one that is as long as a secret may be one."""
+    fits = len(name) < 32 and name.isascii() and name.replace("_", "a").isalnum()
+    return name if fits else "that it names"
+
+
+def _read(document: str, url: str | None) -> dict[str, Any] | str:
+    """The settings, or what is wrong."""
+    try:
+        fields = json.loads(document)
+    except (ValueError, RecursionError):
+        return "is no credential"
+    if not isinstance(fields, dict):
+        return "is no credential"
+    if "client-id" in fields:
+        if url is None:
+            return "is a pair of client-id and client-secret, which needs JETON_URL beside it"
+        found = {"url": url, "client_id": fields["client-id"], "client_secret": fields.get("client-secret")}
+    elif fields.get("flow") != "client_credentials":
+        return "is no credential, or has a flow that is not known here"
+    else:
+        found = {"url": url or fields.get("issuer"), **{key: fields.get(key) for key in ("client_id", "client_secret")}}
+    if not all(
+        isinstance(value, str) and value.isascii() and value.isprintable() and value for value in found.values()
+    ):
+        return "has no usable issuer, client_id and client_secret"
+    # What is kept may be for a resource server; here the broker itself is meant.
+    scope = fields.get("scope") if fields.get("audience") is None else None
+    return {**found, "scope": scope if isinstance(scope, str) else None}
 
 
 def secret_from(path: str, name: str) -> Secret:

@@ -36,10 +36,11 @@ class Bearer:
 
 
 class SignIn:
-    """The program's sign-in (`client_credentials`, RFC 6749 §4.4)."""
+    """The program's sign-in (`client_credentials`, RFC 6749 §4.4), at the broker or for a resource (RFC 8707)."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, resource: str | None = None) -> None:
         self._settings = settings
+        self._resource = resource
         self._flight: Flight[Bearer] = Flight()
         self._held: Bearer | None = None
 
@@ -72,6 +73,10 @@ class SignIn:
 
     def _ask(self) -> Answer:
         form = {"grant_type": "client_credentials"}
+        if self._resource is not None:
+            form["resource"] = self._resource
+        elif self._settings.scope is not None:
+            form["scope"] = self._settings.scope
         return exchange(self._settings, "POST", "/o/token/", self._basic(), form=form)
 
     def _basic(self) -> Header:

@@ -238,3 +238,73 @@ async fn a_provider_that_is_down_lets_in_whom_its_known_keys_vouch_for_and_nobod
         assert!(world.at_proxy().arrive("/", &eve).await.body.contains("eve@example.com"), "{}", db.name);
     }
 }
+
+#[actix_web::test]
+async fn a_stranger_makes_nobody_ask_the_provider() {
+    for db in databases().await {
+        let world = behind(&db, None).await;
+        world.site.fixture.app("acme").await;
+        let good = bearer(&world.token(&json!({})));
+        let header = json!({"alg": "ES256", "kid": "k-of-nobody"});
+        let unknown = bearer(&Key::new("x").sign_with(&header, &world.told(&json!({}))));
+        let asked = || {
+            let of = |path: &str| world.provider.seen(path).len();
+            (of("/.well-known/openid-configuration"), of("/jwks"))
+        };
+        for address in ["192.0.2.7:4711", "10.1.3.1:4711", "[2001:db8::1]:4711"] {
+            for headers in [&good, &unknown] {
+                let mut stranger = Browser { address, ..world.site.browser() };
+                let page = stranger.arrive("/", headers).await;
+                assert!(page.body.contains("name=\"password\""), "{address}: {}", page.body);
+                // Neither the keys that were never fetched, nor one that nobody has.
+                assert_eq!(asked(), (0, 0), "{}: {address}", db.name);
+            }
+        }
+        // A proxy that forwards nothing is no reason to ask, either.
+        world.at_proxy().arrive("/", &[]).await;
+        assert_eq!(asked(), (0, 0), "{}", db.name);
+        world.at_proxy().arrive("/", &good).await;
+        assert_eq!(asked(), (1, 1), "{}: the proxy's is", db.name);
+    }
+}
+
+#[actix_web::test]
+async fn an_id_token_that_has_ended_takes_nothing_away_that_it_gave() {
+    for db in databases().await {
+        let world = behind(&db, None).await;
+        world.site.fixture.app("globex").await;
+        let signed = |changes: &Value| {
+            let mut claims = world.told(changes);
+            claims.as_object_mut().unwrap().remove("groups");
+            claims
+        };
+        // Only the ID token says the groups, and it ends long before the access token.
+        let mut id_token = signed(&json!({"aud": "the-proxy", "exp": world.now + 60}));
+        id_token["groups"] = json!(["globex", "boss"]);
+        let id_token = world.provider.key.sign(&id_token);
+        let access = world.provider.key.sign(&signed(&json!({"exp": world.now + 7_200})));
+        let mut headers = bearer(&access);
+        headers.push(("x-id-token", id_token));
+        assert!(world.at_proxy().arrive("/", &headers).await.body.contains("GLOBEX"), "{}", db.name);
+        let given = async || {
+            let members = db.count("membership").await;
+            (
+                members,
+                db.count("\"user\" WHERE email = 'eve@example.com' AND claimed_role = 'superadmin'").await,
+            )
+        };
+        let before = given().await;
+        assert_eq!(before, (1, 1), "{}: by the ID token", db.name);
+
+        db.clock.advance(time::Duration::minutes(10));
+        // A new browser, whose proxy still keeps the first ID token.
+        let page = world.at_proxy().arrive("/", &headers).await;
+        assert!(page.body.contains("GLOBEX"), "{}: {}", db.name, page.body);
+        assert_eq!(given().await, before, "{}", db.name);
+
+        // A proxy that forwards the access token alone means all that it says.
+        let page = world.at_proxy().arrive("/", &headers[..1]).await;
+        assert!(!page.body.contains("GLOBEX"), "{}: {}", db.name, page.body);
+        assert_eq!(given().await, (0, 0), "{}", db.name);
+    }
+}

@@ -1,0 +1,182 @@
+//! Does the broker itself deliver into OpenBao, and into what Microsoft's client takes for Azure Key Vault?
+
+use jeton_client::Secret;
+use jeton_client::secret_store::{Expected, Reference, ServiceCredential, Variables, open};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::running::Running;
+use super::{command, secret_of, stdout};
+use crate::support::app::{Home, http};
+use crate::support::house::House;
+use crate::support::peer;
+use crate::support::program::{exit_code, stderr};
+
+/// A broker that may deliver to one place, and its superadmin at the command line.
+struct Post {
+    house: House,
+    /// As whom the test itself looks into the store.
+    looks: Variables,
+}
+
+impl Post {
+    async fn at(place: &'static str, as_whom: &[(&'static str, &str)], looks: &[(&str, &str)]) -> Self {
+        let own = [("secret_stores.deliver_to", place), ("instance.stack", "prod")];
+        let keys: Vec<_> = own.into_iter().chain(as_whom.iter().copied()).collect();
+        Self { house: House::on(Home::sqlite(), &keys).await, looks: Variables::of(looks.iter().copied()) }
+    }
+
+    /// A command without anything of the store; `code` is its end.
+    async fn says(&self, line: &[&str], code: i32) -> String {
+        let (id, secret) = &self.house.broker.superadmin;
+        let url = self.house.broker.url.as_str();
+        let own = [("JETON_URL", url), ("JETON_CLIENT_ID", id), ("JETON_CLIENT_SECRET", secret)];
+        let output = command("/nowhere", line, &own).await;
+        assert_eq!(exit_code(&output), code, "{line:?}: {}", stderr(&output));
+        if code == 0 { stdout(&output) } else { stderr(&output) + &String::from_utf8_lossy(&output.stdout) }
+    }
+
+    async fn held(&self, reference: &str) -> ServiceCredential {
+        let reference: Reference = reference.parse().unwrap();
+        let stored = open(&reference, &self.looks).unwrap().get().await.unwrap().unwrap();
+        ServiceCredential::read(&stored.value).unwrap()
+    }
+
+    /// Somebody writes past the broker.
+    async fn overwrite(&self, reference: &str, value: &Secret) {
+        let store = open(&reference.parse().unwrap(), &self.looks).unwrap();
+        let seen = store.get().await.unwrap().unwrap().version;
+        store.put(value, &Expected::Version(seen)).await.unwrap();
+    }
+
+    async fn is_let_in(&self, held: &ServiceCredential) -> bool {
+        let form = [("grant_type", "client_credentials")];
+        let asked = http().post(held.token_endpoint.clone());
+        let asked = asked.basic_auth(&held.client_id, Some(secret_of(held))).form(&form);
+        asked.send().await.unwrap().status() == 200
+    }
+
+    async fn clients(&self) -> String {
+        let answer = self.house.ask(Method::GET, "/admin/v1/clients", None).await;
+        answer.text().await.unwrap()
+    }
+
+    /// One that could not be written is pending, and finished when it can be; then somebody writes past the broker, and
+    /// it is replaced.
+    async fn goes_on(&self, place: &str, reference: &str, allow: impl AsyncFnOnce()) {
+        let add = ["client", "add-service", "pipeline", "--deliver-to", place, "--json"];
+        let told = self.says(&add, 78).await;
+        assert!(told.contains("credential not delivered") && told.contains(reference), "{told}");
+        let all: Value = serde_json::from_str(&self.clients().await).unwrap();
+        let made = all["items"].as_array().unwrap().iter().find(|client| client["identifier"] == "pipeline");
+        let id = made.unwrap()["client_id"].as_str().unwrap();
+        assert!(self.says(&["client", "check"], 78).await.contains("pending"));
+
+        allow().await;
+        self.says(&["client", "deliver", id], 0).await;
+        let first = self.held(reference).await;
+        assert_eq!(first.client_id, id);
+        assert!(self.is_let_in(&first).await && self.says(&["client", "check"], 0).await.contains(reference));
+
+        let foreign = ServiceCredential { client_id: "somebody-else".to_owned(), ..first.clone() };
+        self.overwrite(reference, &foreign.document()).await;
+        assert!(self.says(&["client", "check"], 78).await.contains("foreign"));
+        self.says(&["client", "deliver", id], 1).await;
+        assert_eq!(self.held(reference).await.client_id, "somebody-else", "it is not overwritten");
+
+        self.overwrite(reference, &first.document()).await;
+        self.says(&["client", "deliver", id], 0).await;
+        let second = self.held(reference).await;
+        assert!(second.version > first.version && secret_of(&second) != secret_of(&first));
+        assert!(self.is_let_in(&first).await && self.is_let_in(&second).await, "until nobody uses it");
+        self.says(&["client", "check"], 0).await;
+    }
+}
+
+struct Bao {
+    url: String,
+    _running: Running,
+}
+
+impl Bao {
+    fn start() -> Option<Self> {
+        let python = peer::python("-c")?;
+        let program = std::path::Path::new(python.get_program()).with_file_name("bao");
+        let mut command = std::process::Command::new(program);
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        command.args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
+        command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).env("HOME", std::env::temp_dir());
+        let (running, _) = Running::start(command, "Development mode should NOT");
+        Some(Self { url: format!("http://127.0.0.1:{port}"), _running: running })
+    }
+
+    /// As its operator.
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        let request =
+            http().request(method, format!("{}/v1/{path}", self.url)).header("x-vault-token", "root");
+        let answer = request.json(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap_or_default()
+    }
+
+    async fn may(&self, capabilities: &str) {
+        let policy = format!(r#"path "secret/data/*" {{ capabilities = [{capabilities}] }}"#);
+        self.call(Method::PUT, "sys/policies/acl/deliver", &json!({"policy": policy})).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_to_openbao_goes_on_and_touches_nothing_of_others() {
+    let Some(bao) = Bao::start() else { return };
+    bao.may(r#""read""#).await;
+    let made = bao.call(Method::PUT, "auth/token/create", &json!({"policies": ["deliver"]})).await;
+    let token = made["auth"]["client_token"].as_str().unwrap();
+    let as_whom = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", token)];
+    let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", "root")];
+    let post = Post::at("vault:secret/", &as_whom, &looks).await;
+    let widen = async || bao.may(r#""read", "create", "update""#).await;
+    post.goes_on("vault:secret/", "vault:secret/prod/pipeline#credential", widen).await;
+
+    // The whole mount is a place; what others keep in it is not.
+    let theirs = json!({"data": {"password": "theirs"}});
+    bao.call(Method::POST, "secret/data/theirs", &theirs).await;
+    let to = "vault:secret/theirs#credential";
+    let told = post.says(&["client", "add-service", "other", "--deliver-to", to], 1).await;
+    assert!(told.contains(to) && told.contains("may be somebody else's: choose another path"), "{told}");
+    let held = bao.call(Method::GET, "secret/data/theirs", &json!({})).await;
+    assert_eq!((&held["data"]["data"], &held["data"]["metadata"]["version"]), (&theirs["data"], &json!(1)));
+    assert!(!post.clients().await.contains("\"other\""), "nothing was made");
+    post.house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_to_azure_goes_on_and_microsofts_client_reads_it() {
+    let Some(stub) = peer::python("azure_vault.py") else { return };
+    let (_running, ready) = Running::start(stub, "ready ");
+    let [plain, secure, certificate] = ready.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    let (plain, secure) = (format!("http://127.0.0.1:{plain}"), format!("https://127.0.0.1:{secure}"));
+    let as_whom = [
+        ("JETON_AZURE_KEYVAULT_ENDPOINT", plain.as_str()),
+        ("AZURE_AUTHORITY_HOST", plain.as_str()),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "app"),
+        ("AZURE_CLIENT_SECRET", "app-secret"),
+    ];
+    let post = Post::at("azure-kv:corp-vault/", &as_whom, &as_whom).await;
+    let deny = async |what: &str| {
+        let answer = http().post(format!("{plain}/stub/deny/{what}")).send().await.unwrap();
+        assert!(answer.status().is_success());
+    };
+    deny("set").await;
+    let reference = "azure-kv:corp-vault/prod-pipeline";
+    post.goes_on("azure-kv:corp-vault/", reference, async || deny("none").await).await;
+
+    let mut judge = peer::python("azure_judge.py").unwrap();
+    judge.args([secure.as_str(), certificate, "read", "prod-pipeline"]);
+    let read = tokio::task::spawn_blocking(move || judge.output().unwrap()).await.unwrap();
+    let document: Value = serde_json::from_str(&stdout(&read)).unwrap();
+    let held = post.held(reference).await;
+    assert_eq!(document["client_id"], held.client_id);
+    assert_eq!(document["client_secret"], secret_of(&held));
+    post.house.stop().await;
+}
