@@ -246,16 +246,22 @@ fn cookie(settings: &WebSettings, name: String, value: String) -> actix_web::coo
 async fn find(request: &HttpRequest, settings: &WebSettings) -> page::Answer<Option<Person>> {
     let sessions = service::<Sessions>(request)?;
     let Some(cookie) = request.cookie(&settings.session_cookie()) else { return Ok(None) };
-    let Some(signed_in) = sessions.resume(cookie.value(), origin(request)).await? else { return Ok(None) };
+    let Some(mut signed_in) = sessions.resume(cookie.value(), origin(request)).await? else {
+        return Ok(None);
+    };
     let at_proxy = at_proxy(request).await?;
     let good = match (&signed_in.opened_by, at_proxy) {
         // Its own short way, whoever else the proxy knows the browser as.
         (OpenedBy::Link(_), _) => true,
         // Somebody else has signed in at the provider meanwhile.
-        (_, AtProxy::Known(user)) => user == signed_in.user.id,
-        (OpenedBy::Proxy, AtProxy::Nobody | AtProxy::Stranger) => false,
-        (OpenedBy::SignIn, AtProxy::Nobody | AtProxy::Stranger) => true,
+        (_, AtProxy::Known(user, _)) => user == signed_in.user.id,
+        (OpenedBy::Proxy(_), AtProxy::Nobody | AtProxy::Stranger) => false,
+        (OpenedBy::SignIn | OpenedBy::Upstream(_), AtProxy::Nobody | AtProxy::Stranger) => true,
     };
+    if let (OpenedBy::Proxy(_), AtProxy::Known(_, at)) = (&signed_in.opened_by, at_proxy) {
+        // The person may have signed in there again meanwhile.
+        signed_in.signed_in_at = signed_in.signed_in_at.max(at);
+    }
     Ok(good.then_some(Person { signed_in }))
 }
 

@@ -66,8 +66,8 @@ pub struct SignedIn {
     pub user: User,
     /// The session's id.
     pub session_id: Uuid,
-    /// When the person signed in.
-    pub signed_in_at: OffsetDateTime,
+    /// When the person signed in, here or at the provider; `None`: the provider did not tell.
+    pub signed_in_at: Option<OffsetDateTime>,
     /// How the session came to be.
     pub opened_by: OpenedBy,
     /// For its forms.
@@ -79,7 +79,7 @@ impl SignedIn {
     /// that one's name.
     pub fn may_let_in(&self, client: &ClientId) -> bool {
         match &self.opened_by {
-            OpenedBy::SignIn | OpenedBy::Proxy => true,
+            OpenedBy::SignIn | OpenedBy::Upstream(_) | OpenedBy::Proxy(_) => true,
             OpenedBy::Link(sender) => sender == client,
         }
     }
@@ -128,7 +128,10 @@ impl Sessions {
             principal: Principal::of_user(user.id, user.role, memberships, origin),
             form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),
             session_id: session.id,
-            signed_in_at: session.created_at,
+            signed_in_at: match session.opened_by {
+                OpenedBy::SignIn | OpenedBy::Link(_) => Some(session.created_at),
+                OpenedBy::Upstream(at) | OpenedBy::Proxy(at) => at,
+            },
             opened_by: session.opened_by,
             user,
         }))

@@ -14,6 +14,7 @@ mod state;
 
 use std::sync::Arc;
 
+use time::{Duration, OffsetDateTime};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -36,6 +37,8 @@ pub use self::provider::Fault;
 
 /// Browsers that are being answered after asking the provider, in this process.
 const ASKING: usize = 100;
+/// How far the provider's clock may be behind ours when it tells when somebody signed in.
+const LEEWAY: Duration = Duration::seconds(30);
 /// Our path, of which the redirect URI is made.
 const CALLBACK: &str = "/login/oidc/callback";
 
@@ -94,6 +97,9 @@ pub enum Error {
     /// The ID token is not what it should be.
     #[error("the ID token is refused")]
     Untrusted(#[from] jeton_guard::IdTokenError),
+    /// The person signed in at the provider longer ago than is asked for, or it does not tell when.
+    #[error("the sign-in at the provider is too old, or its time is not told")]
+    NotRenewed,
     /// Nobody here is known by this identity, and nothing lets them in.
     #[error("nobody is known by this identity")]
     Unknown {
@@ -142,6 +148,17 @@ pub struct Visit<'v> {
     pub person: Option<&'v SignedIn>,
     /// Its cookie from before any sign-in.
     pub cookie: Option<&'v Secret>,
+}
+
+/// A sign-in that must be a new one (OpenID Connect Core 1.0 §3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The person must be asked, whatever the provider remembers of them.
+    pub prompt: bool,
+    /// How long ago it may be at most.
+    pub max_age: Option<Duration>,
+    /// The same as a time; only `auth_time` of the ID token proves that it is kept.
+    pub not_before: OffsetDateTime,
 }
 
 /// What the provider's redirect brought.
@@ -253,17 +270,20 @@ impl Upstream {
         &self.settings.issuer
     }
 
-    /// Notes that a browser goes to the provider; where it has to go.
+    /// Notes that a browser goes to the provider; where it has to go. A renewal signs in, also who is signed in already;
+    /// without one such a person links an identity.
     pub async fn start(
         &self,
         visit: Visit<'_>,
         return_to: Option<String>,
+        renewal: Option<Renewal>,
         origin: Origin,
     ) -> Result<Url, Error> {
         let _turn = self.asking.try_acquire().map_err(|_| Error::Overloaded)?;
         let metadata = self.provider.metadata().await?;
         let state = self.tools.ticket();
-        let flow = Flow { verifier: Secret::new(token::<32>(&*self.tools.entropy)), return_to };
+        let verifier = Secret::new(token::<32>(&*self.tools.entropy));
+        let flow = Flow { verifier, return_to, not_before: renewal.map(|renewal| renewal.not_before) };
         let browser = self.browsers(visit).into_iter().next().ok_or(Error::State)?;
         self.insert(&state, &browser, &flow, origin).await?;
         let mut url = metadata.authorization_endpoint.clone();
@@ -276,6 +296,14 @@ impl Upstream {
             .append_pair("nonce", &self.nonce(&state))
             .append_pair("code_challenge", &code::challenge(&flow.verifier))
             .append_pair("code_challenge_method", "S256");
+        if let Some(renewal) = renewal {
+            // Without a `max_age` a provider need not tell `auth_time`.
+            let max_age = if renewal.prompt { Duration::ZERO } else { renewal.max_age.unwrap_or_default() };
+            url.query_pairs_mut().append_pair("max_age", &max_age.whole_seconds().to_string());
+            if renewal.prompt {
+                url.query_pairs_mut().append_pair("prompt", "login");
+            }
+        }
         Ok(url)
     }
 
@@ -317,6 +345,11 @@ impl Upstream {
         let code = answer.code.as_ref().ok_or(Error::NoCode)?;
         let state = answer.state.as_ref().ok_or(Error::State)?;
         let told = self.redeem(&metadata, code, &flow.verifier, &self.nonce(state)).await?;
+        if let Some(not_before) = flow.not_before
+            && told.signed_in_at.is_none_or(|at| at < not_before - LEEWAY)
+        {
+            return Err(Error::NotRenewed);
+        }
         let said = claims::read(&told, &self.settings);
         match visit.person.filter(|_| linking) {
             Some(person) => {
@@ -329,7 +362,8 @@ impl Upstream {
                     .sign_in(
                         (&told.subject, &said),
                         flow.return_to.as_deref(),
-                        OpenedBy::SignIn,
+                        // Where the provider's clock is behind, not earlier than what it has just proved.
+                        OpenedBy::Upstream(told.signed_in_at.max(flow.not_before)),
                         former,
                         origin,
                     )

@@ -200,7 +200,7 @@ impl Issuer {
         &self,
         client: &Client,
         code: &DeviceCode,
-        (user, auth_time): (crate::model::principal::UserId, time::OffsetDateTime),
+        (user, auth_time): (crate::model::principal::UserId, Option<time::OffsetDateTime>),
         origin: Origin,
     ) -> Result<IssuedTokens, Error> {
         let target = self.same_target(code.resource.as_ref(), None).await?;
@@ -216,7 +216,7 @@ impl Issuer {
             begun_by: GrantType::DeviceCode,
             scope: scope.clone(),
             resource: code.resource.clone(),
-            auth_time: Some(auth_time),
+            auth_time,
             created_at: self.clock.now(),
             expires_at: self.grant_ends(client, refreshes),
         };

@@ -3,6 +3,7 @@
 mod forwarded;
 mod hostile;
 mod provider;
+mod renewal;
 mod rights;
 
 use serde_json::{Value, json};

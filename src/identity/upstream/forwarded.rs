@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use jeton_guard::{Error as TokenError, OidcProxyError, OidcProxyScheme, Refused};
+use time::OffsetDateTime;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -38,8 +39,8 @@ pub enum AtProxy {
     Nobody,
     /// Somebody who is not known here (yet).
     Stranger,
-    /// This person.
-    Known(UserId),
+    /// This person, and when they signed in, as far as it is told.
+    Known(UserId, Option<OffsetDateTime>),
 }
 
 /// What is read of a request: the address of the connection itself, and all values of a header.
@@ -57,7 +58,7 @@ impl Upstreams {
         let Some(told) = upstream.forwarded(request).await else { return Ok(AtProxy::Nobody) };
         let conn = upstream.tools.store.conn();
         Ok(match upstream.find(conn, &told.0.subject).await? {
-            Some(identity) => AtProxy::Known(identity.user),
+            Some(identity) => AtProxy::Known(identity.user, told.0.signed_in_at),
             None => AtProxy::Stranger,
         })
     }
@@ -77,7 +78,7 @@ impl Upstreams {
         let Some(told) = upstream.forwarded(request).await else { return Ok(None) };
         let mut said = claims::read(&told.0, &upstream.settings);
         said.partial = told.1;
-        let by = OpenedBy::Proxy;
+        let by = OpenedBy::Proxy(told.0.signed_in_at);
         upstream.sign_in((&told.0.subject, &said), return_to, by, former, origin).await.map(Some)
     }
 }
@@ -110,7 +111,8 @@ impl Upstream {
                 let (subject, claims) = (forwarded.claims.subject.clone(), forwarded.claims.extra.clone());
                 let is_signed = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2;
                 let came = (request.headers)("x-id-token").iter().any(is_signed);
-                Some((Told { subject, claims }, came && forwarded.id_token.is_none()))
+                let signed_in_at = self.past(forwarded.signed_in_at);
+                Some((Told { subject, signed_in_at, claims }, came && forwarded.id_token.is_none()))
             }
             Err(error) => {
                 warn!(%error, "what a proxy forwards signs nobody in");
