@@ -88,8 +88,7 @@ async fn login_page(
     }
     let headers = |name: &str| person::header_values(&request, name);
     let forwarded = ForwardedRequest { peer: person::peer(&request), headers: &headers };
-    let origin = person::origin(&request);
-    let arrived = upstreams.sign_in_at_proxy(&forwarded, return_to.as_deref(), None, origin).await;
+    let arrived = upstreams.sign_in_at_proxy(&forwarded, person::origin(&request)).await;
     let provider_error = match arrived {
         Ok(Some(opened)) => {
             return Ok(person::signed_in(&settings, &opened, return_to.as_deref().unwrap_or("/")));

@@ -1,5 +1,6 @@
 //! Who comes in through the upstream provider, as whom, and what is refused?
 
+mod at_proxy;
 mod forwarded;
 mod hostile;
 mod provider;

@@ -56,6 +56,7 @@ impl From<Error> for Problem {
             Error::Overloaded => Self::of(Code::Overloaded, OVERLOADED),
             Error::Vault(cause) => cause.into(),
             Error::People(cause) => cause.into(),
+            Error::Session(cause) => cause.into(),
             Error::Store(cause) => cause.into(),
             Error::Audit(cause) => cause.into(),
         }

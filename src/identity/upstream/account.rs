@@ -20,12 +20,12 @@ impl Upstream {
     pub(super) async fn sign_in(
         &self,
         who: (&str, &Said),
-        return_to: Option<&str>,
+        invitation: Option<&str>,
         by: OpenedBy,
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, Error> {
-        let invited = self.invited(return_to).await?;
+        let invited = self.invited(invitation).await?;
         match self.open(who, invited.clone(), by.clone(), former, origin).await {
             // Another browser of theirs was faster: then they are known now.
             Err(Error::Store(crate::store::Error::AlreadyExists)) => {
@@ -159,10 +159,8 @@ impl Upstream {
 
     /// The login name that an open invitation offers: it lets a new person in, who then accepts it by a click. One for
     /// somebody who has an account lets nobody else in.
-    async fn invited(&self, return_to: Option<&str>) -> Result<Option<Option<Email>>, Error> {
-        let Some(token) = return_to.and_then(|path| path.strip_prefix("/invitations/")) else {
-            return Ok(None);
-        };
+    async fn invited(&self, invitation: Option<&str>) -> Result<Option<Option<Email>>, Error> {
+        let Some(token) = invitation else { return Ok(None) };
         match self.people.open_invitation(token).await {
             Ok(found) if found.invitation.email.is_none() => Ok(Some(None)),
             Ok(found) if !found.known => Ok(Some(Some(found.email))),

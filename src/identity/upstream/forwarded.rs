@@ -8,12 +8,11 @@ use std::net::IpAddr;
 use jeton_guard::{Error as TokenError, OidcProxyError, OidcProxyScheme, Refused};
 use time::OffsetDateTime;
 use tracing::warn;
-use uuid::Uuid;
 
 use super::code::Told;
 use super::provider::Provider;
 use super::{Error, Upstream, Upstreams, claims};
-use crate::identity::session::Opened;
+use crate::identity::session::{Opened, SignedIn};
 use crate::model::address::Network;
 use crate::model::event::Origin;
 use crate::model::person::OpenedBy;
@@ -63,27 +62,53 @@ impl Upstreams {
         })
     }
 
-    /// A session for whom the proxy forwards with this request; `None` where that is nobody.
+    /// A session for whom the proxy forwards with this request; `None` where that is nobody. Only claims let somebody new
+    /// in: the browser may have been led here by anybody's link.
     ///
     /// # Errors
     /// [`Error::Unknown`] where nothing lets the person in.
     pub async fn sign_in_at_proxy(
         &self,
         request: &Request<'_>,
-        return_to: Option<&str>,
-        former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Option<Opened>, Error> {
         let Some(upstream) = self.find() else { return Ok(None) };
-        let Some(told) = upstream.forwarded(request).await else { return Ok(None) };
-        let mut said = claims::read(&told.0, &upstream.settings);
-        said.partial = told.1;
-        let by = OpenedBy::Proxy(told.0.signed_in_at);
-        upstream.sign_in((&told.0.subject, &said), return_to, by, former, origin).await.map(Some)
+        upstream.sign_in_forwarded(request, None, origin).await
+    }
+
+    /// The same for somebody who has clicked to accept an invitation, which lets them in, too.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where it does not.
+    pub async fn join_at_proxy(
+        &self,
+        request: &Request<'_>,
+        invitation: &str,
+        origin: Origin,
+    ) -> Result<Option<(Opened, SignedIn)>, Error> {
+        let Some(upstream) = self.find() else { return Ok(None) };
+        let Some(opened) = upstream.sign_in_forwarded(request, Some(invitation), origin).await? else {
+            return Ok(None);
+        };
+        let signed_in = upstream.sessions.resume_opened(&opened, origin).await?.ok_or(Error::Disabled)?;
+        Ok(Some((opened, signed_in)))
     }
 }
 
 impl Upstream {
+    async fn sign_in_forwarded(
+        &self,
+        request: &Request<'_>,
+        invitation: Option<&str>,
+        origin: Origin,
+    ) -> Result<Option<Opened>, Error> {
+        let Some(told) = self.forwarded(request).await else { return Ok(None) };
+        let mut said = claims::read(&told.0, &self.settings);
+        said.partial = told.1;
+        let by = OpenedBy::Proxy(told.0.signed_in_at);
+        self.sign_in((&told.0.subject, &said), invitation, by, None, origin).await.map(Some)
+    }
+
     /// What verified tokens tell, and whether a signed ID token came that was not taken: proxies keep the first one long
     /// after it has ended, and what only it said is not gone.
     async fn forwarded(&self, request: &Request<'_>) -> Option<(Told, bool)> {
