@@ -24,6 +24,9 @@ use crate::model::secret::Secret;
 /// How long a browser is known after a sign-in.
 const KNOWN: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::days(180);
 
+/// How long a sign-out holds where a reverse proxy still knows the person: as long as a session would.
+const STAYS_OUT: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::hours(12);
+
 /// A person with a live session.
 #[derive(Clone)]
 pub struct Person {
@@ -212,6 +215,24 @@ pub fn signed_out(settings: &WebSettings) -> HttpResponse {
     let mut cookie = cookie(settings, settings.session_cookie(), String::new()).finish();
     cookie.make_removal();
     with_cookie(see_other(&settings.link("/login")), &cookie)
+}
+
+/// The same where a reverse proxy would sign the person in again at once: not before they click.
+pub fn signed_out_at_proxy(settings: &WebSettings) -> HttpResponse {
+    let cookie = cookie(settings, settings.out_cookie(), "1".to_owned()).max_age(STAYS_OUT).finish();
+    with_cookie(signed_out(settings), &cookie)
+}
+
+/// Whether this browser was signed out so.
+pub fn stays_out(request: &HttpRequest, settings: &WebSettings) -> bool {
+    request.cookie(&settings.out_cookie()).is_some()
+}
+
+/// Lets the proxy sign its person in again.
+pub fn forget_sign_out(settings: &WebSettings, response: HttpResponse) -> HttpResponse {
+    let mut cookie = cookie(settings, settings.out_cookie(), String::new()).finish();
+    cookie.make_removal();
+    with_cookie(response, &cookie)
 }
 
 /// `/login` that leads back to `path` of ours.

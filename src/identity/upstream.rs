@@ -19,6 +19,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use self::account::Way;
 use self::provider::Provider;
 use self::state::Flow;
 use super::people::People;
@@ -185,6 +186,11 @@ impl Upstream {
         &self.name
     }
 
+    /// Where the reverse proxy signs people out.
+    pub fn proxy_logout(&self) -> Option<&str> {
+        self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.logout_url.as_deref())
+    }
+
     /// Its issuer.
     pub fn issuer(&self) -> &str {
         &self.settings.issuer
@@ -284,8 +290,7 @@ impl Upstream {
                         // The click at the invitation led to the provider and back.
                         flow.return_to.as_deref().and_then(|path| path.strip_prefix("/invitations/")),
                         // Where the provider's clock is behind, not earlier than what it has just proved.
-                        OpenedBy::Upstream(told.signed_in_at.max(flow.not_before)),
-                        former,
+                        Way::Back(OpenedBy::Upstream(told.signed_in_at.max(flow.not_before)), former),
                         origin,
                     )
                     .await?;

@@ -49,7 +49,13 @@ pub(super) async fn authorize(
         Ok(pairs) => read(pairs),
         Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
     };
-    if visitor.person().is_none() && person::at_proxy(&request).await? != AtProxy::Nobody {
+    let lets_in = match person::at_proxy(&request).await? {
+        AtProxy::Nobody => false,
+        // Who may not be let in would be shown a page.
+        AtProxy::Stranger => params.prompt.as_deref() != Some("none"),
+        AtProxy::Known(..) => true,
+    };
+    if visitor.person().is_none() && lets_in && !person::stays_out(&request, &settings) {
         // The proxy has signed somebody in: that becomes a session there.
         return Ok(see_other(&person::login_link(&settings, &format!("{PATH}?{}", write(&params)))));
     }

@@ -9,6 +9,7 @@ use jeton_guard::{Error as TokenError, OidcProxyError, OidcProxyScheme, Refused}
 use time::OffsetDateTime;
 use tracing::warn;
 
+use super::account::Way;
 use super::code::Told;
 use super::provider::Provider;
 use super::{Error, Upstream, Upstreams, claims};
@@ -27,6 +28,8 @@ pub struct Forwarded {
     pub client_id: Option<String>,
     /// The header that holds the bare access token; `None`: `Authorization`, after `Bearer`.
     pub token_header: Option<String>,
+    /// Where they sign people out: a path, or an address.
+    pub logout_url: Option<String>,
     /// Their addresses.
     pub proxies: Vec<Network>,
 }
@@ -103,22 +106,23 @@ impl Upstream {
         origin: Origin,
     ) -> Result<Option<Opened>, Error> {
         let Some(told) = self.forwarded(request).await else { return Ok(None) };
+        let token = (request.headers)(self.token_header()).concat();
+        let token = self.tools.vault.hash("session", "forwarded_token", b"", &token);
         let mut said = claims::read(&told.0, &self.settings);
         said.partial = told.1;
         let by = OpenedBy::Proxy(told.0.signed_in_at);
-        self.sign_in((&told.0.subject, &said), invitation, by, None, origin).await.map(Some)
+        self.sign_in((&told.0.subject, &said), invitation, Way::AtProxy(by, token), origin).await.map(Some)
     }
 
     /// What verified tokens tell, and whether a signed ID token came that was not taken: proxies keep the first one long
     /// after it has ended, and what only it said is not gone.
     async fn forwarded(&self, request: &Request<'_>) -> Option<(Told, bool)> {
         let scheme = self.scheme.as_ref()?;
-        let header = self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.token_header.as_deref());
         // Strangers make nobody ask the provider.
         let peer = request.peer.map(|peer| peer.to_canonical())?;
         let trusted = self.settings.forwarded.iter().flat_map(|forwarded| &forwarded.proxies);
         if !trusted.into_iter().any(|network| network.contains(peer))
-            || (request.headers)(header.unwrap_or("authorization")).is_empty()
+            || (request.headers)(self.token_header()).is_empty()
         {
             return None;
         }
@@ -144,6 +148,11 @@ impl Upstream {
                 None
             }
         }
+    }
+
+    fn token_header(&self) -> &str {
+        let header = self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.token_header.as_deref());
+        header.unwrap_or("authorization")
     }
 
     /// Known keys stay in use while the provider is down.

@@ -14,6 +14,7 @@ pub(super) async fn behind(db: &TestDatabase, token_header: Option<&str>) -> Wor
         audience: "broker".into(),
         client_id: Some("the-proxy".into()),
         token_header: token_header.map(str::to_owned),
+        logout_url: Some("/proxy/logout".into()),
         proxies: vec!["10.1.2.0/24".parse().unwrap()],
     };
     let site = site_with(db, URL, |fixture| provider.upstreams_behind(fixture, Some(forwarded))).await;
