@@ -111,6 +111,16 @@ impl Claims {
     }
 }
 
+/// `auth_time` (OpenID Connect Core 1.0 §2, RFC 9068 §2.2.1): when the person signed in. One later than the token itself
+/// says nothing.
+pub(crate) fn auth_time(
+    claims: &Map<String, Value>,
+    issued_at: Option<OffsetDateTime>,
+) -> Option<OffsetDateTime> {
+    let Value::Number(number) = claims.get("auth_time")? else { return None };
+    instant(number).ok().filter(|at| issued_at.is_some_and(|issued_at| *at <= issued_at))
+}
+
 pub(crate) fn check_times(
     issuer: &str,
     expires_at: OffsetDateTime,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 
-use crate::claims::{List, check_times, instant, required};
+use crate::claims::{List, auth_time, check_times, instant, required};
 use crate::guard::{DEFAULT_LEEWAY, check_signature};
 use crate::token::{Compact, Kind};
 use crate::{Algorithm, Error, KeySource};
@@ -42,6 +42,8 @@ pub struct Identity {
     pub subject: String,
     /// `exp`: when the token ends.
     pub expires_at: OffsetDateTime,
+    /// `auth_time`: when the person signed in at the issuer, where it is told and not later than `iat`.
+    pub signed_in_at: Option<OffsetDateTime>,
     /// Every other claim, as it came.
     pub claims: Map<String, Value>,
 }
@@ -146,7 +148,12 @@ impl IdTokens {
         let not_before = wire.nbf.as_ref().map(instant).transpose()?;
         let leeway = time::Duration::try_from(DEFAULT_LEEWAY).map_err(|_| Error::Malformed)?;
         check_times(&issuer, expires_at, [("nbf", not_before), ("iat", Some(issued_at))], now, leeway)?;
-        let identity = Identity { subject: required(wire.sub, "sub")?, expires_at, claims: wire.extra };
+        let identity = Identity {
+            subject: required(wire.sub, "sub")?,
+            expires_at,
+            signed_in_at: auth_time(&wire.extra, Some(issued_at)),
+            claims: wire.extra,
+        };
         Ok((identity, Answer { nonce: wire.nonce, at_hash: wire.at_hash, algorithm }))
     }
 }

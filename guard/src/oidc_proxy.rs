@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use crate::claims::auth_time;
 use crate::{Claims, Error, Guard, IdTokenError, IdTokens, Refused, Secret};
 
 mod builder;
@@ -67,6 +68,9 @@ pub struct Forwarded {
     /// The claims of the access token; where a signed ID token of the same `sub` came along, its claims about the
     /// person are in `extra` too. Where both name a claim, the access token's stands.
     pub claims: Arc<Claims>,
+    /// When the person signed in at the issuer, as `auth_time` of the ID token tells it, else that of the access token;
+    /// never later than the token itself.
+    pub signed_in_at: Option<OffsetDateTime>,
     /// The access token, to call others with.
     pub access_token: Secret,
     /// The signed ID token, verified.
@@ -167,12 +171,14 @@ impl Inner {
         if let Some((name, _)) = carried.told.into_iter().find(|(_, subject)| *subject != claims.subject) {
             return Err(Refused::OtherSubject(name));
         }
-        let id_token = match carried.id_token {
-            Some(token) => self.verify_id_token(token, &mut claims, now).await?,
-            None => None,
+        let told = auth_time(&claims.extra, claims.issued_at);
+        let (id_token, signed_in_at) = match carried.id_token {
+            Some(token) => self.verify_id_token(token, &mut claims, now).await?.unzip(),
+            None => (None, None),
         };
         Ok(Forwarded {
             claims,
+            signed_in_at: signed_in_at.flatten().or(told),
             access_token: Secret::new(carried.access_token),
             id_token,
             refresh_token: carried.refresh_token.map(Secret::new),
@@ -186,7 +192,7 @@ impl Inner {
         token: IdToken<'_>,
         claims: &mut Arc<Claims>,
         now: OffsetDateTime,
-    ) -> Result<Option<Secret>, Refused> {
+    ) -> Result<Option<(Secret, Option<OffsetDateTime>)>, Refused> {
         let identity = match self.id_tokens.verify_forwarded(token.0, now).await {
             Ok(identity) => identity,
             Err(IdTokenError::Token(Error::Expired)) => {
@@ -198,8 +204,9 @@ impl Inner {
         if identity.subject != claims.subject {
             return Err(Refused::OtherSubject(self.names.id_token.clone()));
         }
+        let signed_in_at = identity.signed_in_at;
         add(&mut Arc::make_mut(claims).extra, identity.claims);
-        Ok(Some(Secret::new(token.0)))
+        Ok(Some((Secret::new(token.0), signed_in_at)))
     }
 }
 

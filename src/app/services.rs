@@ -154,6 +154,7 @@ fn upstreams(
             audience: forwarded.audience,
             client_id: forwarded.client_id,
             token_header: forwarded.token_header,
+            logout_url: forwarded.logout_url,
             proxies: config.trusted_proxies.clone(),
         }),
     };

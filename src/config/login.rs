@@ -14,6 +14,7 @@ const SUPERADMIN_VALUES: &str = "login.oidc.superadmin_values";
 const FORWARDED_AUDIENCE: &str = "login.oidc.forwarded_audience";
 const FORWARDED_CLIENT_ID: &str = "login.oidc.forwarded_client_id";
 const FORWARDED_TOKEN_HEADER: &str = "login.oidc.forwarded_token_header";
+const FORWARDED_LOGOUT_URL: &str = "login.oidc.forwarded_logout_url";
 
 /// The provider, and what its claims give.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct ForwardedLogin {
     pub client_id: Option<String>,
     /// The header with the bare access token; none: `Authorization`, after `Bearer`.
     pub token_header: Option<String>,
+    /// Where the proxy signs people out; none: people are told in words.
+    pub logout_url: Option<String>,
 }
 
 pub(super) fn read(reader: &mut Reader, allow_loopback: bool, has_proxies: bool) -> Option<UpstreamLogin> {
@@ -78,8 +81,10 @@ fn forwarded(reader: &mut Reader, has_proxies: bool) -> Option<ForwardedLogin> {
     let client_id = reader.text(FORWARDED_CLIENT_ID);
     let hint = "the name of a header, other than `Authorization`";
     let token_header = reader.checked(FORWARDED_TOKEN_HEADER, hint, is_other_header);
+    let hint = "a path of this host that begins with `/`, or an https URL";
+    let logout_url = reader.checked(FORWARDED_LOGOUT_URL, hint, is_page);
     let Some(audience) = reader.text(FORWARDED_AUDIENCE) else {
-        for key in [FORWARDED_CLIENT_ID, FORWARDED_TOKEN_HEADER] {
+        for key in [FORWARDED_CLIENT_ID, FORWARDED_TOKEN_HEADER, FORWARDED_LOGOUT_URL] {
             if reader.is_set(key) {
                 reader.refuse(key, format!("needs `{FORWARDED_AUDIENCE}`: whom the tokens are for"));
             }
@@ -92,11 +97,16 @@ fn forwarded(reader: &mut Reader, has_proxies: bool) -> Option<ForwardedLogin> {
             "needs `proxy.trusted`: the proxies whose headers are believed".to_owned(),
         );
     }
-    Some(ForwardedLogin { audience, client_id, token_header })
+    Some(ForwardedLogin { audience, client_id, token_header, logout_url })
 }
 
 fn is_other_header(text: &str) -> bool {
     text.parse::<http::HeaderName>().is_ok_and(|name| name != http::header::AUTHORIZATION)
+}
+
+fn is_page(text: &str) -> bool {
+    let path = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
+    path || Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host())
 }
 
 /// OpenID Connect Discovery 1.0 §3.

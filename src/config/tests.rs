@@ -184,6 +184,7 @@ fn what_a_proxy_forwards_needs_an_audience_and_the_proxy() {
     insta::assert_snapshot!(refusal(&format!("{provider}forwarded_audience = 'jeton'"), &[]), @"configuration key `login.oidc.forwarded_audience` (set in FILE) needs `proxy.trusted`: the proxies whose headers are believed");
     insta::assert_snapshot!(refusal(&format!("{provider}forwarded_client_id = 'gateway'"), &[]), @"configuration key `login.oidc.forwarded_client_id` (set in FILE) needs `login.oidc.forwarded_audience`: whom the tokens are for");
     insta::assert_snapshot!(refusal(&format!("{file}\nforwarded_token_header = 'authorization'"), &[]), @"configuration key `login.oidc.forwarded_token_header` (set in FILE) must be the name of a header, other than `Authorization`");
+    insta::assert_snapshot!(refusal(&format!("{file}\nforwarded_logout_url = '//evil.example'"), &[]), @"configuration key `login.oidc.forwarded_logout_url` (set in FILE) must be a path of this host that begins with `/`, or an https URL");
     insta::assert_snapshot!(refusal("login.oidc.forwarded_audience = 'jeton'", &[]), @r"
     configuration key `login.oidc.forwarded_audience` (set in FILE) needs `proxy.trusted`: the proxies whose headers are believed
     configuration key `login.oidc.forwarded_audience` (set in FILE) needs `login.oidc.issuer`: the provider it is about

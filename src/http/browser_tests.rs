@@ -20,7 +20,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::layer::{prefix, security_headers, trace};
 use super::settings::WebSettings;
-use super::{account, invitations, login, page, start};
+use super::{account, invitations, login, oauth, page, start};
 use crate::identity::testing::{Fixture, PASSWORD, token};
 use crate::identity::upstream::Upstreams;
 use crate::issuer::testing::issuer;
@@ -57,6 +57,7 @@ async fn site_with(db: &TestDatabase, url: &str, upstreams: impl FnOnce(&Fixture
         .configure(start::routes)
         .configure(invitations::routes)
         .configure(account::routes)
+        .configure(oauth::routes)
         .route("/panics", web::get().to(panic_with_secret))
         .default_service(web::to(page::not_found))
         .wrap(from_fn(prefix::strip))

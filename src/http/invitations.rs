@@ -13,7 +13,7 @@ use super::person::{self, Person, Visitor};
 use super::settings::WebSettings;
 use crate::identity::password;
 use crate::identity::people::{Answer, Error, Found, Joining, People};
-use crate::identity::upstream::{Upstream, Upstreams};
+use crate::identity::upstream::{AtProxy, Request as ForwardedRequest, Upstream, Upstreams};
 use crate::model::name::DisplayName;
 use crate::model::person::{Email, Offer};
 use crate::model::principal::Membership;
@@ -37,6 +37,9 @@ struct InvitationRequest {
     email: Option<String>,
     #[serde(default = "nothing")]
     password: Secret,
+    /// As whom the proxy has signed in, without a password.
+    #[serde(default)]
+    at_proxy: String,
     #[serde(default)]
     csrf_token: String,
 }
@@ -59,6 +62,8 @@ struct JoinPage<'p> {
     csrf_token: &'p str,
     path: &'p str,
     provider: Option<&'p str>,
+    /// A reverse proxy has signed somebody in there.
+    at_proxy: bool,
     wrong: Wrong,
 }
 
@@ -67,6 +72,7 @@ struct Around<'a> {
     request: &'a HttpRequest,
     visitor: &'a Visitor,
     upstreams: &'a Upstreams,
+    at_proxy: AtProxy,
 }
 
 #[derive(Template)]
@@ -116,7 +122,11 @@ async fn invitation_page(
     if found.known || visitor.person().is_some() {
         return Ok(ask_to_accept(StatusCode::OK, &request, &visitor, &found, &settings));
     }
-    let around = Around { request: &request, visitor: &visitor, upstreams: &upstreams };
+    let at_proxy = person::at_proxy(&request).await?;
+    if matches!(at_proxy, AtProxy::Known(..)) {
+        return Ok(see_other(&person::login_link(&settings, request.path())));
+    }
+    let around = Around { request: &request, visitor: &visitor, upstreams: &upstreams, at_proxy };
     let email = found.email.as_str();
     Ok(visitor.keep(ask_to_join(StatusCode::OK, &around, &found, "", email, Wrong::default())))
 }
@@ -141,6 +151,16 @@ async fn accept_invitation(
     if found.known {
         return Ok(ask_to_accept(StatusCode::CONFLICT, &request, &visitor, &found, &settings));
     }
+    if !form.at_proxy.is_empty() {
+        let headers = |name: &str| person::header_values(&request, name);
+        let forwarded = ForwardedRequest { peer: person::peer(&request), headers: &headers };
+        // Whose token has ended meanwhile is shown the page again.
+        if let Some((opened, signed_in)) = upstreams.join_at_proxy(&forwarded, &token, origin).await? {
+            let answer = people.accept(&token, &signed_in, origin).await?;
+            return Ok(go_on(&settings, &Answer { opened: Some(opened), ..answer }));
+        }
+        return Ok(see_other(&settings.link(request.path())));
+    }
     let email = form.email.as_deref().unwrap_or(found.email.as_str());
     let mut wrong = match joining(&form, &found.email) {
         Ok(joining) => match people.join(&token, &joining, origin).await {
@@ -158,7 +178,8 @@ async fn accept_invitation(
     if found.invitation.email.is_some() {
         wrong.email = None;
     }
-    let around = Around { request: &request, visitor: &visitor, upstreams: &upstreams };
+    let at_proxy = person::at_proxy(&request).await?;
+    let around = Around { request: &request, visitor: &visitor, upstreams: &upstreams, at_proxy };
     Ok(ask_to_join(StatusCode::BAD_REQUEST, &around, &found, &form.display_name, email, wrong))
 }
 
@@ -194,7 +215,8 @@ fn ask_to_join(
     let page = Page::new(found.headline());
     let csrf_token = around.visitor.csrf_token();
     let (path, provider) = (around.request.path(), around.upstreams.find().map(Upstream::name));
-    let page = JoinPage { page, found, email, display_name, csrf_token, path, provider, wrong };
+    let at_proxy = around.at_proxy == AtProxy::Stranger;
+    let page = JoinPage { page, found, email, display_name, csrf_token, path, provider, at_proxy, wrong };
     let mut response = Page::render_status(status, &page);
     oidc::allow_provider(&mut response, around.upstreams);
     response

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::settings::WebSettings;
 use crate::identity::login::{Browser, Error, Logins};
 use crate::identity::session::Sessions;
-use crate::identity::upstream::{self, Request as ForwardedRequest, Upstream, Upstreams};
+use crate::identity::upstream::{self, AtProxy, Request as ForwardedRequest, Upstream, Upstreams};
 use crate::issuer::Issuer;
 use crate::model::secret::Secret;
 
@@ -24,6 +24,7 @@ use crate::model::secret::Secret;
 pub fn routes(cfg: &mut web::ServiceConfig) {
     oidc::routes(cfg);
     cfg.service(host::resource("/login").route(web::get().to(login_page)).route(web::post().to(login)));
+    cfg.service(host::resource("/login/proxy").route(web::post().to(login_at_proxy)));
     cfg.service(host::resource("/logout").route(web::post().to(logout)));
 }
 
@@ -86,10 +87,15 @@ async fn login_page(
     if visitor.person().is_some() {
         return Ok(see_other(&settings.link(return_to.as_deref().unwrap_or("/"))));
     }
+    if person::stays_out(&request, &settings) && person::at_proxy(&request).await? != AtProxy::Nobody {
+        let return_to = return_to.unwrap_or_default();
+        let mut response = show_signed_out(&visitor, &upstreams, &return_to);
+        lead_on(&mut response, &issuer, &return_to).await;
+        return Ok(response);
+    }
     let headers = |name: &str| person::header_values(&request, name);
     let forwarded = ForwardedRequest { peer: person::peer(&request), headers: &headers };
-    let origin = person::origin(&request);
-    let arrived = upstreams.sign_in_at_proxy(&forwarded, return_to.as_deref(), None, origin).await;
+    let arrived = upstreams.sign_in_at_proxy(&forwarded, person::origin(&request)).await;
     let provider_error = match arrived {
         Ok(Some(opened)) => {
             return Ok(person::signed_in(&settings, &opened, return_to.as_deref().unwrap_or("/")));
@@ -154,6 +160,44 @@ pub(super) fn show(visitor: &Visitor, upstreams: &Upstreams, shown: Shown<'_>) -
     visitor.keep(response)
 }
 
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOutPage<'p> {
+    page: Page,
+    csrf_token: &'p str,
+    return_to: &'p str,
+    provider: &'p str,
+    logout: Option<&'p str>,
+}
+
+fn show_signed_out(visitor: &Visitor, upstreams: &Upstreams, return_to: &str) -> HttpResponse {
+    let (page, csrf_token) = (Page::new("You are signed out here"), visitor.csrf_token());
+    let (provider, logout) =
+        upstreams.find().map_or(("", None), |upstream| (upstream.name(), upstream.proxy_logout()));
+    visitor.keep(Page::render(&SignedOutPage { page, csrf_token, return_to, provider, logout }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgainRequest {
+    #[serde(default)]
+    csrf_token: String,
+    #[serde(default)]
+    return_to: String,
+}
+
+/// Whoever has signed out here wants in again, as whom the proxy still knows.
+async fn login_at_proxy(
+    visitor: Visitor,
+    form: PageForm<AgainRequest>,
+    settings: web::Data<WebSettings>,
+) -> page::Answer {
+    visitor.check_csrf(&form.0.csrf_token)?;
+    let return_to = local_path(&settings, &form.0.return_to);
+    let login = person::login_link(&settings, return_to.as_deref().unwrap_or("/"));
+    Ok(person::forget_sign_out(&settings, see_other(&login)))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogoutRequest {
@@ -162,6 +206,7 @@ struct LogoutRequest {
 }
 
 async fn logout(
+    request: HttpRequest,
     AnySession(visitor): AnySession<Visitor>,
     form: PageForm<LogoutRequest>,
     sessions: web::Data<Sessions>,
@@ -171,5 +216,8 @@ async fn logout(
     if let Some(person) = visitor.person() {
         sessions.end(person.signed_in()).await?;
     }
-    Ok(person::signed_out(&settings))
+    match person::at_proxy(&request).await? {
+        AtProxy::Nobody => Ok(person::signed_out(&settings)),
+        AtProxy::Stranger | AtProxy::Known(..) => Ok(person::signed_out_at_proxy(&settings)),
+    }
 }

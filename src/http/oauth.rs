@@ -18,7 +18,7 @@ use actix_web::{Route, web};
 use super::layer::host;
 use super::server::only;
 
-pub(super) use self::authorize::form_target;
+pub(super) use self::authorize::{form_target, renewal};
 
 /// Registers them; needs `web::Data<Issuer>` and `web::Data<Bearers>`, for the pages all that pages need, and for token
 /// exchange the keeper.

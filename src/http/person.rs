@@ -24,6 +24,9 @@ use crate::model::secret::Secret;
 /// How long a browser is known after a sign-in.
 const KNOWN: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::days(180);
 
+/// How long a sign-out holds where a reverse proxy still knows the person: as long as a session would.
+const STAYS_OUT: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::hours(12);
+
 /// A person with a live session.
 #[derive(Clone)]
 pub struct Person {
@@ -214,6 +217,24 @@ pub fn signed_out(settings: &WebSettings) -> HttpResponse {
     with_cookie(see_other(&settings.link("/login")), &cookie)
 }
 
+/// The same where a reverse proxy would sign the person in again at once: not before they click.
+pub fn signed_out_at_proxy(settings: &WebSettings) -> HttpResponse {
+    let cookie = cookie(settings, settings.out_cookie(), "1".to_owned()).max_age(STAYS_OUT).finish();
+    with_cookie(signed_out(settings), &cookie)
+}
+
+/// Whether this browser was signed out so.
+pub fn stays_out(request: &HttpRequest, settings: &WebSettings) -> bool {
+    request.cookie(&settings.out_cookie()).is_some()
+}
+
+/// Lets the proxy sign its person in again.
+pub fn forget_sign_out(settings: &WebSettings, response: HttpResponse) -> HttpResponse {
+    let mut cookie = cookie(settings, settings.out_cookie(), String::new()).finish();
+    cookie.make_removal();
+    with_cookie(response, &cookie)
+}
+
 /// `/login` that leads back to `path` of ours.
 pub fn login_link(settings: &WebSettings, path: &str) -> String {
     let query = serde_urlencoded::to_string([("return_to", path)]).unwrap_or_default();
@@ -246,16 +267,22 @@ fn cookie(settings: &WebSettings, name: String, value: String) -> actix_web::coo
 async fn find(request: &HttpRequest, settings: &WebSettings) -> page::Answer<Option<Person>> {
     let sessions = service::<Sessions>(request)?;
     let Some(cookie) = request.cookie(&settings.session_cookie()) else { return Ok(None) };
-    let Some(signed_in) = sessions.resume(cookie.value(), origin(request)).await? else { return Ok(None) };
+    let Some(mut signed_in) = sessions.resume(cookie.value(), origin(request)).await? else {
+        return Ok(None);
+    };
     let at_proxy = at_proxy(request).await?;
     let good = match (&signed_in.opened_by, at_proxy) {
         // Its own short way, whoever else the proxy knows the browser as.
         (OpenedBy::Link(_), _) => true,
         // Somebody else has signed in at the provider meanwhile.
-        (_, AtProxy::Known(user)) => user == signed_in.user.id,
-        (OpenedBy::Proxy, AtProxy::Nobody | AtProxy::Stranger) => false,
-        (OpenedBy::SignIn, AtProxy::Nobody | AtProxy::Stranger) => true,
+        (_, AtProxy::Known(user, _)) => user == signed_in.user.id,
+        (OpenedBy::Proxy(_), AtProxy::Nobody | AtProxy::Stranger) => false,
+        (OpenedBy::SignIn | OpenedBy::Upstream(_), AtProxy::Nobody | AtProxy::Stranger) => true,
     };
+    if let (OpenedBy::Proxy(_), AtProxy::Known(_, at)) = (&signed_in.opened_by, at_proxy) {
+        // The person may have signed in there again meanwhile.
+        signed_in.signed_in_at = signed_in.signed_in_at.max(at);
+    }
     Ok(good.then_some(Person { signed_in }))
 }
 

@@ -80,6 +80,11 @@ impl WebSettings {
         self.cookie("-known")
     }
 
+    /// Name of the cookie of a browser that was signed out here, though a reverse proxy still knows its person.
+    pub fn out_cookie(&self) -> String {
+        self.cookie("-out")
+    }
+
     fn cookie(&self, suffix: &str) -> String {
         if self.is_https() {
             return format!("__Host-jeton{suffix}");

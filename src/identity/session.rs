@@ -66,8 +66,8 @@ pub struct SignedIn {
     pub user: User,
     /// The session's id.
     pub session_id: Uuid,
-    /// When the person signed in.
-    pub signed_in_at: OffsetDateTime,
+    /// When the person signed in, here or at the provider; `None`: the provider did not tell.
+    pub signed_in_at: Option<OffsetDateTime>,
     /// How the session came to be.
     pub opened_by: OpenedBy,
     /// For its forms.
@@ -79,7 +79,7 @@ impl SignedIn {
     /// that one's name.
     pub fn may_let_in(&self, client: &ClientId) -> bool {
         match &self.opened_by {
-            OpenedBy::SignIn | OpenedBy::Proxy => true,
+            OpenedBy::SignIn | OpenedBy::Upstream(_) | OpenedBy::Proxy(_) => true,
             OpenedBy::Link(sender) => sender == client,
         }
     }
@@ -128,7 +128,10 @@ impl Sessions {
             principal: Principal::of_user(user.id, user.role, memberships, origin),
             form_token: self.form_token("session", &ticket.id.into_bytes(), &ticket.secret),
             session_id: session.id,
-            signed_in_at: session.created_at,
+            signed_in_at: match session.opened_by {
+                OpenedBy::SignIn | OpenedBy::Link(_) => Some(session.created_at),
+                OpenedBy::Upstream(at) | OpenedBy::Proxy(at) => at,
+            },
             opened_by: session.opened_by,
             user,
         }))
@@ -184,11 +187,50 @@ impl Sessions {
         former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, crate::store::Error> {
+        self.open_with(conn, user, (opened_by, self.tools.ticket()), former, origin).await
+    }
+
+    /// The session that was opened by this very forwarded token, or a new one: a browser that keeps no cookie makes no
+    /// row with each page. Whether it is new.
+    pub(in crate::identity) async fn open_at_proxy(
+        &self,
+        conn: Conn<'_>,
+        user: &User,
+        (opened_by, token): (OpenedBy, KeyedHash),
+        origin: Origin,
+    ) -> Result<(Opened, bool), crate::store::Error> {
+        for (session, hash) in conn.sessions_at_proxy_of(user.id).await? {
+            let ticket = self.ticket_at_proxy(session.id, token);
+            let times = (session.created_at, session.expires_at);
+            let whose = whose(session.user, &session.opened_by, times);
+            if self.tools.fits("session", &ticket, &whose, &hash) {
+                let known_browser = self.new_known_browser(user.id);
+                return Ok((Opened { ticket, session, known_browser }, false));
+            }
+        }
+        let ticket = self.ticket_at_proxy(self.tools.id(), token);
+        let opened = self.open_with(conn, user, (opened_by, ticket), None, origin).await?;
+        Ok((opened, true))
+    }
+
+    /// Its secret half is a keyed hash of its id and the token, so that it can be made again.
+    fn ticket_at_proxy(&self, id: Uuid, token: KeyedHash) -> Ticket {
+        let hash = self.tools.vault.hash("session", "ticket_at_proxy", id.as_bytes(), &token.0);
+        Ticket { id, secret: Secret::new(URL_SAFE_NO_PAD.encode(hash.0)) }
+    }
+
+    async fn open_with(
+        &self,
+        conn: Conn<'_>,
+        user: &User,
+        (opened_by, ticket): (OpenedBy, Ticket),
+        former: Option<Uuid>,
+        origin: Origin,
+    ) -> Result<Opened, crate::store::Error> {
         if let Some(former) = former {
             conn.delete_session(former).await?;
         }
         conn.purge_sessions().await?;
-        let ticket = self.tools.ticket();
         let now = self.tools.clock.now();
         let life = if matches!(opened_by, OpenedBy::Link(_)) { SENT_LIFE } else { LIFE };
         let times = (now, now + life);

@@ -8,18 +8,21 @@
 mod account;
 mod claims;
 mod code;
+mod error;
 mod forwarded;
 mod provider;
 mod state;
 
 use std::sync::Arc;
 
+use time::{Duration, OffsetDateTime};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use self::account::Way;
 use self::provider::Provider;
 use self::state::Flow;
-use super::people::{self, People};
+use super::people::People;
 use super::session::{Opened, Sessions, SignedIn};
 use super::tools::Tools;
 use crate::model::entropy::token;
@@ -31,11 +34,14 @@ use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 use crate::outbound::Outbound;
 
+pub use self::error::Error;
 pub use self::forwarded::{AtProxy, Forwarded, Request};
 pub use self::provider::Fault;
 
 /// Browsers that are being answered after asking the provider, in this process.
 const ASKING: usize = 100;
+/// How far the provider's clock may be behind ours when it tells when somebody signed in.
+const LEEWAY: Duration = Duration::seconds(30);
 /// Our path, of which the redirect URI is made.
 const CALLBACK: &str = "/login/oidc/callback";
 
@@ -56,85 +62,6 @@ pub struct Settings {
     pub forwarded: Option<Forwarded>,
 }
 
-/// Why nobody is signed in, and nothing is linked.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No provider is configured.
-    #[error("no upstream provider is configured")]
-    NotConfigured,
-    /// The provider does not answer, or not as a provider does.
-    #[error("the upstream provider cannot be used")]
-    Unavailable(#[from] Fault),
-    /// The state is unknown, used, over, or another browser's: not told apart.
-    #[error("the state is not one of this browser")]
-    State,
-    /// The answer names another issuer (RFC 9207), or none where one was promised.
-    #[error("the answer is another issuer's")]
-    Issuer,
-    /// The provider says no.
-    #[error("the provider signed nobody in")]
-    Denied {
-        /// Its code, in its words.
-        code: String,
-        /// What it says beside.
-        description: Option<String>,
-    },
-    /// Neither a code nor an error.
-    #[error("the answer holds neither a code nor an error")]
-    NoCode,
-    /// The token endpoint does not take the code.
-    #[error("the provider refused its own code")]
-    CodeRefused,
-    /// The token endpoint does not take us.
-    #[error("the provider refuses our client: {code}")]
-    Misconfigured {
-        /// Its code, one that the standard knows.
-        code: &'static str,
-    },
-    /// The ID token is not what it should be.
-    #[error("the ID token is refused")]
-    Untrusted(#[from] jeton_guard::IdTokenError),
-    /// Nobody here is known by this identity, and nothing lets them in.
-    #[error("nobody is known by this identity")]
-    Unknown {
-        /// What the provider calls them.
-        label: String,
-    },
-    /// Whoever it is was disabled here.
-    #[error("the person is disabled")]
-    Disabled,
-    /// The identity is somebody else's here.
-    #[error("the identity is linked to somebody else")]
-    LinkedToAnother,
-    /// The person has another identity of this provider.
-    #[error("the person is linked to another identity")]
-    LinkedBefore,
-    /// There is no link to end.
-    #[error("nothing is linked")]
-    NotLinked,
-    /// Without it the person could not sign in any more.
-    #[error("the link is the only way in")]
-    OnlyWayIn,
-    /// Too many sign-ins from one network wait for their end.
-    #[error("too many sign-ins are under way from here")]
-    TooManyPending,
-    /// Too much is under way.
-    #[error("too many sign-ins are under way")]
-    Overloaded,
-    /// Keys or ciphertexts.
-    #[error(transparent)]
-    Vault(#[from] crate::vault::Error),
-    /// Invitations.
-    #[error(transparent)]
-    People(#[from] people::Error),
-    /// The database gave nothing.
-    #[error("the sign-in cannot be stored")]
-    Store(#[from] crate::store::Error),
-    /// The audit trail took no record.
-    #[error(transparent)]
-    Audit(#[from] crate::audit::Error),
-}
-
 /// The browser that goes to the provider, and must be the one that comes back.
 #[derive(Clone, Copy)]
 pub struct Visit<'v> {
@@ -142,6 +69,17 @@ pub struct Visit<'v> {
     pub person: Option<&'v SignedIn>,
     /// Its cookie from before any sign-in.
     pub cookie: Option<&'v Secret>,
+}
+
+/// A sign-in that must be a new one (OpenID Connect Core 1.0 §3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The person must be asked, whatever the provider remembers of them.
+    pub prompt: bool,
+    /// How long ago it may be at most.
+    pub max_age: Option<Duration>,
+    /// The same as a time; only `auth_time` of the ID token proves that it is kept.
+    pub not_before: OffsetDateTime,
 }
 
 /// What the provider's redirect brought.
@@ -248,22 +186,30 @@ impl Upstream {
         &self.name
     }
 
+    /// Where the reverse proxy signs people out.
+    pub fn proxy_logout(&self) -> Option<&str> {
+        self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.logout_url.as_deref())
+    }
+
     /// Its issuer.
     pub fn issuer(&self) -> &str {
         &self.settings.issuer
     }
 
-    /// Notes that a browser goes to the provider; where it has to go.
+    /// Notes that a browser goes to the provider; where it has to go. A renewal signs in, also who is signed in already;
+    /// without one such a person links an identity.
     pub async fn start(
         &self,
         visit: Visit<'_>,
         return_to: Option<String>,
+        renewal: Option<Renewal>,
         origin: Origin,
     ) -> Result<Url, Error> {
         let _turn = self.asking.try_acquire().map_err(|_| Error::Overloaded)?;
         let metadata = self.provider.metadata().await?;
         let state = self.tools.ticket();
-        let flow = Flow { verifier: Secret::new(token::<32>(&*self.tools.entropy)), return_to };
+        let verifier = Secret::new(token::<32>(&*self.tools.entropy));
+        let flow = Flow { verifier, return_to, not_before: renewal.map(|renewal| renewal.not_before) };
         let browser = self.browsers(visit).into_iter().next().ok_or(Error::State)?;
         self.insert(&state, &browser, &flow, origin).await?;
         let mut url = metadata.authorization_endpoint.clone();
@@ -276,6 +222,14 @@ impl Upstream {
             .append_pair("nonce", &self.nonce(&state))
             .append_pair("code_challenge", &code::challenge(&flow.verifier))
             .append_pair("code_challenge_method", "S256");
+        if let Some(renewal) = renewal {
+            // Without a `max_age` a provider need not tell `auth_time`.
+            let max_age = if renewal.prompt { Duration::ZERO } else { renewal.max_age.unwrap_or_default() };
+            url.query_pairs_mut().append_pair("max_age", &max_age.whole_seconds().to_string());
+            if renewal.prompt {
+                url.query_pairs_mut().append_pair("prompt", "login");
+            }
+        }
         Ok(url)
     }
 
@@ -317,6 +271,11 @@ impl Upstream {
         let code = answer.code.as_ref().ok_or(Error::NoCode)?;
         let state = answer.state.as_ref().ok_or(Error::State)?;
         let told = self.redeem(&metadata, code, &flow.verifier, &self.nonce(state)).await?;
+        if let Some(not_before) = flow.not_before
+            && told.signed_in_at.is_none_or(|at| at < not_before - LEEWAY)
+        {
+            return Err(Error::NotRenewed);
+        }
         let said = claims::read(&told, &self.settings);
         match visit.person.filter(|_| linking) {
             Some(person) => {
@@ -328,9 +287,10 @@ impl Upstream {
                 let opened = self
                     .sign_in(
                         (&told.subject, &said),
-                        flow.return_to.as_deref(),
-                        OpenedBy::SignIn,
-                        former,
+                        // The click at the invitation led to the provider and back.
+                        flow.return_to.as_deref().and_then(|path| path.strip_prefix("/invitations/")),
+                        // Where the provider's clock is behind, not earlier than what it has just proved.
+                        Way::Back(OpenedBy::Upstream(told.signed_in_at.max(flow.not_before)), former),
                         origin,
                     )
                     .await?;

@@ -46,9 +46,8 @@ impl Issuer {
         request: &AuthorizationRequest,
         person: Option<&SignedIn>,
     ) -> Result<Next, Refusal> {
-        let now = self.clock.now();
         let signed_in = person.filter(|person| {
-            !request.needs_sign_in(person.signed_in_at, now) && person.may_let_in(&request.client.client_id)
+            !request.needs_sign_in(person.signed_in_at) && person.may_let_in(&request.client.client_id)
         });
         let Some(person) = signed_in else {
             return if request.may_ask() {

@@ -54,7 +54,7 @@ impl Issuer {
             begun_by: GrantType::AuthorizationCode,
             scope: scope.clone(),
             resource: code.resource.clone(),
-            auth_time: Some(code.auth_time),
+            auth_time: code.auth_time,
             created_at: self.clock.now(),
             expires_at: self.grant_ends(client, refreshes),
         };

@@ -198,7 +198,7 @@ impl Issuer {
         client: &Client,
         code: &DeviceCode,
         target: &Target,
-        (user, auth_time): (crate::model::principal::UserId, time::OffsetDateTime),
+        (user, auth_time): (crate::model::principal::UserId, Option<time::OffsetDateTime>),
         origin: Origin,
     ) -> Result<IssuedTokens, Error> {
         let user = self.person(user).await?;
@@ -213,7 +213,7 @@ impl Issuer {
             begun_by: GrantType::DeviceCode,
             scope: scope.clone(),
             resource: code.resource.clone(),
-            auth_time: Some(auth_time),
+            auth_time,
             created_at: self.clock.now(),
             expires_at: self.grant_ends(client, refreshes),
         };

@@ -134,7 +134,7 @@ pub struct Grant {
     pub scope: GrantedScope,
     /// For which resource server; `None`: the broker.
     pub resource: Option<ResourceUri>,
-    /// When the person signed in.
+    /// When the person signed in, where that is known.
     pub auth_time: Option<OffsetDateTime>,
     /// When it was made.
     pub created_at: OffsetDateTime,
@@ -175,8 +175,8 @@ pub struct AuthorizationCode {
     pub code_challenge: String,
     /// For the ID token.
     pub nonce: Option<String>,
-    /// When the person signed in.
-    pub auth_time: OffsetDateTime,
+    /// When the person signed in, where that is known.
+    pub auth_time: Option<OffsetDateTime>,
     /// When it ends unused.
     pub expires_at: OffsetDateTime,
 }
@@ -188,7 +188,7 @@ impl AuthorizationCode {
         let who = (&self.client_id, self.user, self.grant);
         let what = (self.scope.to_string(), &self.resource);
         let manner = (&self.redirect_uri, &self.code_challenge, &self.nonce);
-        serde_json::to_vec(&(who, what, manner, to_micros(self.auth_time))).expect("it is JSON")
+        serde_json::to_vec(&(who, what, manner, self.auth_time.map(to_micros))).expect("it is JSON")
     }
 }
 
@@ -201,8 +201,8 @@ pub enum DeviceAnswer {
     Approved {
         /// Who.
         user: UserId,
-        /// When the person signed in.
-        auth_time: OffsetDateTime,
+        /// When the person signed in, where that is known.
+        auth_time: Option<OffsetDateTime>,
     },
     /// No.
     Denied,
@@ -235,7 +235,9 @@ impl Own for DeviceCode {
         let what = (&self.client_id, self.scope.to_string(), &self.resource);
         let answer = match self.answer {
             DeviceAnswer::Pending => ("pending", None),
-            DeviceAnswer::Approved { user, auth_time } => ("approved", Some((user, to_micros(auth_time)))),
+            DeviceAnswer::Approved { user, auth_time } => {
+                ("approved", Some((user, auth_time.map(to_micros))))
+            }
             DeviceAnswer::Denied => ("denied", None),
         };
         let row = (self.id, what, answer, to_micros(self.expires_at), self.user_code);

@@ -10,6 +10,7 @@ use super::app::AppId;
 use super::client::{ClientId, Role};
 use super::connector::ConnectorId;
 use super::principal::{Membership, UserId};
+use super::time::{from_micros, to_micros};
 
 /// A login name in the form of an address, lower case. It proves nothing about its bearer.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -122,10 +123,12 @@ pub struct Invitation {
 pub enum OpenedBy {
     /// The person signed in here.
     SignIn,
+    /// The person came back from the upstream provider; when they signed in there, as far as it told.
+    Upstream(Option<OffsetDateTime>),
     /// A service provider's link: good for that link's way, and for signing in at that client.
     Link(ClientId),
-    /// A reverse proxy signed the person in: good while it goes on saying so.
-    Proxy,
+    /// A reverse proxy signed the person in: good while it goes on saying so; when they signed in, as far as it told.
+    Proxy(Option<OffsetDateTime>),
 }
 
 impl OpenedBy {
@@ -134,7 +137,8 @@ impl OpenedBy {
         match self {
             Self::SignIn => None,
             Self::Link(client) => Some(format!("client:{client}")),
-            Self::Proxy => Some("proxy".to_owned()),
+            Self::Upstream(at) => Some(timed(UPSTREAM, *at)),
+            Self::Proxy(at) => Some(timed(PROXY, *at)),
         }
     }
 
@@ -142,10 +146,23 @@ impl OpenedBy {
     pub fn parse(text: Option<&str>) -> Option<Self> {
         match text {
             None => Some(Self::SignIn),
-            Some("proxy") => Some(Self::Proxy),
-            Some(text) => ClientId::parse(text.strip_prefix("client:")?).map(Self::Link),
+            Some(UPSTREAM) => Some(Self::Upstream(None)),
+            Some(PROXY) => Some(Self::Proxy(None)),
+            Some(text) => match text.split_once(':')? {
+                ("client", client) => ClientId::parse(client).map(Self::Link),
+                (UPSTREAM, at) => at.parse().ok().map(|at| Self::Upstream(Some(from_micros(at)))),
+                (PROXY, at) => at.parse().ok().map(|at| Self::Proxy(Some(from_micros(at)))),
+                _ => None,
+            },
         }
     }
+}
+
+const UPSTREAM: &str = "upstream";
+const PROXY: &str = "proxy";
+
+fn timed(how: &str, at: Option<OffsetDateTime>) -> String {
+    at.map_or_else(|| how.to_owned(), |at| format!("{how}:{}", to_micros(at)))
 }
 
 /// A signed-in browser.

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::connectors::Connector;
 use crate::identity::Member;
 use crate::model::app::{App, AppId, AppState};
 use crate::model::connector::{Credentials, Definition};
+use crate::model::time::to_micros;
 use crate::registry::Opened;
 use crate::signup::{Error, Signup};
 use crate::store::signups::{StoredSignup, TABLE};
@@ -90,17 +89,16 @@ impl Signup {
     }
 
     fn is_same(&self, row: &StoredSignup, definition: &Definition) -> bool {
-        self.definition_hash(row.id, definition, &row.variables) == row.definition_hash
+        self.definition_hash(row, definition) == row.definition_hash
     }
 
-    /// The keyed hash of all that says where a consent's code and tokens go.
-    pub(super) fn definition_hash(
-        &self,
-        row: Uuid,
-        definition: &Definition,
-        variables: &BTreeMap<String, String>,
-    ) -> Vec<u8> {
-        let text = serde_json::to_vec(&(definition, variables)).unwrap_or_default();
-        self.vault.hash(TABLE, "definition_hash", row.as_bytes(), &text).to_vec()
+    /// The keyed hash of all that says whose consent it is, of what, and where its code, its tokens and its person go: a
+    /// row that was turned by SQL to another person, tenant or connector is nobody's.
+    pub(super) fn definition_hash(&self, row: &StoredSignup, definition: &Definition) -> Vec<u8> {
+        let who = (row.session, row.user, &row.user_label, row.link, to_micros(row.created_at));
+        let what = (row.app.as_str(), row.connector.as_str(), row.flow.to_string(), row.credentials);
+        let way = (&row.redirect_uri, &row.return_to, definition, &row.variables);
+        let text = serde_json::to_vec(&(who, what, way)).unwrap_or_default();
+        self.vault.hash(TABLE, "definition_hash", row.id.as_bytes(), &text).to_vec()
     }
 }

@@ -60,6 +60,7 @@ impl Signup {
             row.link = Some(link.id);
             row.return_to.clone_from(&link.return_to);
         }
+        row.definition_hash = self.definition_hash(&row, &resolved.definition);
         let redirect_uri = Url::parse(&row.redirect_uri).map_err(|_| Error::OtherFlow)?;
         let url = resolved
             .connector
@@ -99,7 +100,8 @@ impl Signup {
             flow: wish.flow,
             redirect_uri: self.settings.public_url.redirect_uri(connector, resolved.owner(app)),
             credentials: (resolved.opened.id, resolved.opened.version),
-            definition_hash: self.definition_hash(state.id, &resolved.definition, &wish.variables),
+            // Covers the whole row: made once it is filled in.
+            definition_hash: Vec::new(),
             sealed_verifier: self.vault.seal(&key, &place, verifier)?,
             variables: wish.variables,
             return_to: wish.return_to,

@@ -4,6 +4,7 @@ mod asking;
 mod callback;
 mod giving_back;
 mod stale;
+mod turned;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;

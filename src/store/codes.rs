@@ -16,6 +16,8 @@ use crate::store::{Conn, Error};
 /// How long a used code is remembered, so that a second use is known for one, in microseconds: as long as any
 /// access token made by it can live.
 const REMEMBERED_US: i64 = 25 * 3_600 * 1_000_000;
+/// `auth_time` of a person whose provider did not tell it: nobody signed in in 1970.
+const NOT_KNOWN: i64 = 0;
 
 /// A code as stored.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ impl Conn<'_> {
             resource: Set(code.resource.as_ref().map(|uri| uri.as_str().to_owned())),
             code_challenge: Set(code.code_challenge.clone()),
             nonce: Set(code.nonce.clone()),
-            auth_time: Set(to_micros(code.auth_time)),
+            auth_time: Set(code.auth_time.map_or(NOT_KNOWN, to_micros)),
             created_at: Set(self.now_us()),
             expires_at: Set(to_micros(code.expires_at)),
             used_at: Set(None),
@@ -127,7 +129,7 @@ fn read(row: authorization_code::Model) -> Result<StoredCode, Error> {
         resource: row.resource.map(|uri| uri.try_into().map_err(|_| corrupt("resource"))).transpose()?,
         code_challenge: row.code_challenge,
         nonce: row.nonce,
-        auth_time: from_micros(row.auth_time),
+        auth_time: Some(row.auth_time).filter(|at| *at != NOT_KNOWN).map(from_micros),
         expires_at: from_micros(row.expires_at),
     };
     Ok(StoredCode { code, hash: row.code_hash, used: row.used_at.is_some() })

@@ -96,7 +96,7 @@ impl Conn<'_> {
         let (state, user, auth_time) = match code.answer {
             DeviceAnswer::Pending => ("pending", None, None),
             DeviceAnswer::Approved { user, auth_time } => {
-                ("approved", Some(user.0), Some(to_micros(auth_time)))
+                ("approved", Some(user.0), auth_time.map(to_micros))
             }
             DeviceAnswer::Denied => ("denied", None, None),
         };
@@ -148,8 +148,8 @@ fn read(row: device_code::Model) -> Result<StoredDeviceCode, Error> {
     let answer = match (row.state.as_str(), row.user_id, row.auth_time) {
         ("pending", _, _) => DeviceAnswer::Pending,
         ("denied", _, _) => DeviceAnswer::Denied,
-        ("approved", Some(user), Some(at)) => {
-            DeviceAnswer::Approved { user: UserId(user), auth_time: from_micros(at) }
+        ("approved", Some(user), at) => {
+            DeviceAnswer::Approved { user: UserId(user), auth_time: at.map(from_micros) }
         }
         _ => return Err(corrupt("state")),
     };

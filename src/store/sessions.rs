@@ -67,6 +67,23 @@ impl Conn<'_> {
         rows.into_iter().map(read).collect()
     }
 
+    /// A person's sessions at a reverse proxy that have not ended, with their hashes; newest first.
+    pub async fn sessions_at_proxy_of(&self, user: UserId) -> Result<Vec<(Session, Vec<u8>)>, Error> {
+        let rows = session::Entity::find()
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::OpenedBy.starts_with("proxy"))
+            .filter(session::Column::ExpiresAt.gt(self.now_us()))
+            .order_by_desc(session::Column::Id)
+            .all(&self.db())
+            .await?;
+        rows.into_iter()
+            .map(|mut row| {
+                let hash = std::mem::take(&mut row.token_hash);
+                Ok((read(row)?, hash))
+            })
+            .collect()
+    }
+
     /// Keeps a session from being ended before the transaction is; whether it has not ended.
     pub async fn hold_session(&self, id: Uuid) -> Result<bool, Error> {
         let held = session::Entity::update_many()

@@ -85,7 +85,7 @@ pub struct StoredSignup {
     pub redirect_uri: String,
     /// Credentials row and version as used.
     pub credentials: (Uuid, i64),
-    /// Keyed hash of the definition as used, and of the variables.
+    /// Keyed hash of the definition as used, and of all in the row that says whose, of what, and where to.
     pub definition_hash: Vec<u8>,
     /// Proof key.
     pub sealed_verifier: Sealed,

@@ -1,8 +1,10 @@
 //! Who comes in through the upstream provider, as whom, and what is refused?
 
+mod at_proxy;
 mod forwarded;
 mod hostile;
 mod provider;
+mod renewal;
 mod rights;
 
 use serde_json::{Value, json};
@@ -184,6 +186,29 @@ async fn a_key_that_is_not_known_is_looked_for_at_a_limited_rate() {
         world.now += 31;
         world.go(&mut world.browser(), "/", json!({"groups": "boss"})).await.leads_to("/");
         assert_eq!(world.provider.seen("/jwks").len(), 2);
+    }
+}
+
+#[actix_web::test]
+async fn of_many_who_sign_in_at_once_one_asks_the_provider_what_it_is() {
+    for db in databases().await {
+        let world = world(&db).await;
+        let document = "/.well-known/openid-configuration";
+        let crowd = async || {
+            let mut browsers: Vec<_> = (0..20).map(|_| world.browser()).collect();
+            futures_util::future::join_all(browsers.iter_mut().map(async |browser| {
+                let token = browser.open("/login").await.form_token();
+                browser.post("/login/oidc", &[("csrf_token", &token)]).await.status.as_u16()
+            }))
+            .await
+        };
+        world.provider.set(document, crate::outbound::scripted::Step::json(503, &json!({})));
+        assert_eq!(crowd().await, [503; 20], "{}", db.name);
+        assert_eq!(world.provider.seen(document).len(), 1, "a failure is everybody's");
+        world.provider.discovery(|_| {});
+        db.clock.advance(time::Duration::seconds(6));
+        assert_eq!(crowd().await, [303; 20], "{}", db.name);
+        assert_eq!(world.provider.seen(document).len(), 2);
     }
 }
 

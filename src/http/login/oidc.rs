@@ -10,11 +10,13 @@ use super::{Shown, show};
 use crate::http::extract::{Pairs, PairsError};
 use crate::http::form::PageForm;
 use crate::http::layer::host;
+use crate::http::oauth;
 use crate::http::page::{self, FormTargets, Page, see_other};
 use crate::http::person::{self, Person, Visitor, local_path};
 use crate::http::problem::Problem;
 use crate::http::settings::WebSettings;
 use crate::identity::upstream::{Answer, Arrival, Error, Upstreams};
+use crate::issuer::Issuer;
 use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 
@@ -53,12 +55,15 @@ async fn start(
     visitor: Visitor,
     form: PageForm<StartRequest>,
     upstreams: web::Data<Upstreams>,
+    issuer: web::Data<Issuer>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
     let upstream = upstreams.require()?;
     visitor.check_csrf(&form.0.csrf_token)?;
     let return_to = local_path(&settings, &form.0.return_to);
-    match upstream.start(visitor.visit(), return_to.clone(), person::origin(&request)).await {
+    let renewal = oauth::renewal(&issuer, return_to.as_deref()).await;
+    let origin = person::origin(&request);
+    match upstream.start(visitor.visit(), return_to.clone(), renewal, origin).await {
         Ok(url) => Ok(see_other(url.as_str())),
         Err(error) if visitor.person().is_none() => {
             let problem = Problem::from(error);
@@ -87,6 +92,7 @@ struct RefusedPage<'p> {
 enum Refused<'r> {
     Denied { code: &'r str, description: Option<&'r str> },
     Unknown { label: &'r str },
+    NotRenewed,
 }
 
 /// Unknown parameters are ignored, known ones repeated are refused (RFC 6749 §3.1).
@@ -114,13 +120,14 @@ async fn callback(
         Err(Error::Unknown { label }) => {
             Ok(refused(&settings, upstream.name(), Refused::Unknown { label: &label }))
         }
+        Err(Error::NotRenewed) => Ok(refused(&settings, upstream.name(), Refused::NotRenewed)),
         Err(error) => Err(error.into()),
     }
 }
 
 fn refused(settings: &WebSettings, provider: &str, told: Refused<'_>) -> HttpResponse {
     let page = Page::new(match &told {
-        Refused::Denied { .. } => "You are not signed in",
+        Refused::Denied { .. } | Refused::NotRenewed => "You are not signed in",
         Refused::Unknown { .. } => "Your account is not known here",
     });
     let login = settings.link("/login");

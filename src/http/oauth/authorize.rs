@@ -12,7 +12,7 @@ use crate::http::page::{self, Page, allow_form_target, see_other};
 use crate::http::person::{self, AnySession, Person, Visitor};
 use crate::http::problem::{Code, Problem};
 use crate::http::settings::WebSettings;
-use crate::identity::upstream::{AtProxy, Upstreams};
+use crate::identity::upstream::{AtProxy, Renewal, Upstreams};
 use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
 use crate::model::grant::GrantedScope;
@@ -49,7 +49,13 @@ pub(super) async fn authorize(
         Ok(pairs) => read(pairs),
         Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
     };
-    if visitor.person().is_none() && person::at_proxy(&request).await? != AtProxy::Nobody {
+    let lets_in = match person::at_proxy(&request).await? {
+        AtProxy::Nobody => false,
+        // Who may not be let in would be shown a page.
+        AtProxy::Stranger => params.prompt.as_deref() != Some("none"),
+        AtProxy::Known(..) => true,
+    };
+    if visitor.person().is_none() && lets_in && !person::stays_out(&request, &settings) {
         // The proxy has signed somebody in: that becomes a session there.
         return Ok(see_other(&person::login_link(&settings, &format!("{PATH}?{}", write(&params)))));
     }
@@ -84,10 +90,18 @@ pub(super) async fn decide(
 
 /// Where the forms of a page that leads back to an authorization request may end in the end.
 pub(in crate::http) async fn form_target(issuer: &Issuer, return_to: &str) -> Option<Url> {
-    let query = return_to.strip_prefix(PATH)?.strip_prefix('?')?;
+    Url::parse(request_at(issuer, return_to).await?.redirect_uri()).ok()
+}
+
+/// The new sign-in that the authorization request at this path wants.
+pub(in crate::http) async fn renewal(issuer: &Issuer, return_to: Option<&str>) -> Option<Renewal> {
+    request_at(issuer, return_to?).await?.renewal()
+}
+
+async fn request_at(issuer: &Issuer, path: &str) -> Option<AuthorizationRequest> {
+    let query = path.strip_prefix(PATH)?.strip_prefix('?')?;
     let params = read(Pairs::parse(query.as_bytes()).ok()?);
-    let request = issuer.authorization_request(&params).await.ok()?;
-    Url::parse(request.redirect_uri()).ok()
+    issuer.authorization_request(&params).await.ok()
 }
 
 async fn go_on(
@@ -105,8 +119,9 @@ async fn go_on(
             Ok(see_other(&location))
         }
         (Next::SignIn, _) | (_, None) => {
-            // Whoever has just signed in need not do it again; the client reads `auth_time`.
-            let return_to = format!("{PATH}?{}", write(&without_login(params)));
+            // A sign-in from now on, as `auth_time` proves it, is the one that was asked for.
+            let params = AuthorizationParams { asked_at: Some(request.asked_at()), ..params };
+            let return_to = format!("{PATH}?{}", write(&params));
             let shown = Shown { return_to: &return_to, ..Shown::default() };
             let mut response = login::show(&visitor.at_home(), upstreams, shown);
             allow(&mut response, &request);
@@ -204,6 +219,7 @@ fn read(mut pairs: Pairs) -> AuthorizationParams {
         nonce: take("nonce"),
         prompt: take("prompt"),
         max_age: take("max_age"),
+        asked_at: take("asked_at"),
         resource: take("resource"),
         request: take("request"),
         request_uri: take("request_uri"),
@@ -227,6 +243,7 @@ fn write(params: &AuthorizationParams) -> String {
         ("nonce", &params.nonce),
         ("prompt", &params.prompt),
         ("max_age", &params.max_age),
+        ("asked_at", &params.asked_at),
         ("resource", &params.resource),
         ("request", &params.request),
         ("request_uri", &params.request_uri),
@@ -242,13 +259,4 @@ fn write(params: &AuthorizationParams) -> String {
         query.append_pair("state", "").append_pair("state", "");
     }
     query.finish()
-}
-
-fn without_login(params: AuthorizationParams) -> AuthorizationParams {
-    let kept = |prompt: &String| {
-        let words = prompt.split(' ').filter(|word| !["login", "select_account"].contains(word));
-        words.collect::<Vec<_>>().join(" ")
-    };
-    let prompt = params.prompt.as_ref().map(kept).filter(|prompt| !prompt.is_empty());
-    AuthorizationParams { prompt, max_age: None, ..params }
 }

@@ -15,6 +15,8 @@ const MISCONFIGURED: &str = "The identity provider refuses this service: its cli
     wrong. An admin must correct `login.oidc`.";
 const UNTRUSTED: &str = "The identity provider’s answer cannot be trusted. Nobody was signed in. An admin finds the \
     cause in the log.";
+const NOT_RENEWED: &str = "The application wants you to sign in anew. The identity provider did not ask you to, or does not \
+    say when you did. Nothing was changed here.";
 const DISABLED: &str = "Your account was disabled here.";
 const ANOTHER: &str =
     "This account of the identity provider belongs to somebody else here. Nothing was linked.";
@@ -44,6 +46,7 @@ impl From<Error> for Problem {
                 Self::of(Code::ProviderMisconfigured, MISCONFIGURED).with("provider_error", code)
             }
             Error::Untrusted(_) => Self::of(Code::InvalidRequest, UNTRUSTED),
+            Error::NotRenewed => Self::of(Code::Forbidden, NOT_RENEWED),
             Error::Disabled => Self::of(Code::Forbidden, DISABLED),
             Error::LinkedToAnother => Self::of(Code::AlreadyExists, ANOTHER),
             Error::LinkedBefore => Self::of(Code::AlreadyExists, BEFORE),
@@ -53,6 +56,7 @@ impl From<Error> for Problem {
             Error::Overloaded => Self::of(Code::Overloaded, OVERLOADED),
             Error::Vault(cause) => cause.into(),
             Error::People(cause) => cause.into(),
+            Error::Session(cause) => cause.into(),
             Error::Store(cause) => cause.into(),
             Error::Audit(cause) => cause.into(),
         }

@@ -11,25 +11,34 @@ use crate::model::client::Role;
 use crate::model::event::{Action, Event, Origin};
 use crate::model::person::{Email, OpenedBy, User};
 use crate::model::principal::{Actor, UserId};
+use crate::model::secret::KeyedHash;
 use crate::store::Conn;
 use crate::store::upstream::{IDENTITIES, StoredIdentity};
 use crate::vault::Vault;
+
+/// How a session comes to be.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// Back from the provider, in place of the browser's former one.
+    Back(OpenedBy, Option<Uuid>),
+    /// By this forwarded token.
+    AtProxy(OpenedBy, KeyedHash),
+}
 
 impl Upstream {
     /// A session for whoever this is here.
     pub(super) async fn sign_in(
         &self,
         who: (&str, &Said),
-        return_to: Option<&str>,
-        by: OpenedBy,
-        former: Option<Uuid>,
+        invitation: Option<&str>,
+        way: Way,
         origin: Origin,
     ) -> Result<Opened, Error> {
-        let invited = self.invited(return_to).await?;
-        match self.open(who, invited.clone(), by.clone(), former, origin).await {
+        let invited = self.invited(invitation).await?;
+        match self.open(who, invited.clone(), way.clone(), origin).await {
             // Another browser of theirs was faster: then they are known now.
             Err(Error::Store(crate::store::Error::AlreadyExists)) => {
-                self.open(who, invited, by, former, origin).await
+                self.open(who, invited, way, origin).await
             }
             opened => opened,
         }
@@ -39,8 +48,7 @@ impl Upstream {
         &self,
         (subject, said): (&str, &Said),
         invited: Option<Option<Email>>,
-        by: OpenedBy,
-        former: Option<Uuid>,
+        way: Way,
         origin: Origin,
     ) -> Result<Opened, Error> {
         let tx = self.tools.store.begin().await?;
@@ -57,6 +65,13 @@ impl Upstream {
             self.tools.audit.record(event).await?;
             return Err(Error::Disabled);
         }
+        let (opened, is_new) = match way {
+            Way::Back(by, former) => (self.sessions.open(conn, &user, by, former, origin).await?, true),
+            Way::AtProxy(by, token) => self.sessions.open_at_proxy(conn, &user, (by, token), origin).await?,
+        };
+        if !is_new {
+            return Ok(opened);
+        }
         let is_known = known.is_some();
         match known {
             Some(identity) => conn.touch_upstream_identity(identity.id, &said.label).await?,
@@ -65,7 +80,6 @@ impl Upstream {
         if !(said.partial && is_known) {
             self.give(conn, user.id, said, origin).await?;
         }
-        let opened = self.sessions.open(conn, &user, by, former, origin).await?;
         let event = Event::new(Actor::User(user.id), Action::Login, origin);
         self.tools.audit.record_in(conn, event).await?;
         tx.commit().await?;
@@ -159,10 +173,8 @@ impl Upstream {
 
     /// The login name that an open invitation offers: it lets a new person in, who then accepts it by a click. One for
     /// somebody who has an account lets nobody else in.
-    async fn invited(&self, return_to: Option<&str>) -> Result<Option<Option<Email>>, Error> {
-        let Some(token) = return_to.and_then(|path| path.strip_prefix("/invitations/")) else {
-            return Ok(None);
-        };
+    async fn invited(&self, invitation: Option<&str>) -> Result<Option<Option<Email>>, Error> {
+        let Some(token) = invitation else { return Ok(None) };
         match self.people.open_invitation(token).await {
             Ok(found) if found.invitation.email.is_none() => Ok(Some(None)),
             Ok(found) if !found.known => Ok(Some(Some(found.email))),

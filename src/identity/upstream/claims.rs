@@ -109,7 +109,7 @@ mod tests {
             forwarded: None,
         };
         let claims = claims.as_object().unwrap().clone();
-        read(&Told { subject: "s-1".into(), claims }, &settings)
+        read(&Told { subject: "s-1".into(), signed_in_at: None, claims }, &settings)
     }
 
     fn apps(groups: Value) -> (bool, Vec<(String, &'static str)>) {

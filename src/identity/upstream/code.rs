@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use jeton_guard::{Error as TokenError, Expected, IdTokenError, IdTokens, Identity};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use tracing::warn;
 use url::form_urlencoded;
 
@@ -24,6 +25,8 @@ const USERINFO: &str = "the userinfo endpoint of the provider";
 /// Who signed in there, and all that was said of them.
 pub(super) struct Told {
     pub(super) subject: String,
+    /// When, as far as it is told.
+    pub(super) signed_in_at: Option<OffsetDateTime>,
     pub(super) claims: Map<String, Value>,
 }
 
@@ -54,11 +57,17 @@ impl Upstream {
         let access_token = tokens.access_token.as_ref();
         let expected = Expected { nonce, access_token: access_token.map(plain) };
         let identity = self.verify(metadata, &tokens.id_token, expected).await?;
-        let mut told = Told { subject: identity.subject, claims: identity.claims };
+        let signed_in_at = self.past(identity.signed_in_at);
+        let mut told = Told { subject: identity.subject, signed_in_at, claims: identity.claims };
         if let Some(token) = access_token.filter(|_| self.misses(&told.claims)) {
             self.ask_more(metadata, token, &mut told).await?;
         }
         Ok(told)
+    }
+
+    /// A clock that is ahead makes nobody's sign-in newer than now.
+    pub(super) fn past(&self, at: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
+        at.map(|at| at.min(self.tools.clock.now()))
     }
 
     fn request(

@@ -6,13 +6,14 @@
 use std::net::IpAddr;
 
 use jeton_guard::{Error as TokenError, OidcProxyError, OidcProxyScheme, Refused};
+use time::OffsetDateTime;
 use tracing::warn;
-use uuid::Uuid;
 
+use super::account::Way;
 use super::code::Told;
 use super::provider::Provider;
 use super::{Error, Upstream, Upstreams, claims};
-use crate::identity::session::Opened;
+use crate::identity::session::{Opened, SignedIn};
 use crate::model::address::Network;
 use crate::model::event::Origin;
 use crate::model::person::OpenedBy;
@@ -27,6 +28,8 @@ pub struct Forwarded {
     pub client_id: Option<String>,
     /// The header that holds the bare access token; `None`: `Authorization`, after `Bearer`.
     pub token_header: Option<String>,
+    /// Where they sign people out: a path, or an address.
+    pub logout_url: Option<String>,
     /// Their addresses.
     pub proxies: Vec<Network>,
 }
@@ -38,8 +41,8 @@ pub enum AtProxy {
     Nobody,
     /// Somebody who is not known here (yet).
     Stranger,
-    /// This person.
-    Known(UserId),
+    /// This person, and when they signed in, as far as it is told.
+    Known(UserId, Option<OffsetDateTime>),
 }
 
 /// What is read of a request: the address of the connection itself, and all values of a header.
@@ -57,42 +60,69 @@ impl Upstreams {
         let Some(told) = upstream.forwarded(request).await else { return Ok(AtProxy::Nobody) };
         let conn = upstream.tools.store.conn();
         Ok(match upstream.find(conn, &told.0.subject).await? {
-            Some(identity) => AtProxy::Known(identity.user),
+            Some(identity) => AtProxy::Known(identity.user, told.0.signed_in_at),
             None => AtProxy::Stranger,
         })
     }
 
-    /// A session for whom the proxy forwards with this request; `None` where that is nobody.
+    /// A session for whom the proxy forwards with this request; `None` where that is nobody. Only claims let somebody new
+    /// in: the browser may have been led here by anybody's link.
     ///
     /// # Errors
     /// [`Error::Unknown`] where nothing lets the person in.
     pub async fn sign_in_at_proxy(
         &self,
         request: &Request<'_>,
-        return_to: Option<&str>,
-        former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Option<Opened>, Error> {
         let Some(upstream) = self.find() else { return Ok(None) };
-        let Some(told) = upstream.forwarded(request).await else { return Ok(None) };
-        let mut said = claims::read(&told.0, &upstream.settings);
-        said.partial = told.1;
-        let by = OpenedBy::Proxy;
-        upstream.sign_in((&told.0.subject, &said), return_to, by, former, origin).await.map(Some)
+        upstream.sign_in_forwarded(request, None, origin).await
+    }
+
+    /// The same for somebody who has clicked to accept an invitation, which lets them in, too.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] where it does not.
+    pub async fn join_at_proxy(
+        &self,
+        request: &Request<'_>,
+        invitation: &str,
+        origin: Origin,
+    ) -> Result<Option<(Opened, SignedIn)>, Error> {
+        let Some(upstream) = self.find() else { return Ok(None) };
+        let Some(opened) = upstream.sign_in_forwarded(request, Some(invitation), origin).await? else {
+            return Ok(None);
+        };
+        let signed_in = upstream.sessions.resume_opened(&opened, origin).await?.ok_or(Error::Disabled)?;
+        Ok(Some((opened, signed_in)))
     }
 }
 
 impl Upstream {
+    async fn sign_in_forwarded(
+        &self,
+        request: &Request<'_>,
+        invitation: Option<&str>,
+        origin: Origin,
+    ) -> Result<Option<Opened>, Error> {
+        let Some(told) = self.forwarded(request).await else { return Ok(None) };
+        let token = (request.headers)(self.token_header()).concat();
+        let token = self.tools.vault.hash("session", "forwarded_token", b"", &token);
+        let mut said = claims::read(&told.0, &self.settings);
+        said.partial = told.1;
+        let by = OpenedBy::Proxy(told.0.signed_in_at);
+        self.sign_in((&told.0.subject, &said), invitation, Way::AtProxy(by, token), origin).await.map(Some)
+    }
+
     /// What verified tokens tell, and whether a signed ID token came that was not taken: proxies keep the first one long
     /// after it has ended, and what only it said is not gone.
     async fn forwarded(&self, request: &Request<'_>) -> Option<(Told, bool)> {
         let scheme = self.scheme.as_ref()?;
-        let header = self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.token_header.as_deref());
         // Strangers make nobody ask the provider.
         let peer = request.peer.map(|peer| peer.to_canonical())?;
         let trusted = self.settings.forwarded.iter().flat_map(|forwarded| &forwarded.proxies);
         if !trusted.into_iter().any(|network| network.contains(peer))
-            || (request.headers)(header.unwrap_or("authorization")).is_empty()
+            || (request.headers)(self.token_header()).is_empty()
         {
             return None;
         }
@@ -110,13 +140,19 @@ impl Upstream {
                 let (subject, claims) = (forwarded.claims.subject.clone(), forwarded.claims.extra.clone());
                 let is_signed = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2;
                 let came = (request.headers)("x-id-token").iter().any(is_signed);
-                Some((Told { subject, claims }, came && forwarded.id_token.is_none()))
+                let signed_in_at = self.past(forwarded.signed_in_at);
+                Some((Told { subject, signed_in_at, claims }, came && forwarded.id_token.is_none()))
             }
             Err(error) => {
                 warn!(%error, "what a proxy forwards signs nobody in");
                 None
             }
         }
+    }
+
+    fn token_header(&self) -> &str {
+        let header = self.settings.forwarded.as_ref().and_then(|forwarded| forwarded.token_header.as_deref());
+        header.unwrap_or("authorization")
     }
 
     /// Known keys stay in use while the provider is down.

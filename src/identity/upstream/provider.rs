@@ -1,7 +1,7 @@
 //! What does the provider say of itself? Its discovery document and its keys, asked for when they are needed.
 //!
 //! Both are kept for an hour. A failure is remembered for a few seconds, so that a provider that is down is not asked
-//! by everybody who tries. Everything it says is hostile until it is read (OpenID Connect Discovery 1.0 §4).
+//! by everybody who tries; of many who try at once one asks, and the others take what it found. Everything it says is hostile until it is read (OpenID Connect Discovery 1.0 §4).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use jeton_guard::{Algorithm, GivenKeys, KeySet};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
+use tokio::sync::Semaphore;
 use tracing::warn;
 use url::Url;
 
@@ -96,6 +97,8 @@ pub(super) struct Provider {
     outbound: Outbound,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
+    /// Whose turn it is to ask.
+    turn: Semaphore,
     pub(super) keys: GivenKeys,
 }
 
@@ -106,24 +109,32 @@ struct Known {
     failed: Option<(OffsetDateTime, Fault)>,
 }
 
+impl Known {
+    /// The failure because of which it is left alone.
+    fn fault(&self, now: OffsetDateTime) -> Option<Fault> {
+        let failed = self.failed.as_ref().filter(|(at, _)| is_within(*at, now, LEFT_ALONE));
+        failed.map(|(_, fault)| fault.clone())
+    }
+}
+
 impl Provider {
     pub(super) fn new(issuer: String, outbound: Outbound, clock: Arc<dyn Clock>) -> Self {
         let keys = GivenKeys::new(KeySet::default());
-        Self { issuer, outbound, clock, known: Mutex::default(), keys }
+        Self { issuer, outbound, clock, known: Mutex::default(), turn: Semaphore::new(1), keys }
     }
 
     /// What it says of itself, at most an hour old.
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, Fault> {
-        let now = self.clock.now();
-        {
-            let known = self.known();
-            match (&known.metadata, &known.failed) {
-                (Some((at, metadata)), _) if is_within(*at, now, KEPT) => return Ok(Arc::clone(metadata)),
-                (_, Some((at, fault))) if is_within(*at, now, LEFT_ALONE) => return Err(fault.clone()),
-                _ => {}
-            }
+        if let Some(found) = self.found() {
+            return found;
+        }
+        // It is never closed.
+        let _turn = self.turn.acquire().await;
+        if let Some(found) = self.found() {
+            return found;
         }
         let found = self.discover().await;
+        let now = self.clock.now();
         let mut known = self.known();
         match found {
             Ok(metadata) => {
@@ -142,23 +153,38 @@ impl Provider {
 
     /// Its keys are there and at most an hour old; `missed`: one was not among them.
     pub(super) async fn renew_keys(&self, metadata: &Metadata, missed: bool) -> Result<(), Fault> {
-        let now = self.clock.now();
-        let kept = if missed { BETWEEN_KEYS } else { KEPT };
-        if self.known().keys_at.is_some_and(|at| is_within(at, now, kept)) {
-            return Ok(());
+        if let Some(found) = self.found_keys(missed) {
+            return found;
         }
-        if let Some((at, fault)) = &self.known().failed
-            && is_within(*at, now, LEFT_ALONE)
-        {
-            return Err(fault.clone());
+        let _turn = self.turn.acquire().await;
+        if let Some(found) = self.found_keys(missed) {
+            return found;
         }
         let fetched = self.fetch_keys(metadata).await;
+        let now = self.clock.now();
         let mut known = self.known();
         match &fetched {
             Ok(()) => known.keys_at = Some(now),
             Err(fault) => known.failed = Some((now, fault.clone())),
         }
         fetched
+    }
+
+    fn found(&self) -> Option<Result<Arc<Metadata>, Fault>> {
+        let (now, known) = (self.clock.now(), self.known());
+        match &known.metadata {
+            Some((at, metadata)) if is_within(*at, now, KEPT) => Some(Ok(Arc::clone(metadata))),
+            Some(_) | None => known.fault(now).map(Err),
+        }
+    }
+
+    fn found_keys(&self, missed: bool) -> Option<Result<(), Fault>> {
+        let (now, known) = (self.clock.now(), self.known());
+        let kept = if missed { BETWEEN_KEYS } else { KEPT };
+        if known.keys_at.is_some_and(|at| is_within(at, now, kept)) {
+            return Some(Ok(()));
+        }
+        known.fault(now).map(Err)
     }
 
     async fn fetch_keys(&self, metadata: &Metadata) -> Result<(), Fault> {

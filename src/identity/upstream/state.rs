@@ -1,7 +1,7 @@
 //! Which browser is at the provider, and what did it take along? Bounded, sealed, and used up once.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Error, Settings, Upstream, Visit, code};
@@ -10,6 +10,7 @@ use crate::identity::tools::Tools;
 use crate::model::event::Origin;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
+use crate::model::time::{from_micros, to_micros};
 use crate::store::upstream::{LOGINS, StoredLogin};
 use crate::vault::{Place, Vault};
 
@@ -23,6 +24,8 @@ const PENDING_IN_ALL: u64 = 10_000;
 pub(super) struct Flow {
     pub(super) verifier: Secret,
     pub(super) return_to: Option<String>,
+    /// The person must have signed in there since; then it is a sign-in, whoever is signed in here.
+    pub(super) not_before: Option<OffsetDateTime>,
 }
 
 impl Upstream {
@@ -59,7 +62,7 @@ impl Upstream {
         Ok(tx.commit().await?)
     }
 
-    /// Uses the state up; whether it was about a link, and what the browser took along.
+    /// Uses the state up; whether it is about a link, and what the browser took along.
     pub(super) async fn take(&self, state: &Ticket, visit: Visit<'_>) -> Result<(bool, Flow), Error> {
         let tx = self.tools.store.begin().await?;
         let now = tx.conn().signup_clock().await?;
@@ -76,7 +79,7 @@ impl Upstream {
         let vault = &self.tools.vault;
         let place = Place::of(LOGINS, "sealed_flow", taken.id);
         let flow = Flow::read(&vault.open(vault.instance_key(), &place, &taken.flow)?);
-        Ok((taken.session.is_some(), flow))
+        Ok((taken.session.is_some() && flow.not_before.is_none(), flow))
     }
 
     /// Who this browser can be: the signed-in one, or the one from before.
@@ -114,12 +117,18 @@ pub(super) struct Browser {
 impl Flow {
     fn write(&self) -> Secret {
         let return_to = self.return_to.as_deref().unwrap_or_default();
-        Secret::new(format!("{} {return_to}", code::plain(&self.verifier)))
+        let not_before = self.not_before.map(|at| to_micros(at).to_string()).unwrap_or_default();
+        Secret::new(format!("{} {not_before} {return_to}", code::plain(&self.verifier)))
     }
 
     fn read(text: &Secret) -> Self {
-        let (verifier, return_to) = code::plain(text).split_once(' ').unwrap_or_default();
+        let (verifier, rest) = code::plain(text).split_once(' ').unwrap_or_default();
+        let (not_before, return_to) = rest.split_once(' ').unwrap_or_default();
         let return_to = Some(return_to.to_owned()).filter(|path| !path.is_empty());
-        Self { verifier: Secret::new(verifier), return_to }
+        Self {
+            verifier: Secret::new(verifier),
+            return_to,
+            not_before: not_before.parse().ok().map(from_micros),
+        }
     }
 }

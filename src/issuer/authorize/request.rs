@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use url::form_urlencoded;
 
+use crate::identity::upstream::Renewal;
 use crate::model::client::{Client, ClientId};
 use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::secret::Secret;
@@ -13,6 +14,8 @@ use super::super::{Error, Issuer};
 
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2_000;
+/// How long after a request a sign-in still counts as made for it.
+const ANSWERED_WITHIN: Duration = Duration::hours(1);
 
 /// The parameters we know, as they came; one without a value counts as left out.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +42,8 @@ pub struct AuthorizationParams {
     pub prompt: Option<String>,
     /// `max_age`
     pub max_age: Option<String>,
+    /// `asked_at`, of our own: when the request came, in links that lead back to it after a sign-in.
+    pub asked_at: Option<String>,
     /// `resource`
     pub resource: Option<String>,
     /// `request`
@@ -62,6 +67,8 @@ pub struct AuthorizationRequest {
     state: Option<String>,
     prompt: Prompt,
     max_age: Option<Duration>,
+    asked_at: OffsetDateTime,
+    is_back: bool,
 }
 
 /// What the client wants to be shown (OpenID Connect Core §3.1.2.1).
@@ -123,6 +130,8 @@ impl Issuer {
             Err(other) => return Err(other.into()),
         };
         let scope = within(target.available(&client), params.scope.as_deref());
+        let now = self.clock.now();
+        let asked_at = draft.asked_at(now);
         let wrong = |_| draft.refuse("invalid_scope", "malformed, unknown or not granted to this client");
         Ok(AuthorizationRequest {
             redirect_uri: redirect_uri.to_owned(),
@@ -133,6 +142,8 @@ impl Issuer {
             state: params.state.clone(),
             prompt: draft.prompt()?,
             max_age: draft.max_age()?,
+            asked_at: asked_at.unwrap_or(now),
+            is_back: asked_at.is_some(),
             client,
             target,
         })
@@ -155,9 +166,24 @@ impl AuthorizationRequest {
         self.target.uri().map(crate::model::uri::ResourceUri::as_str)
     }
 
-    /// Whether a person who signed in then must do it again.
-    pub(super) fn needs_sign_in(&self, signed_in_at: OffsetDateTime, now: OffsetDateTime) -> bool {
-        self.prompt.login || self.max_age.is_some_and(|age| now - signed_in_at > age)
+    /// Whether a person who signed in then, as far as that is known, must do it again.
+    pub(super) fn needs_sign_in(&self, signed_in_at: Option<OffsetDateTime>) -> bool {
+        if self.prompt.login && !self.is_back {
+            return true;
+        }
+        self.renewal().is_some_and(|renewal| signed_in_at.is_none_or(|at| at < renewal.not_before))
+    }
+
+    /// The new sign-in that is asked for.
+    pub fn renewal(&self) -> Option<Renewal> {
+        let oldest = self.max_age.map(|age| self.asked_at - age);
+        let not_before = if self.prompt.login { Some(self.asked_at) } else { oldest };
+        not_before.map(|not_before| Renewal { prompt: self.prompt.login, max_age: self.max_age, not_before })
+    }
+
+    /// When it came, for a link that leads back to it.
+    pub fn asked_at(&self) -> String {
+        self.asked_at.unix_timestamp().to_string()
     }
 
     pub(super) fn may_ask(&self) -> bool {
@@ -257,6 +283,13 @@ impl Draft<'_> {
             Ok(seconds) => Ok(Some(Duration::seconds(seconds.into()))),
             Err(_) => Err(self.refuse("invalid_request", "max_age is no number of seconds")),
         }
+    }
+
+    /// A request is answered within an hour, or it begins again.
+    fn asked_at(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let seconds = self.params.asked_at.as_ref()?.parse().ok()?;
+        let at = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        (at <= now && now - at <= ANSWERED_WITHIN).then_some(at)
     }
 
     fn refuse(&self, code: &'static str, description: &str) -> Refusal {

@@ -29,7 +29,7 @@ pub struct Model {
     pub credentials_id: Uuid,
     /// As used.
     pub credentials_version: i64,
-    /// Keyed hash of the definition as used, and of the variables.
+    /// Keyed hash of the definition as used, and of all in this row that says whose, of what, and where to.
     pub definition_hash: Vec<u8>,
     /// Proof key.
     pub sealed_verifier: Vec<u8>,
