@@ -6,6 +6,7 @@ mod codes;
 mod consent;
 mod devices;
 mod exchange;
+mod guessing;
 mod inspection;
 mod links;
 mod own;
@@ -13,6 +14,9 @@ mod refreshing;
 mod replicas;
 mod resources;
 mod rights;
+mod secrets;
+mod spoofed;
+mod widening;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response};
