@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use self::conversation::Peer;
 use crate::authorization::say;
+use crate::support::app::Home;
 use crate::support::house::House;
 use crate::support::jar::Jar;
 
@@ -46,7 +47,16 @@ impl Scene {
 
     /// With these keys of the configuration.
     async fn with(more: &[(&'static str, &str)]) -> Self {
-        let house = House::on(crate::support::app::Home::sqlite(), more).await;
+        Self::on(Home::sqlite(), more).await
+    }
+
+    /// On PostgreSQL, where there is one.
+    async fn on_postgres() -> Self {
+        Self::on(Home::each().await.pop().unwrap(), &[]).await
+    }
+
+    async fn on(home: Home, more: &[(&'static str, &str)]) -> Self {
+        let house = House::on(home, more).await;
         house.app("acme", "Acme").await;
         house.credentials("sandbox", Some("acme")).await;
         let mut ada = Jar::new();
@@ -104,14 +114,12 @@ async fn pipeline(house: &House) -> (String, String) {
 
 /// The same with one more secret, which no broker makes: of characters that each library must encode.
 async fn pipeline_with_odd_secret(house: &House) -> (String, String) {
-    let id = ClientId::parse(&pipeline(house).await.0).unwrap();
+    let made = pipeline(house).await;
+    // Nobody else opens an SQLite database that a broker runs on.
+    let Some(url) = house.home.database_url.clone() else { return made };
+    let id = ClientId::parse(&made.0).unwrap();
     let odd = "100 %:+é&=%2B";
-    let file = || format!("sqlite:{}", house.home.data_dir().join("jeton.db").display());
-    let settings = store::Settings {
-        url: house.home.database_url.clone().unwrap_or_else(file),
-        max_connections: 1,
-        acquire_timeout: Duration::from_secs(10),
-    };
+    let settings = store::Settings { url, max_connections: 1, acquire_timeout: Duration::from_secs(10) };
     let store = Store::connect(&settings, Arc::new(SystemClock)).await.unwrap();
     let instance = store.conn().find_instance().await.unwrap().unwrap();
     let keys = InstanceKeys { data_key: instance.data_key, sealed_hash_key: instance.sealed_hash_key };

@@ -13,7 +13,7 @@ fn start(flow: &str, settings: &Value) -> Option<Peer> {
 
 #[tokio::test]
 async fn a_program_finds_the_endpoints_and_authenticates_in_every_way() {
-    let scene = Scene::start().await;
+    let scene = Scene::on_postgres().await;
     let client = pipeline_with_odd_secret(&scene.house).await;
     let Some(mut peer) = start("machine", &scene.settings(&client)) else { return };
     for document in ["openid-configuration", "oauth-authorization-server"] {

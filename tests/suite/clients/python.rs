@@ -73,7 +73,7 @@ async fn authlib_signs_a_person_in_refreshes_and_revokes() {
 
 #[tokio::test]
 async fn requests_oauthlib_gets_a_program_its_tokens_and_raises_its_errors() {
-    let scene = Scene::start().await;
+    let scene = Scene::on_postgres().await;
     let client = pipeline_with_odd_secret(&scene.house).await;
     let Some(mut peer) = start(REQUESTS_OAUTHLIB, "machine", &scene.settings(&client)) else { return };
     for method in ["client_secret_basic", "client_secret_post"] {
