@@ -5,6 +5,7 @@ python requests_oauthlib_client.py machine|person
 
 import os
 import sys
+from urllib.parse import quote_plus
 
 # Plain http is for a broker on this machine; leave this out where it has https.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
@@ -23,7 +24,9 @@ server = requests.get(f"{issuer}/.well-known/oauth-authorization-server").json()
 def machine():
     """A program that speaks for itself."""
     session = OAuth2Session(client=BackendApplicationClient(client_id))
-    step("token", **session.fetch_token(server["token_endpoint"], client_secret=secret))
+    # RFC 6749 §2.3.1 wants it form-urlencoded in the header, which is left to the program; ours are the same so.
+    in_header = quote_plus(secret)
+    step("token", **session.fetch_token(server["token_endpoint"], client_secret=in_header))
     # The same with the secret in the form.
     in_form = {"client_secret": secret, "include_client_id": True}
     step("token", **session.fetch_token(server["token_endpoint"], **in_form))
@@ -31,7 +34,7 @@ def machine():
     error = failure(session.fetch_token, server["token_endpoint"], client_secret="wrong: 100 %+é".encode())
     step("refused", error=error.error, name=type(error).__name__, status=error.status_code)
     session = OAuth2Session(client=BackendApplicationClient(client_id, scope=["openid", "nonsense"]))
-    error = failure(session.fetch_token, server["token_endpoint"], client_secret=secret)
+    error = failure(session.fetch_token, server["token_endpoint"], client_secret=in_header)
     step("refused", error=error.error, name=type(error).__name__, status=error.status_code)
 
 

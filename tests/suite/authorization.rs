@@ -6,6 +6,7 @@ mod codes;
 mod consent;
 mod devices;
 mod exchange;
+mod guessing;
 mod inspection;
 mod links;
 mod own;
@@ -13,7 +14,10 @@ mod refreshing;
 mod replicas;
 mod resources;
 mod rights;
+mod secrets;
 mod sources;
+mod spoofed;
+mod widening;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response};

@@ -9,11 +9,23 @@ mod openid_client;
 mod python;
 mod verifiers;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jeton::model::client::ClientId;
+use jeton::model::entropy::{self, SystemEntropy};
+use jeton::model::secret::Secret;
+use jeton::model::time::{Clock, SystemClock};
+use jeton::store::clients::ClientSecret;
+use jeton::store::{self, Store};
+use jeton::vault::keyring::Keyring;
+use jeton::vault::{InstanceKeys, Vault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::conversation::Peer;
 use crate::authorization::say;
+use crate::support::app::Home;
 use crate::support::house::House;
 use crate::support::jar::Jar;
 
@@ -35,7 +47,16 @@ impl Scene {
 
     /// With these keys of the configuration.
     async fn with(more: &[(&'static str, &str)]) -> Self {
-        let house = House::on(crate::support::app::Home::sqlite(), more).await;
+        Self::on(Home::sqlite(), more).await
+    }
+
+    /// On PostgreSQL, where there is one.
+    async fn on_postgres() -> Self {
+        Self::on(Home::each().await.pop().unwrap(), &[]).await
+    }
+
+    async fn on(home: Home, more: &[(&'static str, &str)]) -> Self {
+        let house = House::on(home, more).await;
         house.app("acme", "Acme").await;
         house.credentials("sandbox", Some("acme")).await;
         let mut ada = Jar::new();
@@ -89,6 +110,28 @@ async fn pipeline(house: &House) -> (String, String) {
         "identifier": "pipeline", "kind": "service", "role": "superadmin", "scopes": ["binb:read", "apps:read"],
     });
     house.client(&body).await
+}
+
+/// The same with one more secret, which no broker makes: of characters that each library must encode.
+async fn pipeline_with_odd_secret(house: &House) -> (String, String) {
+    let made = pipeline(house).await;
+    // Nobody else opens an SQLite database that a broker runs on.
+    let Some(url) = house.home.database_url.clone() else { return made };
+    let id = ClientId::parse(&made.0).unwrap();
+    let odd = "100 %:+é&=%2B";
+    let settings = store::Settings { url, max_connections: 1, acquire_timeout: Duration::from_secs(10) };
+    let store = Store::connect(&settings, Arc::new(SystemClock)).await.unwrap();
+    let instance = store.conn().find_instance().await.unwrap().unwrap();
+    let keys = InstanceKeys { data_key: instance.data_key, sealed_hash_key: instance.sealed_hash_key };
+    let keyring = Keyring::read(&house.home.data_dir().join("keyring.toml")).unwrap();
+    let vault = Vault::unlock(Arc::new(keyring), Arc::new(SystemEntropy), &keys).unwrap();
+    let row = entropy::uuid(&SystemClock, &SystemEntropy);
+    let place = Vault::row(&[row.as_bytes(), id.as_str().as_bytes()]);
+    let hash = vault.hash_secret("client_secret", "secret_hash", &place, &Secret::new(odd)).to_vec();
+    let secret = ClientSecret { id: row, hash, created_at: SystemClock.now(), used_at: None };
+    store.conn().insert_client_secret(&id, &secret).await.unwrap();
+    store.close().await.unwrap();
+    (id.as_str().to_owned(), odd.to_owned())
 }
 
 /// A script of somebody's notebook, which keeps no secret.

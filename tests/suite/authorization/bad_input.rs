@@ -4,7 +4,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::{World, ask, devices, error, hidden, links, refusal};
+use super::{World, ask, devices, error, hidden, links, ok, refusal};
 use crate::support::jar::{Jar, Seen};
 
 const FORMS: [&str; 4] = ["/o/token/", "/o/introspect/", "/o/revoke_token/", "/o/device_authorization/"];
@@ -191,6 +191,99 @@ async fn no_value_of_any_parameter_is_a_500() {
                 assert_eq!(answer.status(), 200, "{path} {odd}");
             }
         }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn odd_names_proofs_and_headers_get_the_standard_s_errors() {
+    for world in World::each().await {
+        let broker = world.broker();
+        let token = broker.at("/o/token/");
+        let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+        let (access, jwt) = (
+            "urn:ietf:params:oauth:token-type:access_token",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        );
+        for odd in ODD {
+            let forms = [
+                (true, vec![("grant_type", odd)], (400, "unsupported_grant_type")),
+                (
+                    false,
+                    vec![("client_assertion_type", odd), ("client_assertion", "x")],
+                    (400, "invalid_request"),
+                ),
+                (true, vec![("client_assertion_type", odd)], (400, "invalid_request")),
+                (true, vec![("client_id", odd)], (400, "invalid_request")),
+                (
+                    true,
+                    vec![
+                        ("grant_type", exchange),
+                        ("subject_token", "x"),
+                        ("subject_token_type", access),
+                        ("audience", "acme/sandbox"),
+                        ("actor_token", odd),
+                    ],
+                    (400, "invalid_request"),
+                ),
+            ];
+            for (authenticated, mut form, (status, code)) in forms {
+                if !form.iter().any(|(name, _)| *name == "grant_type") {
+                    form.push(("grant_type", "client_credentials"));
+                }
+                let request = broker.http.post(&token).form(&form);
+                let request = match authenticated {
+                    true => request.basic_auth(&world.shop.0, Some(&world.shop.1)),
+                    false => request,
+                };
+                let refused = refusal(request.send().await.unwrap()).await;
+                assert_eq!(refused, error(status, code), "{form:?}");
+            }
+        }
+        // Each of these counts as a failure from here: a few must do.
+        for odd in ["%", "\u{1F600}", "a.b.c.d"] {
+            let forms = [
+                vec![("client_id", odd), ("client_secret", "x")],
+                vec![("client_id", &world.shop.0), ("client_secret", odd)],
+                vec![("client_assertion_type", jwt), ("client_assertion", odd)],
+            ];
+            for mut form in forms {
+                form.push(("grant_type", "client_credentials"));
+                let answer = broker.http.post(&token).form(&form).send().await.unwrap();
+                assert_eq!(refusal(answer).await, error(401, "invalid_client"), "{form:?}");
+            }
+        }
+        let headers: [&[u8]; 8] = [
+            b"Basic",
+            b"Basic ",
+            b"Basic !!!",
+            b"Basic bm9jb2xvbg==",
+            b"Basic /zr/",
+            b"Bearer x",
+            b"Digest x",
+            b"\xff\xfe",
+        ];
+        let userinfo = broker.at("/o/userinfo/");
+        for value in headers {
+            let form = [("grant_type", "client_credentials")];
+            let request = broker.http.post(&token).header("authorization", value).form(&form);
+            let answer = request.send().await.unwrap();
+            assert!(answer.headers().contains_key("www-authenticate"), "{value:?}");
+            assert_eq!(refusal(answer).await, error(401, "invalid_client"), "{value:?}");
+            let answer = broker.http.get(&userinfo).header("authorization", value).send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{value:?}");
+        }
+        for (url, status, code) in [(&token, 400, "invalid_request"), (&userinfo, 401, "invalid_token")] {
+            let twice = broker.http.post(url).header("authorization", "Bearer x");
+            let twice =
+                twice.header("authorization", "Bearer x").form(&[("grant_type", "client_credentials")]);
+            assert_eq!(
+                refusal(twice.send().await.unwrap()).await,
+                error(status, code),
+                "two headers at {url}"
+            );
+        }
+        ok(ask(broker, "/o/token/", &world.shop, &[("grant_type", "client_credentials")]).await).await;
         world.stop().await;
     }
 }

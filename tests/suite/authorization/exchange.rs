@@ -9,7 +9,12 @@ use crate::support::jar::Jar;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-async fn exchange(world: &World, client: &Client, token: &str, changes: &[(&str, &str)]) -> Response {
+pub(super) async fn exchange(
+    world: &World,
+    client: &Client,
+    token: &str,
+    changes: &[(&str, &str)],
+) -> Response {
     let form = [
         ("grant_type", GRANT),
         ("subject_token", token),
@@ -20,7 +25,7 @@ async fn exchange(world: &World, client: &Client, token: &str, changes: &[(&str,
 }
 
 /// Ada has connected Alice's account for Acme; her token at the shop.
-async fn connected(world: &mut World) -> String {
+pub(super) async fn connected(world: &mut World) -> String {
     world.house.credentials("sandbox", Some("acme")).await;
     let authorize = world.ada.start(&world.broker().at("/acme/sandbox/signup")).await;
     let back = world.ada.decide(&authorize, "alice", "approve").await;

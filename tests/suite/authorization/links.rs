@@ -8,7 +8,7 @@ use super::{Client, World, ask, claims, error, hidden, ok, parameter, refusal, t
 use crate::support::app::Broker;
 use crate::support::jar::Jar;
 
-const DONE: &str = "https://shop.example/done?cart=7";
+pub(super) const DONE: &str = "https://shop.example/done?cart=7";
 
 /// A web application that may send its people.
 pub(super) async fn sender(world: &World, name: &str) -> Client {

@@ -11,13 +11,13 @@ use crate::support::jar::Jar;
 use crate::support::peer::skipped;
 use crate::support::postgres;
 
-struct Twins {
-    world: World,
-    other: Broker,
+pub(super) struct Twins {
+    pub(super) world: World,
+    pub(super) other: Broker,
 }
 
 impl Twins {
-    async fn start() -> Option<Self> {
+    pub(super) async fn start() -> Option<Self> {
         if !postgres::is_here() {
             return skipped(
                 "the authorization server on two replicas: JETON_TEST_POSTGRES_URL names no PostgreSQL",
@@ -63,7 +63,7 @@ impl Twins {
         }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.other.stop().await;
         self.world.stop().await;
     }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Client, World, ask, claims, error, ok, refusal, text};
+use super::{Client, World, ask, claims, error, exchange, ok, refusal, text};
 
 const TERMS: &str = "https://terms.example/api";
 
@@ -159,6 +159,56 @@ async fn bad_resource_servers_and_clients_of_unknown_ones_are_pointed_at() {
         let unknown = json!({"uri": "https://a.example", "name": "T", "scopes": []});
         let put = world.house.ask(Method::PUT, "/admin/v1/resources", Some(&unknown)).await;
         assert_eq!(put.status(), 404, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_two_resource_servers_that_names_none_gets_a_token_for_us_as_long_as_it_may_live() {
+    for world in World::each().await {
+        register(&world).await;
+        let other = json!({"uri": "https://other.example", "name": "Other", "scopes": ["other:read"]});
+        world.house.write(Method::POST, "/resources", &other).await;
+        let body = json!({
+            "identifier": "both", "kind": "service", "role": "superadmin", "token_lifetime_s": 120,
+            "resources": [TERMS, "https://other.example"], "allow": ["acme/*"],
+            "scopes": ["binb:read", "terms:read", "other:read"],
+        });
+        let both = world.house.client(&body).await;
+        let tokens = ok(token(&world, &both, &[]).await).await;
+        let said = claims(&tokens["access_token"]);
+        assert_eq!((&said["aud"], &tokens["scope"]), (&json!(world.broker().url), &json!("binb:read")));
+        let lifetime = said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap();
+        assert_eq!((lifetime, &tokens["expires_in"]), (120, &json!(120)));
+        let details = &said["authorization_details"];
+        assert_eq!(details.as_array().map(Vec::len), Some(1), "{said}");
+        assert_eq!(details[0]["locations"], json!(["acme/*"]), "{said}");
+        let path = format!("/clients/{}", both.0);
+        world.house.write(Method::PATCH, &path, &json!({"token_lifetime_s": 600})).await;
+        let longer = ok(token(&world, &both, &[("resource", TERMS)]).await).await;
+        assert_eq!(claims(&longer["access_token"])["aud"], TERMS);
+        assert_eq!(longer["expires_in"], 600, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_s_token_for_another_resource_server_is_exchanged_for_nothing() {
+    for mut world in World::each().await {
+        register(&world).await;
+        exchange::connected(&mut world).await;
+        let mut body = super::provider("Reader");
+        body["resources"] = json!([TERMS]);
+        body["scopes"] = json!(["openid", "terms:read"]);
+        world.shop = world.house.client(&body).await;
+        let of_ours = world.tokens(&[("scope", "openid"), ("resource", &world.broker().url.clone())]).await;
+        let theirs = world.tokens(&[("scope", "openid terms:read"), ("resource", TERMS)]).await;
+        assert_eq!(claims(&theirs["access_token"])["aud"], TERMS);
+        let ours = text(&of_ours["access_token"]);
+        ok(exchange::exchange(&world, &world.shop, ours, &[]).await).await;
+        let token = text(&theirs["access_token"]);
+        let refused = refusal(exchange::exchange(&world, &world.shop, token, &[]).await).await;
+        assert_eq!(refused, error(400, "invalid_request"), "{}", world.house.home.name);
         world.stop().await;
     }
 }

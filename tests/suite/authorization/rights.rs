@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Client, World, ask, claims, ok, parameter, public, say, text};
+use super::{Client, World, ask, claims, links, ok, parameter, public, say, text};
 use crate::support::jar::Jar;
 
 /// A script's token for this person.
-async fn token_of(world: &World, jar: &mut Jar, client: &Client, scope: &str) -> Value {
+pub(super) async fn token_of(world: &World, jar: &mut Jar, client: &Client, scope: &str) -> Value {
     let changes = [("redirect_uri", "http://127.0.0.1:4711/cb"), ("scope", scope)];
     let url = super::authorization_request(&world.broker().url, &client.0, &changes);
     let back = say(jar, &url, "accept").await;
@@ -20,7 +20,7 @@ async fn token_of(world: &World, jar: &mut Jar, client: &Client, scope: &str) ->
     ok(ask(world.broker(), "/o/token/", client, &form).await).await
 }
 
-async fn script(world: &World, changes: &Value) -> Client {
+pub(super) async fn script(world: &World, changes: &Value) -> Client {
     let mut body = json!({
         "identifier": "Script", "kind": "programmatic", "redirect_uris": ["http://127.0.0.1/cb"],
         "role": "superadmin", "scopes": ["openid", "superadmin"],
@@ -36,7 +36,7 @@ async fn get(world: &World, tokens: &Value, path: &str) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-async fn root(world: &World) -> Jar {
+pub(super) async fn root(world: &World) -> Jar {
     let mut root = Jar::new();
     root.accept(&world.broker().invitation_url, "Root").await;
     root
@@ -184,6 +184,41 @@ async fn an_account_made_beforehand_gains_nothing_by_its_address() {
         world.house.invitation("acme", "grace@example.com").await;
         let seen = squatter.get(&world.broker().at("/acme/connect")).await;
         assert_eq!(seen.status, 403, "an address alone gives nothing: {}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_signup_link_with_somebody_s_address_is_another_person() {
+    for mut world in World::each().await {
+        world.house.credentials("sandbox", Some("acme")).await;
+        let shop = links::sender(&world, "Web shop").await;
+        let tokens = world.tokens(&[("scope", "openid")]).await;
+        let ada = text(&claims(&tokens["access_token"])["sub"]).to_owned();
+        let sql = crate::support::sql::Sql::open(&world.house.home).await;
+        let members = async |app: &str| -> Value {
+            let path = format!("/admin/v1/apps/{app}/members");
+            world.house.ask(Method::GET, &path, None).await.json().await.unwrap()
+        };
+        let before = members("acme").await;
+        let body = json!({
+            "connector": "sandbox", "user": {"id": "customer-7", "email": "ada@example.com"},
+            "return_to": links::DONE,
+        });
+        let made = links::post(world.broker(), &shop, "/apps/acme/signup-links", &body).await;
+        let made: Value = made.json().await.unwrap();
+        let mut browser = Jar::new();
+        links::connect(&mut browser, text(&made["url"])).await;
+        assert_eq!(members("acme").await, before, "opening it makes nobody a member");
+        let path = format!("/apps/acme/signup-links/{}/confirm", text(&made["id"]));
+        let confirmed = ok(links::post(world.broker(), &shop, &path, &json!({})).await).await;
+        assert_ne!(confirmed["user_id"], json!(ada), "{}", world.house.home.name);
+        // Ada is a member as before, and the browser is not signed in as her, nor at home at all.
+        let (was, now) = (&before["items"][0], members("acme").await);
+        assert!(now["items"].as_array().unwrap().contains(was), "{now}");
+        assert_eq!(browser.get(&world.broker().at("/login")).await.status, 200, "no login");
+        let owners = sql.texts("SELECT owner FROM connection").await;
+        assert!(owners.iter().all(|owner| !owner.contains(&ada)), "{owners:?}");
         world.stop().await;
     }
 }

@@ -120,6 +120,51 @@ async fn a_program_is_let_in_by_keyboard_alone() {
 }
 
 #[tokio::test]
+async fn a_web_application_is_let_in_by_keyboard_alone() {
+    let Some(browser) = Browser::start().await else { return };
+    let house = House::start().await;
+    house.app("acme", "Acme Ltd").await;
+    Jar::new().accept(&house.invitation("acme", "ada@example.com").await, "Ada").await;
+    let back = house.broker.at("/healthz");
+    let shop = serde_json::json!({
+        "identifier": "Web shop", "kind": "provider", "scopes": ["openid", "profile"], "redirect_uris": [back],
+    });
+    let client = house.client(&shop).await.0;
+    let mut request = url::Url::parse(&house.broker.at("/o/authorize/")).unwrap();
+    request.query_pairs_mut().extend_pairs([
+        ("response_type", "code"),
+        ("client_id", &client),
+        ("redirect_uri", &back),
+        ("scope", "openid profile"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ]);
+    browser.open(request.as_str()).await;
+    tab_to(&browser, "email").await;
+    browser.type_text("ada@example.com").await;
+    tab_to(&browser, "password").await;
+    browser.type_text(PASSWORD).await;
+    browser.enter().await;
+    // No first, then, asked again, yes.
+    for (decision, told) in [("Do not allow", "error=access_denied"), ("Allow", "code=")] {
+        browser.find("button[value=accept]").await;
+        tab_to(&browser, "Skip to the content").await;
+        browser.enter().await;
+        assert_eq!(tab_to(&browser, "Do not allow").await, ["Allow", "Do not allow"]);
+        if decision == "Allow" {
+            browser.tab_back().await;
+        }
+        browser.enter().await;
+        browser.arrive(&format!("{back}?{told}")).await;
+        if decision != "Allow" {
+            browser.open(request.as_str()).await;
+        }
+    }
+    browser.close().await;
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn a_link_of_a_service_provider_is_followed_by_keyboard_alone() {
     let Some(browser) = Browser::start().await else { return };
     let house = House::start().await;

@@ -136,7 +136,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     sent(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 49, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 50, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -272,6 +272,16 @@ async fn clients(tour: &mut Tour) {
     tour.sign_in("ada@example.com").await;
     tour.open("authorize", &plain).await;
     tour.says("go on to shop.example").await;
+    // Who may give away more sees what is grave.
+    let people = tour.house.ask(Method::GET, "/admin/v1/users", None).await;
+    let people: Value = people.json().await.unwrap();
+    let is_ada = |person: &&Value| person["email"] == "ada@example.com";
+    let ada = people["items"].as_array().unwrap().iter().find(is_ada).unwrap();
+    let ada = format!("/users/{}", ada["id"].as_str().unwrap());
+    tour.house.write(Method::PATCH, &ada, &json!({"role": "superadmin"})).await;
+    tour.open("authorize-grave", &request("openid%20superadmin", "https://shop.example/back")).await;
+    assert!(tour.browser.find("li.grave").await.is_displayed().await.unwrap());
+    tour.house.write(Method::PATCH, &ada, &json!({"role": null})).await;
     tour.open("authorize-elsewhere", &request("openid", "https://evil.example/back")).await;
     tour.says("not registered").await;
     let script = json!({

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::Peer;
-use super::{ACCESS_TOKEN, Scene, answer_device, notebook, pipeline};
+use super::{ACCESS_TOKEN, Scene, answer_device, notebook, pipeline_with_odd_secret};
 use crate::support::peer;
 
 fn start(flow: &str, settings: &Value) -> Option<Peer> {
@@ -13,8 +13,8 @@ fn start(flow: &str, settings: &Value) -> Option<Peer> {
 
 #[tokio::test]
 async fn a_program_finds_the_endpoints_and_authenticates_in_every_way() {
-    let scene = Scene::start().await;
-    let client = pipeline(&scene.house).await;
+    let scene = Scene::on_postgres().await;
+    let client = pipeline_with_odd_secret(&scene.house).await;
     let Some(mut peer) = start("machine", &scene.settings(&client)) else { return };
     for document in ["openid-configuration", "oauth-authorization-server"] {
         let found = peer.step("discovered").await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::Peer;
-use super::{Scene, pipeline};
+use super::{Scene, pipeline, pipeline_with_odd_secret};
 use crate::support::peer;
 
 const AUTHLIB: &str = "authlib_client.py";
@@ -73,8 +73,8 @@ async fn authlib_signs_a_person_in_refreshes_and_revokes() {
 
 #[tokio::test]
 async fn requests_oauthlib_gets_a_program_its_tokens_and_raises_its_errors() {
-    let scene = Scene::start().await;
-    let client = pipeline(&scene.house).await;
+    let scene = Scene::on_postgres().await;
+    let client = pipeline_with_odd_secret(&scene.house).await;
     let Some(mut peer) = start(REQUESTS_OAUTHLIB, "machine", &scene.settings(&client)) else { return };
     for method in ["client_secret_basic", "client_secret_post"] {
         let tokens = peer.step("token").await;
