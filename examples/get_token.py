@@ -1,7 +1,10 @@
 import sys
 from jeton import Broker, JetonError
 
-app, connector = sys.argv[1:3]
+if len(sys.argv) != 3:
+    print("usage: get_token.py APP CONNECTOR", file=sys.stderr)
+    sys.exit(2)
+app, connector = sys.argv[1:]
 try:
     token = Broker().retrieve_token(app, connector)
 except JetonError as error:
