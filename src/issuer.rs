@@ -27,7 +27,7 @@ use crate::model::time::Clock;
 use crate::store::Store;
 use crate::vault::Vault;
 
-pub use self::claims::{PersonClaims, binb_token};
+pub use self::claims::PersonClaims;
 use self::failures::Failures;
 use self::keys::Keys;
 pub use self::mint::IssuedTokens;

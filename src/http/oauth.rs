@@ -16,7 +16,6 @@ pub(in crate::http) use self::wishes::{Wish, wishes};
 use actix_web::{Route, web};
 
 use super::layer::host;
-use super::server::only;
 
 pub(super) use self::authorize::{form_target, renewal};
 
@@ -32,7 +31,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::resource(path)
                 .route(web::get().to(userinfo::userinfo))
                 .route(web::post().to(userinfo::userinfo))
-                .default_service(web::to(userinfo::refuse_method)),
+                .default_service(web::to(token::refuse_method)),
         );
     }
     for path in ["/o/authorize/", "/o/authorize"] {
@@ -49,17 +48,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(device::decide)),
         );
     }
-    published(config, "/.well-known/jwks.json", web::get().to(jwks::jwks));
-    published(config, "/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
-    published(config, "/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
+    config.route("/.well-known/jwks.json", web::get().to(jwks::jwks));
+    config.route("/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
+    config.route("/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
     for document in ["oauth-authorization-server", "openid-configuration"] {
-        published(config, &format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
+        config.route(&format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
     }
-}
-
-/// What everybody may read.
-fn published(config: &mut web::ServiceConfig, path: &str, route: Route) {
-    config.service(web::resource(path).route(route).default_service(only("GET")));
 }
 
 /// An endpoint for programs, with and without the final slash.

@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use crate::http::problem::{Chain, Code, Outcome, Problem, TRACE_ID};
+use crate::http::problem::{Chain, Code, Outcome, Problem};
 use crate::issuer;
 
 /// The values of `error`.
@@ -305,21 +305,7 @@ impl From<Problem> for OAuthError {
         };
         match problem.code() {
             Code::TooLarge => error.status(StatusCode::PAYLOAD_TOO_LARGE),
-            Code::NotFound => error.status(StatusCode::NOT_FOUND),
-            Code::Internal => Self::new(OAuthCode::ServerError, problem.detail()),
             _ => error,
         }
     }
-}
-
-/// The answer to a request that no handler answered, in the words of its place: RFC 6749 §5.2 under `/o/`, a problem
-/// elsewhere. With the trace id where it was our fault.
-pub(super) fn unhandled(path: &str, problem: Problem) -> HttpResponse {
-    if !path.starts_with("/o/") {
-        return problem.error_response();
-    }
-    let trace_id = TRACE_ID.try_with(ToString::to_string).ok().filter(|_| problem.code() == Code::Internal);
-    let mut error = OAuthError::from(problem);
-    error.more.extend(trace_id.map(|id| ("trace_id".to_owned(), id.into())));
-    error.error_response()
 }

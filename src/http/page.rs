@@ -12,7 +12,6 @@ use askama::Template;
 use super::kept::Kept;
 use super::person::Person;
 use super::problem::{Act, Code, Problem, TRACE_ID};
-use super::server::only;
 
 static STYLE: LazyLock<Kept> =
     LazyLock::new(|| Kept::new("text/css; charset=utf-8", include_str!("../../static/style.css")));
@@ -233,7 +232,7 @@ pub async fn not_found() -> HttpResponse {
 
 /// The one style sheet.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource("/static/style.css").route(web::get().to(style)).default_service(only("GET")));
+    cfg.route("/static/style.css", web::get().to(style));
 }
 
 async fn style(request: HttpRequest) -> HttpResponse {

@@ -17,7 +17,6 @@ use super::layer::in_flight::InFlight;
 use super::layer::trace::Nature;
 use super::layer::{limits, prefix, security_headers, trace};
 use super::metrics::Exposed;
-use super::oauth_error::unhandled;
 use super::page;
 use super::problem::{Code, Problem};
 use super::settings::WebSettings;
@@ -147,7 +146,7 @@ pub(in crate::http) async fn not_found(request: HttpRequest) -> HttpResponse {
     if accept.is_some_and(|accept| accept.contains("text/html")) {
         return page::not_found().await;
     }
-    unhandled(request.path(), Problem::new(Code::NotFound))
+    Problem::new(Code::NotFound).error_response()
 }
 
 /// 405 with `Allow`, for a resource of our API that takes `methods` only.

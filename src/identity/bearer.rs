@@ -185,12 +185,6 @@ pub struct GoodToken {
 }
 
 impl GoodToken {
-    /// The rights it carries, as its client has them now.
-    pub fn rights(&self) -> (Option<Role>, Allow) {
-        let principal = self.principal(Origin::default());
-        (principal.role, principal.allow)
-    }
-
     /// What it says its bearer may do, cut down to the rows of client and person.
     pub fn principal(&self, origin: Origin) -> Principal {
         let rights = rights(&self.claims);

@@ -37,16 +37,15 @@ pub(super) struct AccessToken<'a> {
     pub(super) auth_time: Option<i64>,
 }
 
-/// An entry of `authorization_details` (RFC 9396).
 #[derive(Serialize)]
-pub struct BinbToken<'a> {
+pub(super) struct BinbToken<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     locations: &'a [Location],
 }
 
 /// Where a confined client's tokens reach.
-pub fn binb_token(locations: &[Location]) -> [BinbToken<'_>; 1] {
+pub(super) fn binb_token(locations: &[Location]) -> [BinbToken<'_>; 1] {
     [BinbToken { kind: "binb_token", locations }]
 }
 

@@ -16,7 +16,7 @@ use crate::store::device_codes::DeviceHashes;
 use super::client_credentials::Asked;
 use super::code::parse;
 use super::mint::{IssuedTokens, Minted, Minting};
-use super::target::{Target, given_by, within};
+use super::target::{given_by, within};
 use super::{Error, Issuer};
 
 /// How long a device waits.
@@ -101,19 +101,24 @@ impl Issuer {
     /// The device whose code a person typed. Wrong codes are counted, over all replicas.
     pub async fn find_device(&self, person: &SignedIn, typed: &str) -> Result<WaitingDevice, Error> {
         let limits = self.wrong_code_limits(person);
-        if let Some(failures) = self.store.count_attempt(&limits, WINDOW_US).await? {
-            let retry_after_s = u64::try_from(failures.ends_in_us / 1_000_000).unwrap_or_default() + 1;
-            return Err(Error::TooManyFailures { retry_after_s });
+        for (key, most) in limits {
+            let failures = self.store.conn().find_failures(key).await?;
+            if failures.count >= most {
+                let retry_after_s = u64::try_from(failures.ends_in_us / 1_000_000).unwrap_or_default() + 1;
+                return Err(Error::TooManyFailures { retry_after_s });
+            }
         }
         let typed = canonical(typed);
         let found = match &typed {
             Some(code) => self.store.conn().find_user_code(self.user_code_hash(code)).await?,
             None => None,
         };
-        let code = found.ok_or(Error::InvalidGrant("no device waits with this code"))?;
-        for (key, _) in limits {
-            self.store.conn().uncount_failure(key).await?;
-        }
+        let Some(code) = found else {
+            for (key, _) in limits {
+                self.store.conn().count_failure(key, WINDOW_US).await?;
+            }
+            return Err(Error::InvalidGrant("no device waits with this code"));
+        };
         let code = self.vault.check(code)?;
         let client = self.store.conn().find_client(&code.client_id).await?;
         let client = client.map(|client| self.vault.check(client)).transpose()?;
@@ -155,7 +160,6 @@ impl Issuer {
         &self,
         client: &Client,
         device_code: &Secret,
-        resource: Option<&str>,
         origin: Origin,
     ) -> Result<IssuedTokens, Error> {
         self.demand(client, GrantType::DeviceCode)?;
@@ -168,7 +172,6 @@ impl Issuer {
             return Err(unknown);
         }
         let code = self.own_code(stored.code, client)?;
-        let target = self.same_target(code.resource.as_ref(), resource).await?;
         if code.expires_at <= self.clock.now() {
             return Err(Error::ExpiredToken);
         }
@@ -182,7 +185,7 @@ impl Issuer {
             }
             DeviceAnswer::Denied => Err(Error::AccessDenied),
             DeviceAnswer::Approved { user, auth_time } => {
-                self.redeem_device(client, &code, &target, (user, auth_time), origin).await
+                self.redeem_device(client, &code, (user, auth_time), origin).await
             }
         }
     }
@@ -197,10 +200,10 @@ impl Issuer {
         &self,
         client: &Client,
         code: &DeviceCode,
-        target: &Target,
         (user, auth_time): (crate::model::principal::UserId, Option<time::OffsetDateTime>),
         origin: Origin,
     ) -> Result<IssuedTokens, Error> {
+        let target = self.same_target(code.resource.as_ref(), None).await?;
         let user = self.person(user).await?;
         let scope = given_by(&user, client, GrantType::DeviceCode, &code.scope)
             .narrowed_to(&target.available(client));
@@ -217,7 +220,8 @@ impl Issuer {
             created_at: self.clock.now(),
             expires_at: self.grant_ends(client, refreshes),
         };
-        let minting = Minting { client, target, scope, grant: Some(&grant), user: Some(&user), nonce: None };
+        let minting =
+            Minting { client, target: &target, scope, grant: Some(&grant), user: Some(&user), nonce: None };
         let Minted { mut tokens, event } = self.mint(minting, origin).await?;
         let tx = self.store.begin().await?;
         if !tx.conn().take_device_code(code.id).await? {

@@ -27,14 +27,9 @@ impl Pairs {
 
     /// Refuses a name that comes twice.
     pub fn once(self) -> Result<Self, PairsError> {
-        self.once_each(|_| true)
-    }
-
-    /// Refuses a name that counts and comes twice.
-    pub fn once_each(self, counts: impl Fn(&str) -> bool) -> Result<Self, PairsError> {
         let mut seen = std::collections::HashSet::new();
         for (name, _) in &self.0 {
-            if counts(name) && !seen.insert(name.as_str()) {
+            if !seen.insert(name.as_str()) {
                 return Err(PairsError::Repeated(name.clone()));
             }
         }

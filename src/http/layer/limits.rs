@@ -1,13 +1,11 @@
 //! How long may a URL and the headers of a request be? Longer ones are refused before anybody reads them.
 
-use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError};
 
-use crate::http::layer::prefix;
-use crate::http::oauth_error::unhandled;
 use crate::http::problem::{Code, Problem};
 
 const URL: usize = 8 * 1024;
@@ -23,8 +21,8 @@ pub async fn check<B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     match excess(&request) {
         Some(detail) => {
-            let answer = unhandled(prefix::routed(&request), Problem::of(Code::TooLarge, detail));
-            Ok(request.into_response(answer).map_into_right_body())
+            let problem = Problem::of(Code::TooLarge, detail);
+            Ok(request.into_response(problem.error_response()).map_into_right_body())
         }
         None => Ok(next.call(request).await?.map_into_left_body()),
     }

@@ -23,12 +23,6 @@ pub async fn strip<B: MessageBody>(
     next.call(request).await
 }
 
-/// The path as it is routed.
-pub fn routed(request: &ServiceRequest) -> &str {
-    let settings = request.app_data::<web::Data<WebSettings>>();
-    settings.and_then(|settings| settings.without_prefix(request.path())).unwrap_or(request.path())
-}
-
 fn shorter(request: &ServiceRequest) -> Option<Uri> {
     let settings = request.app_data::<web::Data<WebSettings>>()?;
     let whole = request.uri().path_and_query()?.as_str();

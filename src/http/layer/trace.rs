@@ -11,15 +11,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::figures::Figures;
 use crate::http::layer::in_flight::InFlight;
-use crate::http::layer::prefix;
-use crate::http::oauth_error::unhandled;
 use crate::http::page::PREFIX;
 use crate::http::problem::{Code, Outcome, Problem, TRACE_ID};
 use crate::http::settings::WebSettings;
@@ -56,7 +54,6 @@ pub async fn follow(
     let address = settings.client_address(peer, request.headers());
     request.extensions_mut().insert(Origin { address, trace_id });
     let method = request.method().clone();
-    let path = prefix::routed(&request).to_owned();
     let figures = request.app_data::<web::Data<Figures>>().cloned();
     let in_flight = request.app_data::<web::Data<InFlight>>().cloned().map(web::Data::into_inner);
     let _ticket = in_flight.as_ref().map(InFlight::begin);
@@ -94,7 +91,7 @@ pub async fn follow(
         Err(_) => {
             count("(none)", 500);
             tracing::error!(%method, ms, "a handler panicked");
-            let answer = || unhandled(&path, Problem::new(Code::Internal));
+            let answer = || Problem::new(Code::Internal).error_response();
             let prefix = settings.prefix().to_owned();
             let response = TRACE_ID.sync_scope(trace_id, || PREFIX.sync_scope(prefix, answer));
             Err(InternalError::from_response("panicked", response).into())

@@ -95,14 +95,15 @@ enum Stage<'p> {
     Done { client: &'p str, yes: bool },
 }
 
-/// Others are ignored, as everywhere under `/o/`.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DeviceParams {
     #[serde(default)]
     user_code: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DeviceForm {
     #[serde(default)]
     csrf_token: String,

@@ -13,7 +13,6 @@ use crate::http::settings::WebSettings;
 use crate::identity::Denied;
 use crate::identity::bearer::Bearers;
 use crate::issuer::Error;
-use crate::issuer::client_credentials::Asked;
 use crate::keeper::{HandedToken, Lifetime, SecretsKeeper};
 use crate::model::app::AppId;
 use crate::model::client::Client;
@@ -52,12 +51,7 @@ struct ExchangeResponse<'a> {
 }
 
 impl Exchange {
-    /// `asked.scope` counts for nothing: the provider's token is as it is.
-    pub(super) fn read(form: &mut Parameters, asked: &Asked) -> Result<Self, OAuthError> {
-        if asked.resource.is_some() {
-            let no_target = "resource is not taken here: audience={app_id}/{connector} names the connection";
-            return Err(OAuthError::new(OAuthCode::InvalidTarget, no_target));
-        }
+    pub(super) fn read(form: &mut Parameters) -> Result<Self, OAuthError> {
         let subject_token = form.require_secret("subject_token")?;
         let access_token = |kind: &str| kind == ACCESS_TOKEN;
         if !access_token(&form.require("subject_token_type")?) {

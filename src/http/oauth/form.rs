@@ -21,9 +21,7 @@ impl Parameters {
     ) -> Result<Self, OAuthError> {
         refuse_secrets_in_query(request)?;
         let body = read_body(request, payload.into_inner(), "application/x-www-form-urlencoded").await?;
-        let pairs = Pairs::parse(&body).map_err(malformed)?;
-        let pairs = pairs.once_each(|name| KNOWN.contains(&name)).map_err(malformed)?;
-        Ok(Self(pairs))
+        Ok(Self(Pairs::parse(&body).map_err(malformed)?))
     }
 
     /// How a token is asked for.
@@ -47,31 +45,6 @@ impl Parameters {
         Ok(self.0.take(name).map_err(malformed)?.filter(|value| !value.is_empty()))
     }
 }
-
-/// What some request here may say, and each only once, whoever reads it (RFC 6749 §3.2); others are ignored.
-const KNOWN: [&str; 21] = [
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "client_assertion_type",
-    "client_assertion",
-    "scope",
-    "resource",
-    "code",
-    "redirect_uri",
-    "code_verifier",
-    "refresh_token",
-    "device_code",
-    "subject_token",
-    "subject_token_type",
-    "requested_token_type",
-    "actor_token",
-    "audience",
-    "flow",
-    "min_ttl",
-    "token",
-    "token_type_hint",
-];
 
 /// What a URL must not carry.
 const SECRETS: [&str; 12] = [

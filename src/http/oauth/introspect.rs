@@ -8,7 +8,7 @@ use crate::http::extract::RequestOrigin;
 use crate::http::oauth_error::OAuthError;
 use crate::http::problem::{Chain, Problem};
 use crate::identity::bearer::{self, Bearers, GoodToken};
-use crate::issuer::{Error, Issuer, binb_token};
+use crate::issuer::{Error, Issuer};
 use crate::model::client::{Client, ClientKind};
 use crate::model::event::Origin;
 use crate::model::grant::{Grant, GrantedScope};
@@ -136,13 +136,6 @@ fn access_token(token: &GoodToken) -> Value {
     });
     if let Some(fields) = answer.as_object_mut() {
         fields.extend(claims.issued_at.map(|at| ("iat".to_owned(), at.unix_timestamp().into())));
-        let broker = claims.audience.iter().any(|audience| *audience == claims.issuer);
-        if broker {
-            let (role, allow) = token.rights();
-            fields.extend(role.map(|role| ("role".to_owned(), json!(role))));
-            let locations = allow.0.as_deref().map(binb_token);
-            fields.extend(locations.map(|details| ("authorization_details".to_owned(), json!(details))));
-        }
         let user = token.user.as_ref().filter(|_| scope.own.contains(Scope::Profile));
         fields.extend(user.map(|user| ("username".to_owned(), user.email.as_str().into())));
     }

@@ -113,12 +113,12 @@ pub(in crate::http) async fn token(
         GrantType::DeviceCode => {
             let code = form.require_secret("device_code")?;
             let client = authenticate(&issuer, &client, in_header, origin.0).await?;
-            answered(issuer.poll_device(&client, &code, asked.resource.as_deref(), origin.0).await)
+            answered(issuer.poll_device(&client, &code, origin.0).await)
         }
         GrantType::TokenExchange => {
-            let exchange = exchange::Exchange::read(&mut form, &asked)?;
+            let asked = exchange::Exchange::read(&mut form)?;
             let client = authenticate(&issuer, &client, in_header, origin.0).await?;
-            exchange.answer(&request, &client, origin.0).await
+            asked.answer(&request, &client, origin.0).await
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `GET, POST /o/userinfo/`: who is the person of this token (OpenID Connect Core §5.3)?
 
-use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use jeton_guard::{BearerError, Challenge};
 
@@ -10,7 +9,6 @@ use crate::identity::bearer::Bearers;
 use crate::issuer::PersonClaims;
 use crate::model::scope::{Scope, Scopes};
 
-use super::form::invalid;
 use super::token::unkept;
 
 /// Claims about the person, as far as the token's scopes go. The token is sent in the `Authorization` header.
@@ -20,7 +18,7 @@ pub(in crate::http) async fn userinfo(
     request: HttpRequest,
     bearers: web::Data<Bearers>,
 ) -> Result<HttpResponse, OAuthError> {
-    let headers = request.headers().get_all(header::AUTHORIZATION);
+    let headers = request.headers().get_all(actix_web::http::header::AUTHORIZATION);
     let token = bearers.inspect_header(headers.map(|value| value.as_bytes())).await;
     let token = token.map_err(|error| OAuthError::of_bearer(&Problem::from(error)))?;
     let granted: Scopes = token.claims.scope.iter().filter_map(|scope| Scope::parse(scope)).collect();
@@ -34,12 +32,4 @@ pub(in crate::http) async fn userinfo(
             Err(OAuthError::of_bearer(&problem.challenge(challenge.to_string())))
         }
     }
-}
-
-pub(super) async fn refuse_method() -> HttpResponse {
-    use actix_web::ResponseError;
-    let error = invalid("use GET, or POST").status(StatusCode::METHOD_NOT_ALLOWED);
-    let mut response = error.error_response();
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, POST"));
-    response
 }

@@ -41,76 +41,25 @@ async fn the_endpoints_of_programs_take_forms_by_post_and_nothing_else() {
                     "{name} in the URL of {path}"
                 );
             }
-            for name in KNOWN {
-                let mut form = vec![(name, "x"), (name, "x")];
-                let needed = [("grant_type", "client_credentials"), ("token", "x")];
-                form.extend(needed.into_iter().filter(|(needed, _)| *needed != name));
-                let answer = basic(broker.http.post(&url)).form(&form).send().await.unwrap();
-                assert_eq!(refusal(answer).await, error(400, "invalid_request"), "{name} twice at {path}");
+            for name in ["token", "client_id", "grant_type", "scope", "resource"] {
+                let known = matches!(
+                    (path, name),
+                    (_, "client_id")
+                        | ("/o/token/", "grant_type" | "scope" | "resource")
+                        | ("/o/introspect/" | "/o/revoke_token/", "token")
+                        | ("/o/device_authorization/", "scope" | "resource")
+                );
+                if known {
+                    let form =
+                        [("grant_type", "client_credentials"), ("token", "x"), (name, "x"), (name, "x")];
+                    let answer = basic(broker.http.post(&url)).form(&form).send().await.unwrap();
+                    assert_eq!(
+                        refusal(answer).await,
+                        error(400, "invalid_request"),
+                        "{name} twice at {path}"
+                    );
+                }
             }
-        }
-        let form = [("grant_type", "client_credentials"), ("audience_hint", "x"), ("audience_hint", "x")];
-        let job = basic(broker.http.post(broker.at("/o/token/"))).form(&form);
-        assert_eq!(job.send().await.unwrap().status(), 200, "what nobody knows is ignored, however often");
-        world.stop().await;
-    }
-}
-
-/// The parameters that some request at the endpoints for programs may have.
-const KNOWN: [&str; 21] = [
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "client_assertion_type",
-    "client_assertion",
-    "scope",
-    "resource",
-    "code",
-    "redirect_uri",
-    "code_verifier",
-    "refresh_token",
-    "device_code",
-    "subject_token",
-    "subject_token_type",
-    "requested_token_type",
-    "actor_token",
-    "audience",
-    "flow",
-    "min_ttl",
-    "token",
-    "token_type_hint",
-];
-
-#[tokio::test]
-async fn what_no_endpoint_answers_is_refused_in_the_standards_words_too() {
-    for world in World::each().await {
-        let broker = world.broker();
-        let long = "y".repeat(9 * 1024);
-        for path in FORMS {
-            let longer = broker.http.post(format!("{}?x={long}", broker.at(path)));
-            assert_eq!(refusal(longer.send().await.unwrap()).await, error(413, "invalid_request"), "{path}");
-            let headers = broker.http.post(broker.at(path)).header("x-long", format!("{long}{long}"));
-            assert_eq!(refusal(headers.send().await.unwrap()).await, error(413, "invalid_request"), "{path}");
-        }
-        for path in ["/o/", "/o/tokens/", "/o/token/more"] {
-            let nowhere = broker.http.post(broker.at(path)).send().await.unwrap();
-            assert_eq!(refusal(nowhere).await, error(404, "invalid_request"), "{path}");
-        }
-        let userinfo = broker.http.put(broker.at("/o/userinfo/")).send().await.unwrap();
-        assert_eq!(userinfo.headers()["allow"], "GET, POST");
-        assert_eq!(refusal(userinfo).await, error(405, "invalid_request"));
-        let documents = ["jwks.json", "oauth-authorization-server", "openid-configuration"];
-        for path in documents
-            .map(|name| format!("/.well-known/{name}"))
-            .iter()
-            .chain([&"/static/style.css".to_owned()])
-        {
-            let answer = broker.http.post(broker.at(path)).send().await.unwrap();
-            assert_eq!(
-                (answer.status().as_u16(), &answer.headers()["allow"]),
-                (405, &"GET".parse().unwrap()),
-                "{path}"
-            );
         }
         world.stop().await;
     }

@@ -37,33 +37,6 @@ async fn a_client_learns_what_its_own_tokens_are_worth_and_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn a_confined_token_tells_where_it_reaches() {
-    for world in World::each().await {
-        let job = json!({
-            "identifier": "Job", "kind": "service", "role": "superadmin", "scopes": ["binb:read"],
-            "allow": ["acme/*", "globex/github"],
-        });
-        let job = world.house.client(&job).await;
-        let token = world.broker().token_of(&job).await;
-        let said = claims(&json!(token));
-        let details = json!([{"type": "binb_token", "locations": ["acme/*", "globex/github"]}]);
-        assert_eq!((&said["authorization_details"], &said["role"]), (&details, &json!("superadmin")));
-        let told = introspect(&world, &job, &token).await;
-        assert_eq!(
-            (&told["authorization_details"], &told["role"]),
-            (&details, &json!("superadmin")),
-            "{told}"
-        );
-        // As its client has them now.
-        world.house.write(Method::PATCH, &format!("/clients/{}", job.0), &json!({"allow": ["acme/*"]})).await;
-        world.house.pass(5);
-        let told = introspect(&world, &job, &token).await;
-        assert_eq!(told["authorization_details"][0]["locations"], json!(["acme/*"]), "{told}");
-        world.stop().await;
-    }
-}
-
-#[tokio::test]
 async fn nobody_introspects_without_proving_himself() {
     for world in World::each().await {
         let form = [("token", "x")];
