@@ -6,6 +6,7 @@ mod codes;
 mod consent;
 mod devices;
 mod exchange;
+mod guesses;
 mod inspection;
 mod links;
 mod own;
