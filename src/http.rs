@@ -32,7 +32,7 @@ pub mod start;
 
 use actix_web::web::{ServiceConfig, get, post, resource, to};
 
-use self::server::only;
+use self::server::{not_found, only};
 
 /// Every route, by area.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -43,7 +43,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(docs::routes)
         .configure(page::routes);
     // /o/ /.well-known/
-    cfg.configure(oauth::routes);
+    cfg.configure(oauth::routes).service(resource("/o/{rest:.*}").default_service(to(not_found)));
     // /admin/v1/
     cfg.configure(admin::routes);
     // / /login /logout /invitations/ /account/

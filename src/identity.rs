@@ -16,7 +16,7 @@ pub mod tools;
 pub mod upstream;
 
 use crate::model::app::AppId;
-use crate::model::client::{Allow, Client, ClientId, Role};
+use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
 use crate::model::connection::{Connection, Owner, Sharing};
 use crate::model::connector::ConnectorId;
 use crate::model::event::{Action, Event, Origin};
@@ -45,6 +45,8 @@ pub(in crate::identity) struct TokenRights {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     actor: Actor,
+    /// Of a client.
+    kind: Option<ClientKind>,
     role: Option<Role>,
     scopes: Scopes,
     allow: Allow,
@@ -59,6 +61,7 @@ impl Principal {
     pub(in crate::identity) fn of_client(client: &Client, token: &TokenRights, origin: Origin) -> Self {
         Self {
             actor: Actor::Client(client.client_id.clone()),
+            kind: Some(client.kind),
             role: client.role.filter(|role| token.role == Some(*role)),
             scopes: token.scopes.narrowed_to(&client.scopes),
             allow: token.allow.intersection(&client.allow),
@@ -87,6 +90,7 @@ impl Principal {
         let own = Self::of_user(user.id, user.role, Vec::new(), origin);
         Self {
             actor: own.actor,
+            kind: own.kind,
             role: both.role.filter(|role| user.role == Some(*role)),
             scopes: both.scopes.narrowed_to(&own.scopes),
             through: Some(client.client_id.clone()),
@@ -104,6 +108,7 @@ impl Principal {
         let scopes = if role.is_some() { Scope::ALL.into_iter().collect() } else { Scopes::default() };
         Self {
             actor: Actor::User(id),
+            kind: None,
             role,
             scopes,
             allow: Allow::default(),
@@ -144,12 +149,15 @@ impl Principal {
         if may { Ok(Superadmin { principal: self.clone() }) } else { Err(Denied::Forbidden) }
     }
 
-    /// A client with `signups:write`: sends its own people to connect accounts, a service provider within its
-    /// locations. A confined superadmin receives tokens and does nothing else.
+    /// A client with `signups:write` that sends its own people to connect accounts: a service provider within its
+    /// locations, or an unconfined superadmin. A confined superadmin receives tokens and does nothing else.
     pub fn sends_people(&self) -> Result<SendsPeople, Denied> {
-        let within = self.role.is_none() || !self.allow.is_confined();
+        let sends = match self.role {
+            None => self.kind == Some(ClientKind::Provider),
+            Some(Role::Superadmin) => !self.allow.is_confined(),
+        };
         match &self.actor {
-            Actor::Client(client) if within && self.scopes.grants(Scope::SignupsWrite) => {
+            Actor::Client(client) if sends && self.scopes.grants(Scope::SignupsWrite) => {
                 Ok(SendsPeople { principal: self.clone(), client: client.clone() })
             }
             Actor::Client(_) | Actor::User(_) | Actor::System => Err(Denied::Forbidden),
@@ -312,7 +320,6 @@ impl AppAdmin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::client::ClientKind;
 
     fn client(scopes: &str, allow: Option<&str>) -> Client {
         Client {

@@ -80,7 +80,7 @@ pub(super) async fn provider_token(
 }
 
 pub(super) async fn refuse_method() -> HttpResponse {
-    method_refused(&wrong_method().coded())
+    method_refused(&wrong_method().coded(), "POST")
 }
 
 async fn hand_out(

@@ -16,6 +16,7 @@ pub(in crate::http) use self::wishes::{Wish, wishes};
 use actix_web::{Route, web};
 
 use super::layer::host;
+use super::server::only;
 
 pub(super) use self::authorize::{form_target, renewal};
 
@@ -31,7 +32,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::resource(path)
                 .route(web::get().to(userinfo::userinfo))
                 .route(web::post().to(userinfo::userinfo))
-                .default_service(web::to(token::refuse_method)),
+                .default_service(web::to(userinfo::refuse_method)),
         );
     }
     for path in ["/o/authorize/", "/o/authorize"] {
@@ -48,11 +49,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(device::decide)),
         );
     }
-    config.route("/.well-known/jwks.json", web::get().to(jwks::jwks));
-    config.route("/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
-    config.route("/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
+    let mut published = |path: &str, route: Route| {
+        config.service(web::resource(path.to_owned()).route(route).default_service(only("GET")));
+    };
+    published("/.well-known/jwks.json", web::get().to(jwks::jwks));
+    published("/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
+    published("/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
     for document in ["oauth-authorization-server", "openid-configuration"] {
-        config.route(&format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
+        published(&format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
     }
 }
 

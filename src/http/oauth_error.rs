@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use crate::http::problem::{Chain, Code, Outcome, Problem};
+use crate::http::problem::{Chain, Code, Outcome, Problem, TRACE_ID};
 use crate::issuer;
 
 /// The values of `error`.
@@ -230,6 +230,10 @@ impl ResponseError for OAuthError {
         let mut body = self.more.clone();
         body.insert("error".into(), self.code.as_str().into());
         body.insert("error_description".into(), self.description.clone().into());
+        // What we cannot tell is found in the log.
+        let trace_id = TRACE_ID.try_with(|id| id.to_string()).ok();
+        let trace_id = trace_id.filter(|_| self.code == OAuthCode::ServerError);
+        body.extend(trace_id.map(|id| ("trace_id".to_owned(), id.into())));
         let Some(ours) = self.ours else { return response.json(body) };
         body.insert("code".into(), ours.as_str().into());
         body.insert("action".into(), json!(ours.action()));
@@ -296,6 +300,11 @@ impl From<issuer::Error> for OAuthError {
     }
 }
 
+/// A refusal that no route gives: RFC 6749 §5.2 under `/o/`, a problem elsewhere.
+pub fn refusal(problem: Problem, under_o: bool) -> HttpResponse {
+    if under_o { OAuthError::from(problem).error_response() } else { problem.error_response() }
+}
+
 /// What reading a request found, in the words of the standard.
 impl From<Problem> for OAuthError {
     fn from(problem: Problem) -> Self {
@@ -305,6 +314,8 @@ impl From<Problem> for OAuthError {
         };
         match problem.code() {
             Code::TooLarge => error.status(StatusCode::PAYLOAD_TOO_LARGE),
+            Code::NotFound => error.status(StatusCode::NOT_FOUND),
+            Code::Internal => Self::new(OAuthCode::ServerError, problem.detail()),
             _ => error,
         }
     }

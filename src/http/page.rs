@@ -12,6 +12,7 @@ use askama::Template;
 use super::kept::Kept;
 use super::person::Person;
 use super::problem::{Act, Code, Problem, TRACE_ID};
+use super::server::only;
 
 static STYLE: LazyLock<Kept> =
     LazyLock::new(|| Kept::new("text/css; charset=utf-8", include_str!("../../static/style.css")));
@@ -217,8 +218,17 @@ fn advice(code: Code) -> &'static str {
 pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let mut response = Error::from(Problem::new(Code::MethodNotAllowed)).error_response();
     let allowed = match request.match_pattern().as_deref() {
-        Some("/logout" | "/login/oidc" | "/login/oidc/unlink") => "POST",
-        Some("/login/oidc/callback") => "GET",
+        Some(
+            "/logout" | "/login/oidc" | "/login/oidc/unlink" | "/account/sessions" | "/account/applications",
+        ) => "POST",
+        Some(
+            "/"
+            | "/account"
+            | "/login/oidc/callback"
+            | "/connect/{connector}/callback"
+            | "/connect/{connector}/callback/{app_id}"
+            | "/{app_id}/connect",
+        ) => "GET",
         _ => "GET, POST",
     };
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
@@ -232,7 +242,7 @@ pub async fn not_found() -> HttpResponse {
 
 /// The one style sheet.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.route("/static/style.css", web::get().to(style));
+    cfg.service(web::resource("/static/style.css").route(web::get().to(style)).default_service(only("GET")));
 }
 
 async fn style(request: HttpRequest) -> HttpResponse {

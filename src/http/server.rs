@@ -17,6 +17,7 @@ use super::layer::in_flight::InFlight;
 use super::layer::trace::Nature;
 use super::layer::{limits, prefix, security_headers, trace};
 use super::metrics::Exposed;
+use super::oauth_error::refusal;
 use super::page;
 use super::problem::{Code, Problem};
 use super::settings::WebSettings;
@@ -140,13 +141,13 @@ pub fn application(
         .wrap(from_fn(security_headers::apply))
 }
 
-/// A page for browsers, a problem for programs.
+/// A page for browsers, a problem for programs, and the form of its errors under `/o/`.
 pub(in crate::http) async fn not_found(request: HttpRequest) -> HttpResponse {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
         return page::not_found().await;
     }
-    Problem::new(Code::NotFound).error_response()
+    refusal(Problem::new(Code::NotFound), request.path().starts_with("/o/"))
 }
 
 /// 405 with `Allow`, for a resource of our API that takes `methods` only.

@@ -60,6 +60,11 @@ impl WebSettings {
         (rest.starts_with('/') || rest.starts_with('?') || rest.is_empty()).then_some(rest)
     }
 
+    /// Whether a path, with or without our own prefix, belongs to the authorization server.
+    pub fn is_under_o(&self, path: &str) -> bool {
+        self.without_prefix(path).unwrap_or(path).starts_with("/o/")
+    }
+
     /// Whether browsers reach us over TLS.
     pub fn is_https(&self) -> bool {
         self.https
@@ -162,6 +167,8 @@ mod tests {
         assert_eq!(settings.absolute("/login"), "https://api.example.com/laputa/login");
         assert_eq!(settings.without_prefix("/laputa/login?a=b"), Some("/login?a=b"));
         assert_eq!(settings.without_prefix("/laputan/login"), None);
+        assert!(settings.is_under_o("/o/token") && settings.is_under_o("/laputa/o/token"));
+        assert!(!settings.is_under_o("/laputa/acme/o/") && !settings.is_under_o("/other/o/token"));
     }
 
     #[test]

@@ -193,6 +193,15 @@ impl GoodToken {
             Some(user) => Principal::of_user_by_client(user, &self.client, &rights, origin),
         }
     }
+
+    /// What is left of its role and its locations, where it is for the broker: other tokens carry neither.
+    pub fn role_and_locations(&self, issuer: &str) -> (Option<Role>, Allow) {
+        if !self.claims.audience.iter().any(|audience| audience == issuer) {
+            return (None, Allow::default());
+        }
+        let principal = self.principal(Origin::default());
+        (principal.role, principal.allow)
+    }
 }
 
 fn grant_id(claims: &Claims) -> Result<Option<GrantId>, Error> {

@@ -114,6 +114,7 @@ impl Fixture {
 pub(crate) fn weaker(scopes: &str) -> Superadmin {
     let principal = Principal {
         actor: Actor::System,
+        kind: None,
         role: Some(Role::Superadmin),
         scopes: Scopes::parse(scopes).unwrap(),
         allow: Allow::default(),

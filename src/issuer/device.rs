@@ -16,7 +16,7 @@ use crate::store::device_codes::DeviceHashes;
 use super::client_credentials::Asked;
 use super::code::parse;
 use super::mint::{IssuedTokens, Minted, Minting};
-use super::target::{given_by, within};
+use super::target::{Target, given_by, within};
 use super::{Error, Issuer};
 
 /// How long a device waits.
@@ -98,27 +98,24 @@ impl Issuer {
         })
     }
 
-    /// The device whose code a person typed. Wrong codes are counted, over all replicas.
+    /// The device whose code a person typed. Wrong codes are counted, over all replicas: each before it is looked up, so
+    /// that many at once cannot slip by; a right one is taken back.
     pub async fn find_device(&self, person: &SignedIn, typed: &str) -> Result<WaitingDevice, Error> {
         let limits = self.wrong_code_limits(person);
-        for (key, most) in limits {
-            let failures = self.store.conn().find_failures(key).await?;
-            if failures.count >= most {
-                let retry_after_s = u64::try_from(failures.ends_in_us / 1_000_000).unwrap_or_default() + 1;
-                return Err(Error::TooManyFailures { retry_after_s });
-            }
+        if let Some(failures) = self.store.count_attempt(&limits, WINDOW_US).await? {
+            return Err(too_many(failures.ends_in_us));
         }
         let typed = canonical(typed);
         let found = match &typed {
             Some(code) => self.store.conn().find_user_code(self.user_code_hash(code)).await?,
             None => None,
         };
-        let Some(code) = found else {
-            for (key, _) in limits {
-                self.store.conn().count_failure(key, WINDOW_US).await?;
-            }
-            return Err(Error::InvalidGrant("no device waits with this code"));
-        };
+        let code = found.ok_or(Error::InvalidGrant("no device waits with this code"))?;
+        let tx = self.store.begin().await?;
+        for (key, _) in limits {
+            tx.conn().uncount_failure(key).await?;
+        }
+        tx.commit().await?;
         let code = self.vault.check(code)?;
         let client = self.store.conn().find_client(&code.client_id).await?;
         let client = client.map(|client| self.vault.check(client)).transpose()?;
@@ -155,11 +152,12 @@ impl Issuer {
         Ok(true)
     }
 
-    /// Answers a device that polls (RFC 8628 §3.5).
+    /// Answers a device that polls (RFC 8628 §3.5); a `resource` it names must be the one it began with (RFC 8707 §2.2).
     pub async fn poll_device(
         &self,
         client: &Client,
         device_code: &Secret,
+        resource: Option<&str>,
         origin: Origin,
     ) -> Result<IssuedTokens, Error> {
         self.demand(client, GrantType::DeviceCode)?;
@@ -175,6 +173,7 @@ impl Issuer {
         if code.expires_at <= self.clock.now() {
             return Err(Error::ExpiredToken);
         }
+        let target = self.same_target(code.resource.as_ref(), resource).await?;
         match code.answer {
             DeviceAnswer::Pending if self.store.conn().note_poll(code.id).await? => {
                 Err(Error::AuthorizationPending)
@@ -185,7 +184,7 @@ impl Issuer {
             }
             DeviceAnswer::Denied => Err(Error::AccessDenied),
             DeviceAnswer::Approved { user, auth_time } => {
-                self.redeem_device(client, &code, (user, auth_time), origin).await
+                self.redeem_device(client, &code, &target, (user, auth_time), origin).await
             }
         }
     }
@@ -200,10 +199,10 @@ impl Issuer {
         &self,
         client: &Client,
         code: &DeviceCode,
+        target: &Target,
         (user, auth_time): (crate::model::principal::UserId, Option<time::OffsetDateTime>),
         origin: Origin,
     ) -> Result<IssuedTokens, Error> {
-        let target = self.same_target(code.resource.as_ref(), None).await?;
         let user = self.person(user).await?;
         let scope = given_by(&user, client, GrantType::DeviceCode, &code.scope)
             .narrowed_to(&target.available(client));
@@ -220,8 +219,7 @@ impl Issuer {
             created_at: self.clock.now(),
             expires_at: self.grant_ends(client, refreshes),
         };
-        let minting =
-            Minting { client, target: &target, scope, grant: Some(&grant), user: Some(&user), nonce: None };
+        let minting = Minting { client, target, scope, grant: Some(&grant), user: Some(&user), nonce: None };
         let Minted { mut tokens, event } = self.mint(minting, origin).await?;
         let tx = self.store.begin().await?;
         if !tx.conn().take_device_code(code.id).await? {
@@ -244,6 +242,11 @@ impl Issuer {
         let key = |who: &[u8]| self.vault.hash("attempt", "user_code", b"", who);
         [(key(person.user.id.0.as_bytes()), WRONG.0), (key(b""), WRONG.1)]
     }
+}
+
+fn too_many(ends_in_us: i64) -> Error {
+    let retry_after_s = u64::try_from(ends_in_us / 1_000_000).unwrap_or_default().saturating_add(1);
+    Error::TooManyFailures { retry_after_s }
 }
 
 fn user_code(entropy: &dyn Entropy) -> String {

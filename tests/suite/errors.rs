@@ -6,6 +6,7 @@
 mod broken;
 mod identity;
 mod lifetime;
+mod methods;
 mod provider;
 mod redirected;
 mod requests;

@@ -25,7 +25,7 @@ use crate::signup::{MadeLink, NewLink, Signup};
 /// The longest name a client may have for a person, in bytes.
 const MAX_EXTERNAL_ID: usize = 255;
 
-/// A client with `signups:write` that is not confined; then the query, which has nothing, and the body.
+/// Who may send people; then the query, which has nothing, and the body.
 pub(in crate::http) struct Sender<B = ()> {
     by: SendsPeople,
     body: B,

@@ -4,9 +4,11 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError};
+use actix_web::{Error, web};
 
+use crate::http::oauth_error::refusal;
 use crate::http::problem::{Code, Problem};
+use crate::http::settings::WebSettings;
 
 const URL: usize = 8 * 1024;
 const HEADERS: usize = 16 * 1024;
@@ -22,7 +24,9 @@ pub async fn check<B: MessageBody>(
     match excess(&request) {
         Some(detail) => {
             let problem = Problem::of(Code::TooLarge, detail);
-            Ok(request.into_response(problem.error_response()).map_into_right_body())
+            let settings = request.app_data::<web::Data<WebSettings>>();
+            let under_o = settings.is_some_and(|settings| settings.is_under_o(request.path()));
+            Ok(request.into_response(refusal(problem, under_o)).map_into_right_body())
         }
         None => Ok(next.call(request).await?.map_into_left_body()),
     }

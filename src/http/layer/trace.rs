@@ -11,13 +11,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError, web};
+use actix_web::{Error, HttpMessage, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::figures::Figures;
 use crate::http::layer::in_flight::InFlight;
+use crate::http::oauth_error::refusal;
 use crate::http::page::PREFIX;
 use crate::http::problem::{Code, Outcome, Problem, TRACE_ID};
 use crate::http::settings::WebSettings;
@@ -41,7 +42,7 @@ const HAND_OUTS: [&str; 2] = ["/{app_id}/{connector}/binb-token", "/{app_id}/{co
 /// meanwhile carries the trace id, at every level: the span is never filtered out.
 ///
 /// # Errors
-/// A panic, as a ready 500 problem.
+/// A panic, as a ready 500.
 #[expect(clippy::expect_used, reason = "the composition root gives both to every app")]
 pub async fn follow(
     request: ServiceRequest,
@@ -54,6 +55,7 @@ pub async fn follow(
     let address = settings.client_address(peer, request.headers());
     request.extensions_mut().insert(Origin { address, trace_id });
     let method = request.method().clone();
+    let under_o = settings.is_under_o(request.path());
     let figures = request.app_data::<web::Data<Figures>>().cloned();
     let in_flight = request.app_data::<web::Data<InFlight>>().cloned().map(web::Data::into_inner);
     let _ticket = in_flight.as_ref().map(InFlight::begin);
@@ -91,7 +93,7 @@ pub async fn follow(
         Err(_) => {
             count("(none)", 500);
             tracing::error!(%method, ms, "a handler panicked");
-            let answer = || Problem::new(Code::Internal).error_response();
+            let answer = || refusal(Problem::new(Code::Internal), under_o);
             let prefix = settings.prefix().to_owned();
             let response = TRACE_ID.sync_scope(trace_id, || PREFIX.sync_scope(prefix, answer));
             Err(InternalError::from_response("panicked", response).into())

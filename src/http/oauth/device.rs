@@ -3,15 +3,14 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::form_urlencoded;
 
-use crate::http::extract::RequestOrigin;
-use crate::http::form::{PageForm, PageQuery};
+use crate::http::extract::{Pairs, PairsError, RequestOrigin, read_body};
 use crate::http::oauth_error::OAuthError;
 use crate::http::page::{self, Page};
 use crate::http::person::Person;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::issuer::client_credentials::Asked;
 use crate::issuer::device::{DeviceAuthorization, WaitingDevice};
 use crate::issuer::{Error, Issuer};
@@ -95,44 +94,33 @@ enum Stage<'p> {
     Done { client: &'p str, yes: bool },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DeviceParams {
-    #[serde(default)]
-    user_code: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DeviceForm {
-    #[serde(default)]
-    csrf_token: String,
-    #[serde(default)]
-    user_code: String,
-    #[serde(default)]
-    decision: String,
-}
-
-/// Where the code is typed; one in the address is filled in, and no more.
-pub(super) async fn device_page(person: Person, query: PageQuery<DeviceParams>) -> page::Answer {
-    Ok(show(StatusCode::OK, &person, &query.0.user_code, Stage::Typing(None)))
+/// Where the code is typed; one in the address is filled in, and no more. Parameters we do not know are ignored, here and
+/// in the form.
+pub(super) async fn device_page(request: HttpRequest, person: Person) -> page::Answer {
+    let mut query = Pairs::parse(request.query_string().as_bytes()).map_err(malformed)?;
+    let user_code = query.take("user_code").map_err(malformed)?.unwrap_or_default();
+    Ok(show(StatusCode::OK, &person, &user_code, Stage::Typing(None)))
 }
 
 /// A code, or the answer to what it asks.
 pub(super) async fn decide(
+    request: HttpRequest,
+    payload: web::Payload,
     person: Person,
-    form: PageForm<DeviceForm>,
     issuer: web::Data<Issuer>,
 ) -> page::Answer {
-    let form = form.0;
-    person.check_csrf(&form.csrf_token)?;
-    let device = match issuer.find_device(person.signed_in(), &form.user_code).await {
+    let body = read_body(&request, payload.into_inner(), "application/x-www-form-urlencoded").await?;
+    let mut form = Pairs::parse(&body).map_err(malformed)?;
+    let mut field = |name| form.take(name).map_err(malformed).map(Option::unwrap_or_default);
+    let (csrf_token, user_code, decision) = (field("csrf_token")?, field("user_code")?, field("decision")?);
+    person.check_csrf(&csrf_token)?;
+    let device = match issuer.find_device(person.signed_in(), &user_code).await {
         Ok(device) => device,
         Err(Error::InvalidGrant(why)) => {
             let why = Some(format!(
                 "This code cannot be used: {why}. Compare it with the one your script shows; after ten minutes start it again."
             ));
-            return Ok(show(StatusCode::BAD_REQUEST, &person, &form.user_code, Stage::Typing(why)));
+            return Ok(show(StatusCode::BAD_REQUEST, &person, &user_code, Stage::Typing(why)));
         }
         Err(error @ Error::TooManyFailures { .. }) => {
             let problem = Problem::from(error);
@@ -144,17 +132,21 @@ pub(super) async fn decide(
         Err(error) => return Err(error.into()),
     };
     let client = &device.client.identifier;
-    match form.decision.as_str() {
+    match decision.as_str() {
         decision @ ("accept" | "cancel") => {
             let yes = decision == "accept";
             if !issuer.answer_device(person.signed_in(), &device, yes).await? {
                 let why = Some("The script does not wait any more. Start it again.".to_owned());
                 return Ok(show(StatusCode::BAD_REQUEST, &person, "", Stage::Typing(why)));
             }
-            Ok(show(StatusCode::OK, &person, &form.user_code, Stage::Done { client, yes }))
+            Ok(show(StatusCode::OK, &person, &user_code, Stage::Done { client, yes }))
         }
         _ => Ok(show(StatusCode::OK, &person, &device.user_code, asking(&device))),
     }
+}
+
+fn malformed(_: PairsError) -> Problem {
+    Problem::of(Code::InvalidRequest, "a parameter is repeated or not well formed")
 }
 
 fn asking(device: &WaitingDevice) -> Stage<'_> {

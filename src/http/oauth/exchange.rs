@@ -51,7 +51,11 @@ struct ExchangeResponse<'a> {
 }
 
 impl Exchange {
-    pub(super) fn read(form: &mut Parameters) -> Result<Self, OAuthError> {
+    pub(super) fn read(form: &mut Parameters, resource: Option<&str>) -> Result<Self, OAuthError> {
+        if resource.is_some() {
+            let why = "resource names no connection: say audience={app_id}/{connector}";
+            return Err(OAuthError::new(OAuthCode::InvalidTarget, why));
+        }
         let subject_token = form.require_secret("subject_token")?;
         let access_token = |kind: &str| kind == ACCESS_TOKEN;
         if !access_token(&form.require("subject_token_type")?) {

@@ -1,5 +1,7 @@
 //! What do a client's form and header say: its parameters, and who it is?
 
+use std::collections::HashSet;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -21,7 +23,12 @@ impl Parameters {
     ) -> Result<Self, OAuthError> {
         refuse_secrets_in_query(request)?;
         let body = read_body(request, payload.into_inner(), "application/x-www-form-urlencoded").await?;
-        Ok(Self(Pairs::parse(&body).map_err(malformed)?))
+        let pairs = Pairs::parse(&body).map_err(malformed)?;
+        let mut seen = HashSet::new();
+        if pairs.names().any(|name| KNOWN.contains(&name) && !seen.insert(name)) {
+            return Err(invalid("a parameter is repeated"));
+        }
+        Ok(Self(pairs))
     }
 
     /// How a token is asked for.
@@ -45,6 +52,32 @@ impl Parameters {
         Ok(self.0.take(name).map_err(malformed)?.filter(|value| !value.is_empty()))
     }
 }
+
+/// What comes once at most, whichever endpoint or grant reads it (RFC 6749 §3.2).
+const KNOWN: [&str; 22] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion_type",
+    "client_assertion",
+    "scope",
+    "resource",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "device_code",
+    "subject_token",
+    "subject_token_type",
+    "requested_token_type",
+    "actor_token",
+    "actor_token_type",
+    "audience",
+    "flow",
+    "min_ttl",
+    "token",
+    "token_type_hint",
+];
 
 /// What a URL must not carry.
 const SECRETS: [&str; 12] = [

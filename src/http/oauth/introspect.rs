@@ -58,7 +58,7 @@ pub(in crate::http) async fn introspect(
     }
     let good = inspect(&bearers, &token, &client).await?;
     Ok(match good.filter(|good| is_business_of(good, &client, issuer.url())) {
-        Some(good) => unkept(access_token(&good)),
+        Some(good) => unkept(access_token(&good, issuer.url())),
         None => unkept(Inactive { active: false }),
     })
 }
@@ -119,7 +119,7 @@ fn is_business_of(token: &GoodToken, client: &Client, issuer: &str) -> bool {
     token.client.client_id == client.client_id || token.claims.audience.iter().any(for_own)
 }
 
-fn access_token(token: &GoodToken) -> Value {
+fn access_token(token: &GoodToken, issuer: &str) -> Value {
     let claims = &token.claims;
     let words: Vec<_> = claims.scope.iter().map(String::as_str).collect();
     let scope = GrantedScope::parse(&words.join(" ")).unwrap_or_default().narrowed_to(&token.client.scope());
@@ -138,6 +138,11 @@ fn access_token(token: &GoodToken) -> Value {
         fields.extend(claims.issued_at.map(|at| ("iat".to_owned(), at.unix_timestamp().into())));
         let user = token.user.as_ref().filter(|_| scope.own.contains(Scope::Profile));
         fields.extend(user.map(|user| ("username".to_owned(), user.email.as_str().into())));
+        // As the JWT has them (RFC 9396 §9.2), narrowed to the rows as they are now.
+        let (role, allow) = token.role_and_locations(issuer);
+        fields.extend(role.map(|role| ("role".to_owned(), role.as_str().into())));
+        let details = allow.0.map(|locations| json!([{"type": "binb_token", "locations": locations}]));
+        fields.extend(details.map(|details| ("authorization_details".to_owned(), details)));
     }
     answer
 }

@@ -51,7 +51,7 @@ pub(in crate::http) struct TokenRequest {
     client_assertion: Option<String>,
     /// Space-separated; without it all of the client's, or all that was granted.
     scope: Option<String>,
-    /// RFC 8707: a resource server of the client; without it its only one, else the issuer.
+    /// RFC 8707: a resource server of the client; without it its only one, else the issuer. Not at token-exchange.
     resource: Option<String>,
     /// authorization_code.
     code: Option<String>,
@@ -113,12 +113,12 @@ pub(in crate::http) async fn token(
         GrantType::DeviceCode => {
             let code = form.require_secret("device_code")?;
             let client = authenticate(&issuer, &client, in_header, origin.0).await?;
-            answered(issuer.poll_device(&client, &code, origin.0).await)
+            answered(issuer.poll_device(&client, &code, asked.resource.as_deref(), origin.0).await)
         }
         GrantType::TokenExchange => {
-            let asked = exchange::Exchange::read(&mut form)?;
+            let exchange = exchange::Exchange::read(&mut form, asked.resource.as_deref())?;
             let client = authenticate(&issuer, &client, in_header, origin.0).await?;
-            asked.answer(&request, &client, origin.0).await
+            exchange.answer(&request, &client, origin.0).await
         }
     }
 }
@@ -135,17 +135,17 @@ pub(super) async fn authenticate(
 }
 
 pub(super) async fn refuse_method() -> HttpResponse {
-    method_refused(&wrong_method())
+    method_refused(&wrong_method(), "POST")
 }
 
 pub(in crate::http) fn wrong_method() -> OAuthError {
     invalid("use POST with a form body").status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
-pub(in crate::http) fn method_refused(error: &OAuthError) -> HttpResponse {
+pub(in crate::http) fn method_refused(error: &OAuthError, allowed: &'static str) -> HttpResponse {
     use actix_web::ResponseError;
     let mut response = error.error_response();
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
 

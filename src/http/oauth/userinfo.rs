@@ -1,5 +1,6 @@
 //! `GET, POST /o/userinfo/`: who is the person of this token (OpenID Connect Core §5.3)?
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jeton_guard::{BearerError, Challenge};
 
@@ -9,7 +10,8 @@ use crate::identity::bearer::Bearers;
 use crate::issuer::PersonClaims;
 use crate::model::scope::{Scope, Scopes};
 
-use super::token::unkept;
+use super::form::invalid;
+use super::token::{method_refused, unkept};
 
 /// Claims about the person, as far as the token's scopes go. The token is sent in the `Authorization` header.
 #[utoipa::path(get, path = "/o/userinfo/", tag = "authorization server",
@@ -32,4 +34,8 @@ pub(in crate::http) async fn userinfo(
             Err(OAuthError::of_bearer(&problem.challenge(challenge.to_string())))
         }
     }
+}
+
+pub(super) async fn refuse_method() -> HttpResponse {
+    method_refused(&invalid("use GET or POST").status(StatusCode::METHOD_NOT_ALLOWED), "GET, POST")
 }

@@ -13,6 +13,7 @@ const FORMS: [&str; 4] = ["/o/token/", "/o/introspect/", "/o/revoke_token/", "/o
 async fn the_endpoints_of_programs_take_forms_by_post_and_nothing_else() {
     for world in World::each().await {
         let broker = world.broker();
+        let script = devices::script(&world, &json!({})).await;
         let basic = |request: RequestBuilder| request.basic_auth(&world.shop.0, Some(&world.shop.1));
         for path in FORMS {
             let url = broker.at(path);
@@ -41,26 +42,88 @@ async fn the_endpoints_of_programs_take_forms_by_post_and_nothing_else() {
                     "{name} in the URL of {path}"
                 );
             }
-            for name in ["token", "client_id", "grant_type", "scope", "resource"] {
-                let known = matches!(
-                    (path, name),
-                    (_, "client_id")
-                        | ("/o/token/", "grant_type" | "scope" | "resource")
-                        | ("/o/introspect/" | "/o/revoke_token/", "token")
-                        | ("/o/device_authorization/", "scope" | "resource")
-                );
-                if known {
-                    let form =
-                        [("grant_type", "client_credentials"), ("token", "x"), (name, "x"), (name, "x")];
-                    let answer = basic(broker.http.post(&url)).form(&form).send().await.unwrap();
-                    assert_eq!(
-                        refusal(answer).await,
-                        error(400, "invalid_request"),
-                        "{name} twice at {path}"
-                    );
-                }
+            let client = if path == "/o/device_authorization/" { &script } else { &world.shop };
+            let form = [("grant_type", "client_credentials"), ("token", "x"), ("scope", "openid")];
+            let form = &form[if path == "/o/token/" { 0..1 } else { 1..3 }];
+            for name in PARAMETERS {
+                let twice = [form, &[(name, "x"), (name, "x")]].concat();
+                let answer = ask(broker, path, client, &twice).await;
+                assert_eq!(refusal(answer).await, error(400, "invalid_request"), "{name} twice at {path}");
             }
+            let unknown = [form, &[("utm_source", "x"), ("utm_source", "x")]].concat();
+            assert_eq!(ask(broker, path, client, &unknown).await.status(), 200, "{path}");
         }
+        world.stop().await;
+    }
+}
+
+/// What some endpoint or grant reads.
+const PARAMETERS: [&str; 22] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion_type",
+    "client_assertion",
+    "scope",
+    "resource",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "device_code",
+    "subject_token",
+    "subject_token_type",
+    "requested_token_type",
+    "actor_token",
+    "actor_token_type",
+    "audience",
+    "flow",
+    "min_ttl",
+    "token",
+    "token_type_hint",
+];
+
+#[tokio::test]
+async fn what_no_endpoint_reads_is_refused_in_the_form_of_the_standard() {
+    for world in World::each().await {
+        let broker = world.broker();
+        let post =
+            |path: &str| broker.http.post(broker.at(path)).form(&[("grant_type", "client_credentials")]);
+        let (long, query) = ("a".repeat(17_000), "a".repeat(9_000));
+        let mut table = vec![
+            (broker.http.get(broker.at("/o/nothing")), 404),
+            (broker.http.get(broker.at("/o/")), 404),
+            (post("/o/token/more"), 404),
+            (post("/o/sandbox/token"), 404),
+            (broker.http.get(broker.at("/o/sandbox/binb-token")), 404),
+        ];
+        for path in FORMS.iter().chain(&["/o/userinfo/", "/o/nothing"]) {
+            table.push((post(&format!("{path}?x={query}")), 413));
+            table.push((post(path).header("x-long", &long), 413));
+        }
+        for (request, status) in table {
+            let answer = request.send().await.unwrap();
+            let path = answer.url().path().to_owned();
+            assert_eq!(answer.status(), status, "{path}");
+            let media = answer.headers()["content-type"].to_str().unwrap().to_owned();
+            assert_eq!(
+                (media.as_str(), &answer.headers()["cache-control"]),
+                ("application/json", &"no-store".parse().unwrap())
+            );
+            let body: Value = answer.json().await.unwrap();
+            assert_eq!(body["error"], "invalid_request", "{path}: {body}");
+            assert!(
+                body["error_description"].as_str().is_some_and(|text| !text.is_empty()),
+                "{path}: {body}"
+            );
+            assert_eq!(body.as_object().unwrap().len(), 2, "{status} {path}: {body}");
+        }
+        let page =
+            broker.http.get(broker.at("/o/nothing")).header("accept", "text/html").send().await.unwrap();
+        assert_eq!(page.status(), 404);
+        assert!(page.text().await.unwrap().contains("<html"), "a browser gets a page");
+        let elsewhere = broker.http.get(broker.at(&format!("/acme?x={query}"))).send().await.unwrap();
+        crate::support::problem::read(elsewhere, "too_large").await;
         world.stop().await;
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{Client, World, ask, claims, error, ok, public, refusal, text};
+use super::{Client, World, ask, claims, error, ok, public, refusal, resources, text};
 use crate::support::jar::{Jar, Seen};
 
 pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -24,7 +24,11 @@ pub(super) async fn begin(world: &World, script: &Client) -> Value {
 }
 
 async fn poll(world: &World, script: &Client, device: &Value) -> Response {
-    let form = [("grant_type", GRANT), ("device_code", text(&device["device_code"]))];
+    poll_for(world, script, device, "").await
+}
+
+async fn poll_for(world: &World, script: &Client, device: &Value, resource: &str) -> Response {
+    let form = [("grant_type", GRANT), ("device_code", text(&device["device_code"])), ("resource", resource)];
     ask(world.broker(), "/o/token/", script, &form).await
 }
 
@@ -119,21 +123,95 @@ async fn no_is_no_and_a_code_is_answered_once() {
 }
 
 #[tokio::test]
-async fn guessing_codes_is_limited_for_each_person_over_all_pages() {
-    for mut world in World::each().await {
+async fn a_device_gets_its_token_for_the_resource_server_it_began_with_and_no_other() {
+    for world in World::each().await {
+        resources::register(&world).await;
+        let scopes = json!({"resources": [resources::TERMS], "scopes": ["openid", "terms:read"]});
+        let script = script(&world, &scopes).await;
+        let issuer = world.broker().url.clone();
+        let terms = [("resource", resources::TERMS)];
+        for (asked, own, other) in [
+            (&terms[..], resources::TERMS, &*issuer),
+            (&[("resource", &*issuer)], &*issuer, resources::TERMS),
+        ] {
+            let device = ok(ask(world.broker(), "/o/device_authorization/", &script, asked).await).await;
+            let refused = refusal(poll_for(&world, &script, &device, other).await).await;
+            assert_eq!(refused, error(400, "invalid_target"), "while it waits");
+            answer(&mut world.ada.clone(), &world, text(&device["user_code"]), "accept").await;
+            for wrong in [other, "https://evil.example/", "x"] {
+                let refused = refusal(poll_for(&world, &script, &device, wrong).await).await;
+                assert_eq!(refused, error(400, "invalid_target"), "{wrong}: {}", world.house.home.name);
+            }
+            let tokens = ok(poll_for(&world, &script, &device, own).await).await;
+            assert_eq!(claims(&tokens["access_token"])["aud"], own);
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_page_ignores_parameters_it_does_not_know_and_refuses_known_ones_twice() {
+    for world in World::each().await {
         let script = script(&world, &json!({})).await;
         let device = begin(&world, &script).await;
-        let mut ada = world.ada.clone();
-        for _ in 0..10 {
-            assert_eq!(answer(&mut ada, &world, "BBBB-BBBB", "accept").await.status, 400);
+        let (code, mut ada) = (text(&device["user_code"]), world.ada.clone());
+        let url = world.broker().at("/o/device/");
+        let page = ada.get(&format!("{url}?user_code={code}&utm_source=mail&x=1&x=2")).await;
+        assert!(page.status == 200 && page.body.contains(code), "{}: {}", page.status, page.body);
+        for query in [format!("user_code={code}&user_code={code}"), "user_code=%".to_owned()] {
+            assert_eq!(ada.get(&format!("{url}?{query}")).await.status, 400, "{query}");
         }
-        let right = answer(&mut ada, &world, text(&device["user_code"]), "accept").await;
-        assert_eq!(right.status, 429, "even the right one has to wait now");
-        let mut eve = Jar::new();
-        eve.accept(&world.house.invitation("acme", "eve@example.com").await, "Eve").await;
-        let other = answer(&mut eve, &world, text(&device["user_code"]), "accept").await;
-        assert_eq!(other.status, 200, "others are not locked out by it: {}", other.body);
-        world.ada = ada;
+        let token = page.csrf_token();
+        let form = [("csrf_token", token.as_str()), ("user_code", code), ("decision", "accept")];
+        for (name, value) in form {
+            let seen = ada.post(&url, &[&form[..], &[(name, value)]].concat()).await;
+            assert_eq!(seen.status, 400, "{name} twice");
+            assert!(seen.body.contains("<html"), "told on a page: {}", seen.body);
+        }
+        let seen = ada.post(&url, &[&form[..], &[("utm_source", "mail")]].concat()).await;
+        assert!(seen.body.contains("may act for you now"), "{}", seen.body);
+        ok(poll(&world, &script, &device).await).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_tells_which_grants_it_may_use_and_may_use_no_other() {
+    for world in World::each().await {
+        let [code, refresh, exchange] =
+            ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"];
+        let machine = "client_credentials";
+        let table = [
+            (json!({"kind": "service"}), vec![machine]),
+            (json!({"kind": "service", "refresh_tokens": true}), vec![machine, refresh]),
+            (json!({"kind": "programmatic"}), vec![code, GRANT]),
+            (json!({"kind": "programmatic", "scopes": ["offline_access"]}), vec![code, refresh, GRANT]),
+            (json!({"kind": "provider"}), vec![machine, code, exchange]),
+        ];
+        for (number, (mut body, grants)) in table.into_iter().enumerate() {
+            body["identifier"] = json!(format!("client {number}"));
+            let made = world.house.write(Method::POST, "/clients", &body).await;
+            let told = |client: &Value| {
+                let grants = client["grant_types"].as_array().unwrap();
+                grants.iter().map(|grant| text(grant).to_owned()).collect::<std::collections::BTreeSet<_>>()
+            };
+            let grants: std::collections::BTreeSet<_> = grants.into_iter().map(str::to_owned).collect();
+            assert_eq!(told(&made), grants, "{body}");
+            let path = format!("/admin/v1/clients/{}", text(&made["client_id"]));
+            let read: Value = world.house.ask(Method::GET, &path, None).await.json().await.unwrap();
+            assert_eq!(told(&read), grants, "{body}");
+            let secret = made["client_secret"].as_str().unwrap_or_default().to_owned();
+            let client = (text(&made["client_id"]).to_owned(), secret);
+            let begun = ask(world.broker(), "/o/device_authorization/", &client, &[]).await;
+            if grants.contains(GRANT) {
+                ok(begun).await;
+            } else {
+                assert_eq!(refusal(begun).await, error(400, "unauthorized_client"), "{body}");
+                let form = [("grant_type", GRANT), ("device_code", "x")];
+                let polled = ask(world.broker(), "/o/token/", &client, &form).await;
+                assert_eq!(refusal(polled).await, error(400, "unauthorized_client"), "{body}");
+            }
+        }
         world.stop().await;
     }
 }

@@ -175,6 +175,7 @@ async fn a_confined_provider_exchanges_only_there() {
 async fn what_is_wrong_with_an_exchange_says_what_to_do() {
     for mut world in World::each().await {
         let token = token(&mut world).await;
+        let issuer = world.broker().url.clone();
         let table = [
             ("subject_token", "", "invalid_request"),
             ("subject_token_type", "", "invalid_request"),
@@ -185,6 +186,8 @@ async fn what_is_wrong_with_an_exchange_says_what_to_do() {
             ("audience", "acme", "invalid_target"),
             ("audience", "acme/sandbox/x", "invalid_target"),
             ("audience", "*/*", "invalid_target"),
+            ("resource", "https://api.example/", "invalid_target"),
+            ("resource", &issuer, "invalid_target"),
             ("flow", "no flow", "invalid_request"),
             ("min_ttl", "0", "invalid_request"),
             ("min_ttl", "soon", "invalid_request"),

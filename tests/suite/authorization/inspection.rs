@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{World, ask, claims, error, ok, public, refusal, text};
+use super::{World, ask, claims, error, ok, public, refusal, resources, text};
 
 async fn introspect(world: &World, client: &super::Client, token: &str) -> Value {
     ok(ask(world.broker(), "/o/introspect/", client, &[("token", token)]).await).await
@@ -32,6 +32,52 @@ async fn a_client_learns_what_its_own_tokens_are_worth_and_nothing_of_others() {
         }
         world.house.pass(3_700);
         assert_eq!(introspect(&world, &world.shop, access).await, inactive, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn introspection_tells_role_and_locations_as_the_token_does_and_as_they_are_left() {
+    for world in World::each().await {
+        resources::register(&world).await;
+        let body = json!({
+            "identifier": "job", "kind": "service", "role": "superadmin", "resources": [resources::TERMS],
+            "scopes": ["binb:read", "terms:read"], "allow": ["acme/*", "globex/github"],
+        });
+        let job = world.house.client(&body).await;
+        let token = async |resource: &str| {
+            let form = [("grant_type", "client_credentials"), ("resource", resource)];
+            ok(ask(world.broker(), "/o/token/", &job, &form).await).await["access_token"].clone()
+        };
+        let own = token(&world.broker().url).await;
+        let told = introspect(&world, &job, text(&own)).await;
+        assert_eq!(told["role"], "superadmin", "{}", world.house.home.name);
+        for claim in ["role", "authorization_details"] {
+            assert_eq!(told[claim], claims(&own)[claim], "{claim}");
+        }
+        let locations = json!([{"type": "binb_token", "locations": ["acme/*", "globex/github"]}]);
+        assert_eq!(told["authorization_details"], locations);
+        // For another resource server there are neither, whoever asks.
+        let reader = json!({"identifier": "Terms", "kind": "service", "resources": [resources::TERMS]});
+        let reader = world.house.client(&reader).await;
+        let terms = token(resources::TERMS).await;
+        for asks in [&job, &reader] {
+            let told = introspect(&world, asks, text(&terms)).await;
+            assert_eq!((&told["active"], &told["aud"]), (&json!(true), &json!(resources::TERMS)));
+            assert!(told.get("role").is_none() && told.get("authorization_details").is_none(), "{told}");
+        }
+        // Nor for somebody without them.
+        let plain = world.broker().token_of(&world.shop).await;
+        let told = introspect(&world, &world.shop, &plain).await;
+        assert!(told.get("role").is_none() && told.get("authorization_details").is_none(), "{told}");
+        let path = format!("/clients/{}", job.0);
+        world.house.write(Method::PATCH, &path, &json!({"allow": ["acme/github"]})).await;
+        let told = introspect(&world, &job, text(&own)).await;
+        let locations = json!([{"type": "binb_token", "locations": ["acme/github"]}]);
+        assert_eq!(told["authorization_details"], locations);
+        world.house.write(Method::PATCH, &path, &json!({"role": null})).await;
+        let told = introspect(&world, &job, text(&own)).await;
+        assert!(told["active"] == true && told.get("role").is_none(), "{told}");
         world.stop().await;
     }
 }

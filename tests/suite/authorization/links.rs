@@ -314,6 +314,15 @@ async fn who_may_not_send_people_and_what_may_not_be_asked() {
         });
         let superadmin = world.house.client(&superadmin).await;
         assert_eq!(post(world.broker(), &superadmin, "/apps/acme/signup-links", &body).await.status(), 403);
+        let confined = json!({"role": "superadmin", "allow": ["acme/*"]});
+        let services = [json!({}), json!({"allow": ["acme/*"]}), confined];
+        for (number, more) in services.iter().enumerate() {
+            let mut service = json!({"identifier": format!("job-{number}"), "kind": "service", "scopes": ["signups:write"]});
+            service.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let service = world.house.client(&service).await;
+            let refused = post(world.broker(), &service, "/apps/acme/signup-links", &body).await;
+            assert_eq!(refused.status(), 403, "no provider: {more}");
+        }
         let table = [
             (json!({"connector": "sandbox", "user": {"id": ""}}), 400, "/user/id"),
             (json!({"connector": "sandbox", "user": {"id": "7", "email": "nobody"}}), 400, "/user/email"),

@@ -4,7 +4,7 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::{World, ask, assertions, devices, error, links, ok, refusal, text};
+use super::{World, ask, assertions, devices, error, links, ok, refusal, text, user_codes};
 use crate::support::app::{Broker, Home};
 use crate::support::house::House;
 use crate::support::jar::Jar;
@@ -171,5 +171,14 @@ async fn what_one_replica_revokes_the_other_refuses_within_five_seconds() {
     assert_eq!(twins.world.userinfo(&bearer).await.status(), 401, "at once where it was revoked");
     twins.world.house.pass(5);
     assert_eq!(there(&twins).await, 401);
+    twins.stop().await;
+}
+
+#[tokio::test]
+async fn guesses_of_user_codes_at_two_replicas_are_counted_together() {
+    let Some(twins) = Twins::start().await else { return };
+    let urls = [twins.world.broker(), &twins.other].map(|broker| broker.at("/o/device/"));
+    let statuses = user_codes::guess_at_once(&twins.world.ada, &urls, 50).await;
+    assert_eq!(statuses, [[400; 10].to_vec(), [429; 40].to_vec()].concat());
     twins.stop().await;
 }

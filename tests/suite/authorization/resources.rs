@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Client, World, ask, claims, error, exchange, ok, refusal, text};
 
-const TERMS: &str = "https://terms.example/api";
+pub(super) const TERMS: &str = "https://terms.example/api";
 
-async fn register(world: &World) {
+pub(super) async fn register(world: &World) {
     let body = json!({"uri": TERMS, "name": "Terms", "scopes": ["terms:read", "terms:write"]});
     world.house.write(Method::POST, "/resources", &body).await;
 }

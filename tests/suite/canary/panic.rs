@@ -79,8 +79,8 @@ async fn survives_panics(home: &Home, log: &Log) {
     let visit = || broker.http.get(broker.at("/login"));
 
     brittle.broken.store(true, Ordering::SeqCst);
-    for request in [token(), app(), visit(), token()] {
-        let trace_id = failed(request, &canaries).await;
+    for (request, under_o) in [(token(), true), (app(), false), (visit(), false), (token(), true)] {
+        let trace_id = failed(request, under_o, &canaries).await;
         let told = log.text();
         let line = told.lines().find(|line| line.contains("a handler panicked") && line.contains(&trace_id));
         assert!(line.is_some(), "{trace_id} in {told}");
@@ -97,19 +97,28 @@ async fn survives_panics(home: &Home, log: &Log) {
     canaries.absent_from("the log", &log.text());
 }
 
-/// A 500 that says nothing but its code, action and trace id; returns that.
-async fn failed(request: RequestBuilder, canaries: &Canaries) -> String {
+/// A 500 that says nothing but its code, action and trace id, under `/o/` in the form of RFC 6749 §5.2; returns the trace id.
+async fn failed(request: RequestBuilder, under_o: bool, canaries: &Canaries) -> String {
     let answer = request.send().await.unwrap();
     let headers = format!("{:?}", answer.headers());
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["cache-control"]),
         (500, &"no-store".parse().unwrap())
     );
-    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let media = if under_o { "application/json" } else { "application/problem+json" };
+    assert_eq!(answer.headers()["content-type"], media);
     let text = answer.text().await.unwrap();
     canaries.absent_from("a refusal", &format!("{headers}\n{text}"));
     let problem: Value = serde_json::from_str(&text).unwrap();
     let trace_id = problem["trace_id"].as_str().unwrap().to_owned();
+    if under_o {
+        let description = &problem["error_description"];
+        let expected =
+            json!({"error": "server_error", "error_description": description, "trace_id": trace_id});
+        assert_eq!(problem, expected);
+        assert!(description.as_str().is_some_and(|text| !text.is_empty()));
+        return trace_id;
+    }
     let expected = json!({
         "type": "/problems/internal", "title": problem["title"], "status": 500, "detail": problem["title"],
         "code": "internal", "action": "retry", "trace_id": trace_id,

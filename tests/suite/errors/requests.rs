@@ -232,30 +232,6 @@ async fn an_account_that_is_not_connected_is_answered_with_where_to_connect_it()
 }
 
 #[tokio::test]
-async fn a_method_that_a_route_does_not_take_is_answered_with_those_it_takes() {
-    let house = House::on(Home::sqlite(), &[]).await;
-    house.app("acme", "Acme").await;
-    let cases = [
-        (Method::POST, "/acme/sandbox/binb-token", "GET"),
-        (Method::DELETE, "/acme/sandbox/status", "GET"),
-        (Method::PUT, "/healthz", "GET"),
-        (Method::DELETE, "/admin/v1/apps", "GET, POST"),
-        (Method::PUT, "/admin/v1/apps/acme", "GET, PATCH, DELETE"),
-        (Method::GET, "/admin/v1/apps/acme/connections/sandbox/import", "POST"),
-        (Method::POST, "/admin/v1/connectors/sandbox/credentials", "GET, PUT, DELETE"),
-        (Method::POST, "/admin/v1/connections", "GET"),
-        (Method::GET, "/admin/v1/users/1/password-link", "POST"),
-    ];
-    for (method, path, allowed) in cases {
-        let answer = house.ask(method.clone(), path, None).await;
-        let allow = answer.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(allow.as_deref(), Some(allowed), "{method} {path}");
-        read(answer, "method_not_allowed").await;
-    }
-    house.stop().await;
-}
-
-#[tokio::test]
 async fn connector_names_are_case_blind_and_a_public_path_is_optional() {
     for home in Home::each().await {
         let house = House::on(home, &[("public_url", "https://api.example.com/laputa")]).await;
