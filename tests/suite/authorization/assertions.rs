@@ -211,11 +211,12 @@ async fn private_keys_are_not_taken_and_public_clients_have_none() {
     }
 }
 
-type Signs = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+/// What signs with a private key.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 /// One key of each kind that an algorithm of the metadata wants, in its public form, and what signs by it.
-fn signing(algorithm: &str) -> (Value, Signs) {
-    let rsa = |encoding: &'static dyn RsaEncoding| -> (Value, Signs) {
+fn signing(algorithm: &str) -> (Value, Sign) {
+    let rsa = |encoding: &'static dyn RsaEncoding| -> (Value, Sign) {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let number = |bytes: &[u8]| encode(bytes);
         let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());

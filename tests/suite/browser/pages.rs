@@ -251,6 +251,19 @@ async fn flows(tour: &mut Tour) {
     tour.says("Waits for an admin").await;
 }
 
+/// Who may give away more sees what is grave.
+async fn grave(tour: &mut Tour, asked: &str) {
+    let people = tour.house.ask(Method::GET, "/admin/v1/users", None).await;
+    let people: Value = people.json().await.unwrap();
+    let is_ada = |person: &&Value| person["email"] == "ada@example.com";
+    let ada = people["items"].as_array().unwrap().iter().find(is_ada).unwrap();
+    let ada = format!("/users/{}", ada["id"].as_str().unwrap());
+    tour.house.write(Method::PATCH, &ada, &json!({"role": "superadmin"})).await;
+    tour.open("authorize-grave", asked).await;
+    assert!(tour.browser.find("li.grave").await.is_displayed().await.unwrap());
+    tour.house.write(Method::PATCH, &ada, &json!({"role": null})).await;
+}
+
 /// What programs of ours ask of a person.
 async fn clients(tour: &mut Tour) {
     let shop = json!({
@@ -272,16 +285,7 @@ async fn clients(tour: &mut Tour) {
     tour.sign_in("ada@example.com").await;
     tour.open("authorize", &plain).await;
     tour.says("go on to shop.example").await;
-    // Who may give away more sees what is grave.
-    let people = tour.house.ask(Method::GET, "/admin/v1/users", None).await;
-    let people: Value = people.json().await.unwrap();
-    let is_ada = |person: &&Value| person["email"] == "ada@example.com";
-    let ada = people["items"].as_array().unwrap().iter().find(is_ada).unwrap();
-    let ada = format!("/users/{}", ada["id"].as_str().unwrap());
-    tour.house.write(Method::PATCH, &ada, &json!({"role": "superadmin"})).await;
-    tour.open("authorize-grave", &request("openid%20superadmin", "https://shop.example/back")).await;
-    assert!(tour.browser.find("li.grave").await.is_displayed().await.unwrap());
-    tour.house.write(Method::PATCH, &ada, &json!({"role": null})).await;
+    grave(tour, &request("openid%20superadmin", "https://shop.example/back")).await;
     tour.open("authorize-elsewhere", &request("openid", "https://evil.example/back")).await;
     tour.says("not registered").await;
     let script = json!({
