@@ -61,8 +61,8 @@ async fn whom_apache_has_signed_in_is_a_user_of_the_broker_and_of_its_pages_alon
         assert!(told.body.contains("bob, who is not known here"), "{}\n{}", told.body, apache.log());
         let invited = write(&broker, "/apps/globex/invitations", &json!({"email": "bob@example.com"})).await;
         let path = invited["url"].as_str().unwrap().strip_prefix(&site).unwrap().to_owned();
-        let page = arrive(&mut bob, &format!("{site}/login?return_to={path}")).await;
-        let form = [("csrf_token", page.csrf_token())];
+        let page = arrive(&mut bob, &format!("{site}{path}")).await;
+        let form = [("csrf_token", page.csrf_token()), ("at_proxy", "yes".to_owned())];
         let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let accepted = bob.post(&format!("{site}{path}"), &form).await;
         assert_eq!(accepted.status, StatusCode::SEE_OTHER, "{}", accepted.body);
