@@ -73,7 +73,7 @@ async fn a_pair_is_delivered_used_and_checked() {
     let add =
         ["client", "add-service", "old-tool", "--deliver-to", "file:", "--deliver-as", "pair", "--json"];
     let made: Value = serde_json::from_str(&stdout(&command(&folder, &add, &admin).await)).unwrap();
-    assert_eq!((&made["delivery"]["as"], &made["client_secret"]), (&json!("pair"), &Value::Null), "{made}");
+    assert_eq!((&made["delivery"]["form"], &made["client_secret"]), (&json!("pair"), &Value::Null), "{made}");
     let held = stored(&folder).get().await.unwrap().unwrap();
     let held: Value = serde_json::from_str(&text(&held.value)).unwrap();
     let mut names: Vec<_> = held.as_object().unwrap().keys().cloned().collect();
