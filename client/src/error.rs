@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::login::LoginError;
 use crate::problem::{Action, Problem};
-use crate::secret_store::StoreError;
+use crate::secret_store::{Reference, StoreError};
 use crate::settings::SettingsError;
 use crate::sts::StsRefusal;
 
@@ -20,6 +22,9 @@ pub enum Error {
     /// The broker was not reached, or the connection broke.
     #[error("the broker was not reached")]
     Transport(#[source] Arc<reqwest::Error>),
+    /// The token endpoint of a stored credential was not reached, or the connection broke.
+    #[error(transparent)]
+    IssuerUnreached(Box<IssuerUnreached>),
     /// The answer is not what the contract promises. What it held is not told: it may be a token.
     #[error("the answer to `{0}` is not as documented")]
     Garbled(&'static str),
@@ -46,6 +51,18 @@ pub enum Error {
     Segment(String),
 }
 
+/// Nobody answered where a stored credential leads.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the issuer {issuer}, named by the credential at `{reference}`, was not reached")]
+pub struct IssuerUnreached {
+    /// Where the credential is.
+    pub reference: Reference,
+    /// Whom it names.
+    pub issuer: Url,
+    /// Why.
+    pub source: Arc<reqwest::Error>,
+}
+
 impl Error {
     /// What to do about it; none where only the program or its input can be mended.
     pub fn action(&self) -> Option<Action> {
@@ -55,6 +72,7 @@ impl Error {
             Self::Sts(refusal) => Some(refusal.action()),
             Self::Store(error) => Some(error.action()),
             Self::Transport(_)
+            | Self::IssuerUnreached(_)
             | Self::StsUnreached(_)
             | Self::ApiUnreached(_)
             | Self::Interrupted

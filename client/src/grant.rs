@@ -15,7 +15,7 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::assertion::AssertionKey;
 use crate::broker;
-use crate::error::Error;
+use crate::error::{Error, IssuerUnreached};
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::secret::Secret;
@@ -159,9 +159,10 @@ impl Minter {
             Grant { resource: resource.map(str::to_owned).or(grant.resource.clone()), ..grant }
         };
         let used = credential.current();
-        let asked = self.own(&grant(&used)).await;
+        let asked = self.own(&grant(&used)).await.map_err(unreached(credential, &used));
         if is_replaced(credential, &used, &asked).await? {
-            return self.own(&grant(&credential.current())).await;
+            let fresh = credential.current();
+            return self.own(&grant(&fresh)).await.map_err(unreached(credential, &fresh));
         }
         asked
     }
@@ -184,6 +185,20 @@ impl Minter {
             on_rotation.map_or(Ok(()), |keep| keep(fresh))?;
         }
         answer.bearer()
+    }
+}
+
+/// Names whom a stored credential leads to, where nobody is there.
+pub(crate) fn unreached(
+    credential: &StoredCredential,
+    used: &ServiceCredential,
+) -> impl FnOnce(Error) -> Error {
+    let (reference, issuer) = (credential.reference().clone(), used.issuer.clone());
+    move |error| match error {
+        Error::Transport(source) => {
+            Error::IssuerUnreached(Box::new(IssuerUnreached { reference, issuer, source }))
+        }
+        other => other,
     }
 }
 

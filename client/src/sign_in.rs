@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::broker::{Wire, join};
 use crate::error::Error;
-use crate::grant::{Asked, ClientProof, Grant, is_replaced};
+use crate::grant::{Asked, ClientProof, Grant, is_replaced, unreached};
 use crate::login::{Login, now, renew};
 use crate::patience::Patience;
 use crate::secret::Secret;
@@ -44,7 +44,9 @@ impl SignIn {
         if is_replaced(credential, &used, &asked).await? {
             return self.by(&credential.current()).await;
         }
-        asked
+        // JETON_URL may say another address than the credential.
+        let named = used.issuer == self.0.settings.url;
+        asked.map_err(|error| if named { unreached(credential, &used)(error) } else { error })
     }
 
     async fn by(&self, credential: &ServiceCredential) -> Result<Arc<Bearer>, Error> {

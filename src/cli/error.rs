@@ -193,6 +193,9 @@ impl Error {
             Self::Broker { source: jeton_client::Error::Transport(_), .. } => {
                 Some("check JETON_URL, or try again later".to_owned())
             }
+            Self::Broker { source: jeton_client::Error::IssuerUnreached(_), .. } => {
+                Some("try again later, or store the credential again with the right issuer".to_owned())
+            }
             Self::Broker { source: jeton_client::Error::Login(LoginError::Absent(_)), .. } => Some(
                 "run `jeton login`, or set JETON_URL, JETON_CLIENT_ID and JETON_CLIENT_SECRET".to_owned(),
             ),

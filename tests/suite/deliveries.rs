@@ -1,5 +1,6 @@
 //! Are credentials of clients put where they belong, found again by whoever needs them, and seen by nobody else?
 
+mod commands;
 #[path = "../../client/tests/stores/running.rs"]
 mod running;
 mod stores;

@@ -13,7 +13,7 @@ pub enum StoreError {
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     /// The store, or what is kept there.
-    #[error("{}, `{reference}`: {fault}", reference.store())]
+    #[error("{}, `{reference}`: {fault}{}", reference.store(), hint(reference, fault))]
     Fault {
         /// Which secret.
         reference: Reference,
@@ -27,10 +27,7 @@ pub enum StoreError {
 #[non_exhaustive]
 pub enum StoreFault {
     /// Nothing is there.
-    #[error(
-        "there is no such secret: mend the reference, or store it first (files: JETON_SECRETS_DIR names the folder; the \
-         server's is {{data_dir}}/secrets)"
-    )]
+    #[error("there is no such secret: mend the reference, or store it first")]
     Absent,
     /// Something is there that should not be.
     #[error("a secret is there already: choose another name, or delete that one first")]
@@ -118,6 +115,20 @@ impl StoreError {
             Self::Fault { fault, .. } => Some(fault),
             Self::Reference(_) => None,
         }
+    }
+}
+
+/// What else may be wrong where nothing is there.
+fn hint(reference: &Reference, fault: &StoreFault) -> &'static str {
+    match (fault, reference) {
+        (StoreFault::Absent, Reference::File { .. }) => {
+            " (JETON_SECRETS_DIR names the folder; the server's is {data_dir}/secrets)"
+        }
+        (StoreFault::Absent, Reference::Env { .. }) => " (the variable is not set)",
+        (StoreFault::Absent, Reference::Aws { .. }) => {
+            " (another region, or another account's keys, has secrets of its own)"
+        }
+        (StoreFault::Absent, Reference::Azure { .. } | Reference::Vault { .. }) | (_, _) => "",
     }
 }
 

@@ -7,6 +7,7 @@ use url::Url;
 use super::error::{StoreError, StoreFault};
 use super::payload::ServiceCredential;
 use super::{Reference, SecretStore, Variables, open};
+use crate::settings::{SettingsError, base_url};
 
 /// A credential as it was last read. Whoever is refused with it looks whether it was replaced.
 #[derive(Debug)]
@@ -18,17 +19,24 @@ pub struct StoredCredential {
 }
 
 impl StoredCredential {
-    /// Reads what this reference names.
+    /// Reads what this reference names; a pair is for the broker at `JETON_URL`.
     ///
     /// # Errors
     /// Says what is wrong with the reference, the store, or what is kept there.
     pub async fn open(reference: &Reference, variables: &Variables) -> Result<Self, StoreError> {
-        Self::load(open(reference, variables)?, None).await
+        let unfit = |error: SettingsError| StoreFault::Unfit(error.to_string()).at(reference);
+        let url = variables.find("JETON_URL").as_deref().map(base_url).transpose().map_err(unfit)?;
+        Self::load(open(reference, variables)?, url).await
     }
 
     pub(crate) async fn load(store: Arc<dyn SecretStore>, url: Option<Url>) -> Result<Self, StoreError> {
         let current = Mutex::new(read(&*store, url.as_ref()).await?);
         Ok(Self { store, url, current })
+    }
+
+    /// Where it is.
+    pub fn reference(&self) -> &Reference {
+        self.store.reference()
     }
 
     /// As it was last read.

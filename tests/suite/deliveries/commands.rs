@@ -1,0 +1,140 @@
+//! Do the commands of a service work with a real store of others, and end in one line and the right exit code where they cannot?
+
+use jeton_client::Secret;
+use jeton_client::secret_store::{Expected, Reference, Variables, open};
+use serde_json::{Value, json};
+
+use super::running::Running;
+use super::{command, house, stdout};
+use crate::support::app::Home;
+use crate::support::house::House;
+use crate::support::peer;
+use crate::support::program::{exit_code, stderr};
+
+/// Makes a user who may do all, and one who may do nothing; prints their keys.
+const USERS: &str = r#"
+import boto3, json, sys
+iam = boto3.client("iam", region_name="us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="x", aws_secret_access_key="x")
+allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}
+for name in ["may", "may-not"]:
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    print(key["AccessKeyId"], key["SecretAccessKey"])
+iam.put_user_policy(UserName="may", PolicyName="all", PolicyDocument=json.dumps(allow))
+"#;
+
+fn keys<'k>(url: &'k str, line: &'k str) -> [(&'static str, &'k str); 3] {
+    let (id, secret) = line.split_once(' ').unwrap();
+    [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_lives_by_aws_at_the_command_line_and_is_told_what_is_wrong_there() {
+    let (Some(mut server), Some(mut users)) = (peer::python("-m"), peer::python("-c")) else { return };
+    // From the sixth call on signatures and policies count.
+    server.args(["moto.server", "-H", "127.0.0.1", "-p", "0"]).env("INITIAL_NO_AUTH_ACTION_COUNT", "5");
+    let (_moto, url) = Running::start(server, "Running on ");
+    let made = users.args([USERS, &url]).output().unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let lines: Vec<_> = made.lines().collect();
+    let (may, may_not) = (keys(&url, lines[0]), keys(&url, lines[1]));
+
+    let own = [("secret_stores.deliver_to", "aws-sm:eu-west-1/prod/"), ("instance.stack", "prod")];
+    let house = House::on(Home::sqlite(), &[&own[..], &may[..]].concat()).await;
+    let (id, secret) = &house.broker.superadmin;
+    let admin =
+        [("JETON_URL", house.broker.url.as_str()), ("JETON_CLIENT_ID", id), ("JETON_CLIENT_SECRET", secret)];
+    let add = ["client", "add-service", "pipeline", "--deliver-to", "aws-sm:eu-west-1/", "--json"];
+    let made: Value = serde_json::from_str(&stdout(&command("/nowhere", &add, &admin).await)).unwrap();
+    assert_eq!(made["delivery"]["reference"], "aws-sm:eu-west-1/prod/pipeline");
+
+    let token = |from: &'static str| ["service-token", "pipeline", "--from", from, "--stack", "prod"];
+    let own = token("aws-sm:eu-west-1/");
+    assert_eq!(stdout(&command("/nowhere", &own, &may).await).matches('.').count(), 2, "a JWT");
+    for (from, keys, code, told) in [
+        (own, &may_not, 77, "permission is missing: allow `secretsmanager:GetSecretValue`"),
+        (token("aws-sm:us-east-1/"), &may, 78, "another region, or another account's keys"),
+    ] {
+        let refused = command("/nowhere", &from, keys).await;
+        let line = stderr(&refused);
+        assert_eq!((exit_code(&refused), line.trim_end().lines().count()), (code, 1), "{line}");
+        assert!(line.contains(&format!("AWS Secrets Manager, `{}prod/pipeline`: ", from[3])), "{line}");
+        assert!(line.contains(told), "{line}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_is_delivered_used_and_checked() {
+    let (house, folder) = house(Home::sqlite()).await;
+    let (id, secret) = &house.broker.superadmin;
+    let url = house.broker.url.as_str();
+    let admin = [("JETON_URL", url), ("JETON_CLIENT_ID", id), ("JETON_CLIENT_SECRET", secret)];
+    let add =
+        ["client", "add-service", "old-tool", "--deliver-to", "file:", "--deliver-as", "pair", "--json"];
+    let made: Value = serde_json::from_str(&stdout(&command(&folder, &add, &admin).await)).unwrap();
+    assert_eq!((&made["delivery"]["form"], &made["client_secret"]), (&json!("pair"), &Value::Null), "{made}");
+    let held = stored(&folder).get().await.unwrap().unwrap();
+    let held: Value = serde_json::from_str(&text(&held.value)).unwrap();
+    let mut names: Vec<_> = held.as_object().unwrap().keys().cloned().collect();
+    names.sort_unstable();
+    assert_eq!(
+        (names.join(" "), &held["client-id"]),
+        ("client-id client-secret".to_owned(), &made["client_id"])
+    );
+
+    let token = ["service-token", "old-tool", "--from", "file:", "--stack", "prod"];
+    let refused = command(&folder, &token, &[]).await;
+    assert_eq!(exit_code(&refused), 78);
+    assert!(stderr(&refused).contains("`file:prod/old-tool`") && stderr(&refused).contains("JETON_URL"));
+    assert_eq!(stdout(&command(&folder, &token, &[("JETON_URL", url)]).await).matches('.').count(), 2);
+    let seen = stdout(&command(&folder, &["client", "check"], &admin).await);
+    assert!(seen.contains("file:prod/old-tool"), "{seen}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_leads_nowhere_or_says_nothing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().display().to_string();
+    let document = json!({
+        "flow": "client_credentials", "issuer": "http://127.0.0.1:9", "token_endpoint": "http://127.0.0.1:9/o/token/",
+        "client_id": "c", "client_secret": "canary-4b7f", "scope": null, "audience": null, "version": 1,
+    });
+    for (kept, code, told) in [
+        (
+            document.to_string(),
+            75,
+            "the issuer http://127.0.0.1:9/, named by the credential at `file:prod/old-tool`, was not reached",
+        ),
+        ("{\"client_secret\": \"canary-4b7f\"}".to_owned(), 78, "`file:prod/old-tool`: what is kept there"),
+        ("canary-4b7f".to_owned(), 78, "`file:prod/old-tool`: what is kept there"),
+    ] {
+        let store = stored(&folder);
+        let seen =
+            store.get().await.unwrap().map_or(Expected::Absent, |stored| Expected::Version(stored.version));
+        store.put(&Secret::new(kept), &seen).await.unwrap();
+        for (line, more) in [
+            (&["service-token", "old-tool", "--from", "file:", "--stack", "prod"][..], &[][..]),
+            (&["app", "list"], &[("JETON_CREDENTIAL", "file:prod/old-tool")]),
+        ] {
+            let refused = command(&folder, line, more).await;
+            let said = stderr(&refused);
+            assert_eq!((exit_code(&refused), said.trim_end().lines().count()), (code, 1), "{line:?}: {said}");
+            assert!(
+                said.contains(told) && !said.contains("canary") && !said.contains("check JETON_URL"),
+                "{said}"
+            );
+        }
+    }
+}
+
+fn stored(folder: &str) -> std::sync::Arc<dyn jeton_client::secret_store::SecretStore> {
+    let reference: Reference = "file:prod/old-tool".parse().unwrap();
+    open(&reference, &Variables::of([("JETON_SECRETS_DIR", folder)])).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test reads what is kept")]
+fn text(secret: &Secret) -> String {
+    secret.expose_secret().to_owned()
+}
