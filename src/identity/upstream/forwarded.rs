@@ -19,6 +19,9 @@ use crate::model::event::Origin;
 use crate::model::person::OpenedBy;
 use crate::model::principal::UserId;
 
+/// Where a proxy forwards an ID token.
+const ID_TOKEN: &str = "x-id-token";
+
 /// Which proxies are believed, and what they forward.
 #[derive(Clone, Debug)]
 pub struct Forwarded {
@@ -106,8 +109,9 @@ impl Upstream {
         origin: Origin,
     ) -> Result<Option<Opened>, Error> {
         let Some(told) = self.forwarded(request).await else { return Ok(None) };
-        let token = (request.headers)(self.token_header()).concat();
-        let token = self.tools.vault.hash("session", "forwarded_token", b"", &token);
+        // With another ID token other claims may count.
+        let tokens = [self.token_header(), ID_TOKEN].map(|name| (request.headers)(name).concat());
+        let token = self.tools.vault.hash("session", "forwarded_token", b"", &tokens.join(&b'\n'));
         let mut said = claims::read(&told.0, &self.settings);
         said.partial = told.1;
         let by = OpenedBy::Proxy(told.0.signed_in_at);
@@ -139,7 +143,7 @@ impl Upstream {
             Ok(forwarded) => {
                 let (subject, claims) = (forwarded.claims.subject.clone(), forwarded.claims.extra.clone());
                 let is_signed = |value: &&[u8]| value.iter().filter(|byte| **byte == b'.').count() == 2;
-                let came = (request.headers)("x-id-token").iter().any(is_signed);
+                let came = (request.headers)(ID_TOKEN).iter().any(is_signed);
                 let signed_in_at = self.past(forwarded.signed_in_at);
                 Some((Told { subject, signed_in_at, claims }, came && forwarded.id_token.is_none()))
             }
