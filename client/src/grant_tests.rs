@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::authorized::Authorized;
+use crate::problem::Action;
 use crate::scripted::{Scripted, ScriptedServer, Seen};
 
 fn grant(server: &ScriptedServer) -> Grant {
@@ -239,4 +240,68 @@ async fn a_replaced_credential_is_read_once_more() {
     source.bearer().await.unwrap();
     source.bearer().await.unwrap();
     assert_eq!(server.seen().len(), 4, "refused, then the new one, then the new one at once");
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_for_ever_is_asked_four_times() {
+    let server = ScriptedServer::start(|_, _| (503, "retry-after: 0\r\n", String::new())).await;
+    let own = TokenSource::client_credentials(grant(&server)).unwrap();
+    let of_user = TokenSource::refresh_token(grant(&server), Secret::new("r"), None).unwrap();
+    for (source, asked) in [(own, 4), (of_user, 8)] {
+        let error = source.bearer().await.unwrap_err();
+        assert_eq!((error.action(), server.seen().len()), (Some(Action::Retry), asked), "{error}");
+    }
+    // One that asks for more time than there is, is believed.
+    let server = ScriptedServer::start(|_, _| (503, "retry-after: 31\r\n", String::new())).await;
+    let error = TokenSource::client_credentials(grant(&server)).unwrap().bearer().await.unwrap_err();
+    assert_eq!((error.action(), server.seen().len()), (Some(Action::Retry), 1), "{error}");
+}
+
+#[tokio::test]
+async fn a_refresh_ahead_that_fails_takes_no_living_token_and_is_tried_again_after_a_rest() {
+    let millis = Arc::new(AtomicU64::new(0));
+    let (base, now) = (Instant::now(), Arc::clone(&millis));
+    let ticks: Ticks = Arc::new(move || base + Duration::from_millis(now.load(Ordering::SeqCst)));
+    let server = ScriptedServer::start(|_, nth| match nth {
+        1..=8 => (503, "retry-after: 0\r\n", String::new()),
+        _ => tokens(nth, 100),
+    })
+    .await;
+    let source = TokenSource::client_credentials_by(grant(&server), ticks).unwrap();
+    // It is renewed from 60 s on and used until 80 s.
+    for (at, held, asked) in [
+        (0, "t-0", 1),
+        (59_999, "t-0", 1),
+        (60_000, "t-0", 5),
+        (64_999, "t-0", 5),
+        (65_000, "t-0", 9),
+        (69_999, "t-0", 9),
+        (70_000, "t-0", 10),
+        (70_001, "t-9", 10),
+    ] {
+        millis.store(at, Ordering::SeqCst);
+        for _ in 0..20 {
+            assert_eq!(text(source.bearer().await.unwrap().token()), held, "at {at}");
+        }
+        // What is under way in the background ends before time goes on.
+        source.ended().await.ok();
+        assert_eq!(server.seen().len(), asked, "at {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_repeated_is_sent_once() {
+    let script = |seen: &Seen, nth: usize| match seen.target.as_str() {
+        "/o/token/" => tokens(nth, 3600),
+        "/term" => (200, "", "term".to_owned()),
+        _ => (401, "", String::new()),
+    };
+    let server = ScriptedServer::start(script).await;
+    let source = TokenSource::client_credentials(grant(&server)).unwrap();
+    let api = Authorized::new(broker::http_client(TIMEOUT).unwrap(), source);
+    let stream = api.http().get(format!("{}/term", server.url)).send().await.unwrap();
+    let call = api.http().post(format!("{}/never", server.url)).body(stream);
+    assert_eq!(api.send(call).await.unwrap().status().as_u16(), 401);
+    let seen: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(seen, ["/term", "/o/token/", "/never"]);
 }

@@ -183,9 +183,15 @@ impl TokenSource {
     }
 
     pub(crate) async fn landed(&self) {
+        self.ended().await.unwrap();
+    }
+
+    /// What became of the request under way, if one is.
+    pub(crate) async fn ended(&self) -> Result<(), Error> {
         let flight = self.shared.slot().flight.clone();
-        if let Some(flight) = flight {
-            flight.await.unwrap();
+        match flight {
+            Some(flight) => flight.await.map(drop),
+            None => Ok(()),
         }
     }
 }

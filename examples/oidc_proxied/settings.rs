@@ -117,3 +117,25 @@ pub(crate) fn address(text: &str) -> Result<Url, String> {
         _ => Err("a token is sent over https, or to loopback".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_calls_are_made_every_twenty_seconds_where_nobody_says_otherwise() {
+        let line = [
+            "oidc_proxied",
+            "--remote=https://terms.example/api",
+            "--open-id-connect-url=https://sso.example",
+            "--audience=https://terms.example",
+            "--client-id=shop",
+        ];
+        let caller = |more: &[&str]| {
+            let settings = Settings::try_parse_from(line.iter().chain(more)).unwrap();
+            (settings.interval_s, settings.calls)
+        };
+        assert_eq!(caller(&[]), (20, 12));
+        assert_eq!(caller(&["--interval-s=1", "--calls=2"]), (1, 2));
+    }
+}

@@ -112,15 +112,18 @@ async fn roll(keys: Arc<SigningKeys>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Secrets of clients that were replaced in a secret store.
+/// Secrets of clients that were replaced in a secret store. Begins with a look, too.
 async fn retire(clients: Arc<Clients>, mut stopped: watch::Receiver<bool>) {
-    while goes_on(&mut stopped, TIDY).await {
+    loop {
         match clients.retire_superseded().await {
             Ok(0) => {}
             Ok(secrets) => info!(secrets, "retired secrets of clients that nobody used any more"),
             Err(error) => {
                 warn!(%error, "superseded secrets of clients could not be retired; tried again later")
             }
+        }
+        if !goes_on(&mut stopped, TIDY).await {
+            return;
         }
     }
 }

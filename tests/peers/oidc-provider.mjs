@@ -36,6 +36,7 @@ const provider = new Provider(`http://localhost:${port}`, {
   conformIdTokenClaims: !audience,
   cookies: { keys: ['a key of this process alone'] },
   expiresWithSession: () => false,
+  extraTokenClaims: (_ctx, token) => ({ groups: groups(token.accountId ?? '') }),
   features: {
     devInteractions: { enabled: true },
     introspection: { enabled: true },
@@ -60,10 +61,14 @@ const provider = new Provider(`http://localhost:${port}`, {
   ttl: { AccessToken: Number(lifetime), RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 3600 },
 });
 
-// Whoever signs in as `eve.acme.globex` is in the groups `acme` and `globex`.
+// Whoever signs in as `eve.acme.globex` is in the groups `acme` and `globex`; JWT access tokens say so, too.
 function claims(id) {
   const named = id === 'nameless' ? {} : { preferred_username: id };
-  return { sub: id, email: `${id}@example.com`, groups: id.split('.').slice(1), ...named };
+  return { sub: id, email: `${id}@example.com`, groups: groups(id), ...named };
+}
+
+function groups(id) {
+  return id.split('.').slice(1);
 }
 
 const grants = new Set();

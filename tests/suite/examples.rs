@@ -23,9 +23,14 @@ const README: &str = include_str!("../../examples/README.md");
 /// A house that puts credentials into files below `file:prod/`, and the folder of them. By the machine's clock its
 /// tokens of a minute end within two seconds: it is so far behind that the half minute which verifiers forgive is over.
 async fn house(home: Home) -> (House, String) {
+    house_at(home, -Duration::seconds(88)).await
+}
+
+/// One whose clock is this far from the machine's.
+async fn house_at(home: Home, shift: Duration) -> (House, String) {
     let folder = home.path().join("secrets").display().to_string();
     let clock = Arc::new(ShiftedClock::default());
-    clock.advance(-Duration::seconds(88));
+    clock.advance(shift);
     let keys = [
         ("secret_stores.deliver_to", "file:prod/"),
         ("instance.stack", "prod"),

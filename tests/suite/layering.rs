@@ -186,6 +186,16 @@ fn frameworks_stay_where_they_belong() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The broker verifies tokens by jeton-guard alone, and makes signatures by itself.
+#[test]
+fn tokens_are_verified_by_the_guard_alone() {
+    for file in sources().iter().filter(|file| !is_test(&file.path)) {
+        for name in ["jsonwebtoken", "UnparsedPublicKey", "RsaPublicKeyComponents"] {
+            assert!(!file.text.contains(name), "{} names {name}", file.path.display());
+        }
+    }
+}
+
 #[test]
 fn no_file_is_longer_than_five_hundred_lines() {
     for file in sources().iter().filter(|file| !is_test(&file.path)) {

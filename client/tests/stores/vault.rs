@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::life::{fault, lives, one_line, replace, store, value};
 use crate::peer;
 use crate::running::Running;
+use crate::scripted::ScriptedServer;
 
 const REFERENCE: &str = "vault:secret/prod/pipeline#credential";
 
@@ -119,6 +120,37 @@ async fn a_sealed_store_gives_and_takes_nothing() {
     );
     assert_eq!(error.action(), Action::Retry);
     assert_eq!(fault(secret.put(&Secret::new("x"), &Expected::Absent).await), StoreFault::Sealed);
+}
+
+#[tokio::test]
+async fn a_busy_openbao_is_asked_again_and_not_for_ever() {
+    let throttled = || (429, "retry-after: 0\r\n", r#"{"errors":["request path rate limit"]}"#.to_owned());
+    let variables =
+        |server: &ScriptedServer| Variables::of([("BAO_ADDR", server.url.as_str()), ("BAO_TOKEN", "canary")]);
+    let answer = r#"{"data":{"data":{"credential":"one"},"metadata":{"version":1}}}"#;
+    let script = move |_: &_, nth| if nth < 2 { throttled() } else { (200, "", answer.to_owned()) };
+    let server = ScriptedServer::start(script).await;
+    let secret = store(REFERENCE, &variables(&server));
+    assert_eq!(value(secret.get().await.unwrap()).as_deref(), Some("one"));
+    assert_eq!(server.seen().len(), 3);
+
+    let server = ScriptedServer::start(move |_, _| throttled()).await;
+    let error = store(REFERENCE, &variables(&server)).get().await.unwrap_err();
+    one_line(&error, REFERENCE);
+    assert_eq!((error.fault(), error.action()), (Some(&StoreFault::Throttled), Action::Retry));
+    assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn openbao_itself_says_when_it_is_busy() {
+    let Some(bao) = Bao::start() else { return };
+    let secret = store(REFERENCE, &bao.with(&[("BAO_TOKEN", "root")]));
+    replace(&*secret, "canary", &Expected::Absent).await;
+    let quota = json!({"rate": 1, "interval": "1h", "path": "secret/"});
+    bao.call(reqwest::Method::PUT, "sys/quotas/rate-limit/busy", quota).await;
+    secret.get().await.unwrap();
+    let error = secret.get().await.unwrap_err();
+    assert_eq!((error.fault(), error.action()), (Some(&StoreFault::Throttled), Action::Retry));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ import pytest
 from house import House, answer, handed, scripted, signing_in
 
 import jeton
-from jeton import Broker, Secret, Settings
+from jeton import Broker, Secret, Settings, source
 
 pytest.importorskip("airflow", reason="apache-airflow is not here")
 
@@ -70,6 +70,17 @@ def test_a_token_is_asked_for_once_until_it_ends() -> None:
             "/acme/github/binb-token?min_ttl=600",
             "/acme/github/binb-token?flow=other&min_ttl=600",
         ]
+
+
+def test_a_token_is_asked_for_again_once_it_is_guaranteed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(source.time, "monotonic", lambda: now)
+    with scripted(signing_in(lambda _: answer(handed()))) as server:
+        secrets = backend(broker=Broker(Settings(server.url, "job", Secret("s"))))
+        for now, calls in ((1000, 1), (4569, 1), (4571, 2), (8139, 2), (8142, 3)):
+            assert json.loads(secrets.get_conn_value("jeton/acme/github"))["password"] == "token-canary"
+            assert secrets.get_variable("jeton/acme/github") == "token-canary"
+            assert sum("binb" in target for target in server.targets()) == calls, now
 
 
 def test_a_failure_is_told_where_airflow_would_say_not_found(

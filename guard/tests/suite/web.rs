@@ -371,3 +371,41 @@ async fn without_a_guard_nobody_gets_in() {
     let answer = get(DIRECT, &format!("{url}/any"), &[("authorization", &bearer(&draft().sign(&ES)))]).await;
     assert_eq!(answer.refusal(), (500, "", "internal".to_owned(), "retry".to_owned()));
 }
+
+#[actix_web::test]
+async fn a_scheme_that_was_told_nothing_more_refuses_and_reads_the_usual_headers() {
+    let bare = || OidcProxyScheme::builder(ISSUER, ISSUER).keys(keys());
+    let behind = serve(None, bare().trusted_proxies([PROXY]).build().unwrap());
+    let anybody = serve(None, bare().any_verified().build().unwrap());
+    let (access, bad) = (bearer(&person().sign(&ES)), bearer(&person().claim("aud", "shop").sign(&ES)));
+    for path in ["person", "perhaps"] {
+        let (behind, anybody) = (format!("{behind}/{path}"), format!("{anybody}/{path}"));
+        for (from, url, authorization) in [
+            (PROXY, &behind, None),
+            (PROXY, &behind, Some(&bad)),
+            (DIRECT, &behind, Some(&access)),
+            (DIRECT, &anybody, None),
+            (DIRECT, &anybody, Some(&bad)),
+        ] {
+            let headers: Vec<_> =
+                authorization.iter().map(|token| ("authorization", token.as_str())).collect();
+            let refused = get(from, url, &headers).await;
+            assert_eq!(refused.refusal().0, 401, "{url} {authorization:?}");
+            assert_eq!(
+                refused.header("www-authenticate").split(',').next(),
+                Some(r#"Bearer realm="OidcProxyScheme""#)
+            );
+        }
+        let all = [("authorization", &*access), ("x-refresh-token", "r-1")];
+        let through = get(PROXY, &behind, &all).await;
+        assert_eq!((through.status, &*through.body), (StatusCode::OK, "ada ? -+"));
+        // Whoever brings it is that person, and nothing else of what is sent counts.
+        let id = id_token().sign(&ES);
+        for from in [DIRECT, PROXY] {
+            let answer = get(from, &anybody, &[&all[..], &[("x-id-token", &id)]].concat()).await;
+            assert_eq!((answer.status, &*answer.body), (StatusCode::OK, "ada ? --"));
+        }
+        let id = bearer(&id_token().sign(&ES));
+        assert_eq!(get(DIRECT, &anybody, &[("authorization", &id)]).await.refusal().0, 401);
+    }
+}

@@ -3,8 +3,9 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Example, call, house, prepare, tampered, token};
+use super::{Example, call, house, house_at, prepare, tampered, token};
 use crate::support::app::Home;
+use crate::support::sql::Sql;
 
 const SAMPLE: &str = include_str!("../../../examples/tasks/env.example");
 
@@ -65,4 +66,23 @@ async fn services_call_each_other_and_nobody_else_can_start_end_or_read() {
         assert!(log.contains("starts the task `nightly-load`"), "{log}");
         house.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_asks_once_for_its_token_for_a_service_however_often_it_calls() {
+    let (house, folder) = house_at(Home::sqlite(), time::Duration::ZERO).await;
+    prepare(&house, &folder, "### A coordinator and two services\n").await;
+    let own = [("JETON_URL", house.broker.url.as_str()), ("JETON_SECRETS_DIR", &folder), ("WORK_S", "2")];
+    let example = Example::start("tasks", SAMPLE, &own);
+    let (code, log) = example.end().await;
+    assert_eq!(code, Some(0), "{log}");
+    let sql = Sql::open(&house.home).await;
+    // The coordinator calls two services, each twice; each of these has an audience of its own.
+    for (client, tokens) in [("coordinator", 2), ("extract", 1), ("load", 1)] {
+        let of = format!(
+            "audit_event WHERE action = 'token.issue' AND actor = (SELECT 'client:' || client_id FROM client WHERE identifier = '{client}')"
+        );
+        assert_eq!(sql.count(&of).await, tokens, "{client}: {log}");
+    }
+    house.stop().await;
 }

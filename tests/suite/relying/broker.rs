@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::TERMS;
-use super::forwarded::{Proxy, arrange, call, sign_in};
+use super::forwarded::{CLIENT, Proxy, Service, arrange, as_proxy, call, from_proxy, sign_in};
 use super::server::free_ports;
 use crate::support::app::{Broker, Home};
 use crate::support::jar::{Jar, Seen};
@@ -29,6 +29,13 @@ async fn arrive(jar: &mut Jar, url: &str) -> Seen {
         seen = jar.get(to.clone().as_str()).await;
     }
     seen
+}
+
+/// The access token that the proxy forwards to its service for whoever signs in.
+async fn token_of(apache: &Proxy, login: &str) -> String {
+    let seen = sign_in(&mut Jar::new(), &apache.site, login).await;
+    let told: Value = serde_json::from_str(&seen.body).unwrap_or_else(|_| panic!("{}", apache.log()));
+    told["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,9 +84,67 @@ async fn whom_apache_has_signed_in_is_a_user_of_the_broker_and_of_its_pages_alon
             assert_eq!(again.get(&format!("{site}{path}")).await.status, StatusCode::UNAUTHORIZED, "{path}");
         }
         // Past Apache nobody is anybody.
-        let spoofed = [("OIDC_access_token", "x"), ("Host", site.trim_start_matches("http://"))];
+        let echo = Service::behind_apache(&provider.url, TERMS, "jeton");
+        drop(apache);
+        let apache = Proxy::apache(port, echo.port, &provider.url, CLIENT);
+        let token = token_of(&apache, "bob").await;
+        let spoofed = [("OIDC_access_token", &*token), ("Host", site.trim_start_matches("http://"))];
         let direct = call(&format!("{}/globex/connect", broker.direct), &spoofed).await;
         assert_eq!(direct, StatusCode::SEE_OTHER, "{}", home.name);
+        drop(apache);
+        broker.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_machines_takes_no_token_of_the_provider_however_much_its_claims_give() {
+    for home in Home::each().await {
+        let [port] = free_ports();
+        let Some(provider) = arrange(port, 3_600) else { return };
+        let echo = Service::behind_apache(&provider.url, TERMS, "jeton");
+        let apache = Proxy::apache(port, echo.port, &provider.url, CLIENT);
+        let (ada, bob) = (token_of(&apache, "ada.boss").await, token_of(&apache, "bob.acme").await);
+        // As APISIX sends it: in `Authorization`. Ada's claim makes her a superadmin, bob's him a member of one app.
+        let keys = [
+            ("proxy.trusted", "127.0.0.2"),
+            ("outbound.allow_loopback", "true"),
+            ("login.oidc.issuer", provider.url.as_str()),
+            ("login.oidc.client_id", "jeton"),
+            ("login.oidc.forwarded_audience", TERMS),
+            ("login.oidc.apps_claim", "groups"),
+            ("login.oidc.superadmin_values", "boss"),
+        ];
+        let broker = Broker::start(&home, &keys).await;
+        for app in ["acme", "globex"] {
+            write(&broker, "/apps", &json!({"id": app, "name": app})).await;
+        }
+        for (token, globex) in [(&ada, StatusCode::OK), (&bob, StatusCode::FORBIDDEN)] {
+            let bearer = format!("Bearer {token}");
+            let headers = [("Authorization", bearer.as_str())];
+            let mut jar = Jar::of(from_proxy());
+            let mut seen = jar.get_with(&broker.at("/"), &headers).await;
+            for _ in 0..3 {
+                let Some(to) = &seen.location else { break };
+                seen = jar.get_with(to.clone().as_str(), &headers).await;
+            }
+            assert!(seen.status == StatusCode::OK && seen.body.contains("/acme/connect"), "{}", seen.body);
+            let page = jar.get_with(&broker.at("/acme/connect"), &headers).await;
+            assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+            let page = jar.get_with(&broker.at("/globex/connect"), &headers).await;
+            assert_eq!(page.status, globex, "{}: {}", home.name, page.body);
+
+            for path in ["/admin/v1/apps", "/admin/v1/clients", "/acme/sandbox/binb-token"] {
+                assert_eq!(as_proxy(&broker.at(path), &headers).await, StatusCode::UNAUTHORIZED, "{path}");
+                // Nor does the session of the same browser help there.
+                let seen = jar.get_with(&broker.at(path), &headers).await;
+                assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{path}: {}", seen.body);
+            }
+            let form = [("grant_type", "client_credentials")];
+            let seen = jar.post_with(&broker.at("/acme/sandbox/token"), &form, &headers).await;
+            assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{}", seen.body);
+            let seen = jar.post_with(&broker.at("/admin/v1/apps"), &form, &headers).await;
+            assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{}", seen.body);
+        }
         drop(apache);
         broker.stop().await;
     }

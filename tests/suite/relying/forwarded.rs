@@ -54,8 +54,8 @@ impl Service {
         Self::start(scheme.id_token_header("OIDC_id_token").refresh_token_header("OIDC_refresh_token"))
     }
 
-    fn behind_nginx(issuer: &str) -> Self {
-        Self::start(OidcProxyScheme::builder(issuer, TERMS).client_id("jeton"))
+    fn behind_nginx(issuer: &str, audience: &str) -> Self {
+        Self::start(OidcProxyScheme::builder(issuer, audience).client_id("jeton"))
     }
 
     pub(super) fn url(&self) -> String {
@@ -173,11 +173,16 @@ pub(super) async fn sign_in(jar: &mut Jar, site: &str, login: &str) -> Seen {
     jar.get(home.as_str()).await
 }
 
-/// A call from the proxy's address, which a stranger does not have.
+/// A client that has the proxy's address.
 #[expect(clippy::disallowed_methods, reason = "a client with an address of its own")]
+pub(super) fn from_proxy() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    client.local_address(Some(PROXY.parse().unwrap())).build().unwrap()
+}
+
+/// A call from the proxy's address, which a stranger does not have.
 pub(super) async fn as_proxy(url: &str, headers: &[(&str, &str)]) -> StatusCode {
-    let client = reqwest::Client::builder().no_proxy().local_address(Some(PROXY.parse().unwrap()));
-    let request = client.build().unwrap().get(url);
+    let request = from_proxy().get(url);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     request.send().await.unwrap().status()
 }
@@ -256,6 +261,19 @@ async fn a_service_behind_apache_knows_who_signed_in_and_believes_nobody_else() 
     let bob: Value = serde_json::from_str(&seen.body).unwrap();
     let mixed = [("OIDC_access_token", access), ("OIDC_id_token", bob["id_token"].as_str().unwrap())];
     assert_eq!(as_proxy(&direct, &mixed).await, StatusCode::UNAUTHORIZED);
+
+    // Without its provider Apache still forwards whom it knows, and the service knows the keys.
+    drop(provider);
+    for unknown in forged(access) {
+        let seen = ada.get_with(&page, &[("OIDC_access_token", &unknown)]).await;
+        let told: Value = serde_json::from_str(&seen.body).unwrap_or_default();
+        assert_eq!((seen.status, &told["sub"]), (StatusCode::OK, &json!("ada")), "{}", apache.log());
+        assert_eq!(as_proxy(&direct, &good).await, StatusCode::OK);
+        let headers = [("OIDC_access_token", &*unknown), ("OIDC_id_token", id)];
+        assert_eq!(as_proxy(&direct, &headers).await, StatusCode::UNAUTHORIZED);
+    }
+    let stranger = Jar::new().get_with(&page, &[("OIDC_access_token", access)]).await;
+    assert_ne!(stranger.status, StatusCode::OK, "{}", stranger.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +288,7 @@ async fn a_service_behind_nginx_outlives_its_provider() {
         told["access_token"].as_str().unwrap().to_owned()
     };
     let (ada, bob) = (token("ada").await, token("bob").await);
-    let service = Service::behind_nginx(&provider.url);
+    let service = Service::behind_nginx(&provider.url, TERMS);
     let nginx = Proxy::nginx(&service);
     let (page, bearer) = (format!("{}/", nginx.site), |token: &str| format!("Bearer {token}"));
     let known = bearer(&ada);
@@ -283,6 +301,9 @@ async fn a_service_behind_nginx_outlives_its_provider() {
     assert_eq!(call(&page, &strange).await, StatusCode::OK);
     let twice = call(&page, &[("Authorization", &*known), ("Authorization", &*bearer(&bob))]).await;
     assert!([StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&twice), "{twice}");
+    let mirror = Proxy::nginx(&Service::behind_nginx(&provider.url, super::MIRROR));
+    let elsewhere = call(&format!("{}/", mirror.site), &[("Authorization", &known)]).await;
+    assert_eq!(elsewhere, StatusCode::UNAUTHORIZED, "the audience is another");
 
     drop(provider);
     let known = [known, bearer(&bob)];
@@ -294,7 +315,7 @@ async fn a_service_behind_nginx_outlives_its_provider() {
         assert_eq!(call(&page, &[("Authorization", &bearer(&unknown))]).await, StatusCode::UNAUTHORIZED);
     }
     // One that starts now never reached it.
-    let late = Service::behind_nginx(&issuer(&ada));
+    let late = Service::behind_nginx(&issuer(&ada), TERMS);
     let late = Proxy::nginx(&late);
     let answer = http().get(format!("{}/", late.site)).bearer_auth(&ada).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);

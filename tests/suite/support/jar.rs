@@ -39,7 +39,12 @@ impl Seen {
 
 impl Jar {
     pub(crate) fn new() -> Self {
-        Self { http: http(), cookies: BTreeMap::new() }
+        Self::of(http())
+    }
+
+    /// One that has an address of its own.
+    pub(crate) fn of(http: reqwest::Client) -> Self {
+        Self { http, cookies: BTreeMap::new() }
     }
 
     /// What the browser would send along: the values of its cookies.

@@ -94,6 +94,30 @@ async fn whom_the_proxy_has_signed_in_is_a_user_here_with_what_claims_give() {
 }
 
 #[actix_web::test]
+async fn claims_of_whom_the_proxy_forwards_give_admins_their_rights_too() {
+    for db in databases().await {
+        let world = behind(&db, None).await;
+        let given = async || {
+            let of_apps = db.texts("SELECT app || ' ' || role FROM membership ORDER BY app").await;
+            (of_apps, db.count("\"user\" WHERE claimed_role = 'superadmin' AND role IS NULL").await)
+        };
+        world.site.fixture.app("acme").await;
+        world.site.fixture.app("globex").await;
+        let told = |groups: Value| bearer(&world.token(&json!({"groups": groups})));
+        let page = world.at_proxy().arrive("/", &told(json!(["acme/app_admin"]))).await;
+        assert!(page.body.contains("ACME") && !page.body.contains("GLOBEX"), "{}", page.body);
+        assert_eq!(given().await, (vec!["acme app_admin".to_owned()], 0), "{}", db.name);
+        let page = world.at_proxy().arrive("/", &told(json!(["boss"]))).await;
+        assert!(page.body.contains("ACME") && page.body.contains("GLOBEX"), "{}", page.body);
+        assert_eq!(given().await, (vec![], 1), "{}", db.name);
+        // Past the proxy the same token gives nothing, and says nothing of whom it is for.
+        let past = world.site.browser().arrive("/", &told(json!(["acme/app_admin"]))).await;
+        assert!(past.body.contains("name=\"password\""), "{}", past.body);
+        assert_eq!(given().await, (vec![], 1), "{}", db.name);
+    }
+}
+
+#[actix_web::test]
 async fn an_id_token_beside_it_says_more_of_the_same_person_and_nothing_of_another() {
     for db in databases().await {
         let world = behind(&db, None).await;
