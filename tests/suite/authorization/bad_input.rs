@@ -4,7 +4,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::{World, ask, devices, error, hidden, links, ok, refusal};
+use super::{Client, World, ask, changed, devices, error, hidden, links, ok, refusal, text};
 use crate::support::jar::{Jar, Seen};
 
 const FORMS: [&str; 4] = ["/o/token/", "/o/introspect/", "/o/revoke_token/", "/o/device_authorization/"];
@@ -148,47 +148,77 @@ const ODD: [&str; 14] = [
 
 #[tokio::test]
 async fn no_value_of_any_parameter_is_a_500() {
-    for world in World::each().await {
+    for mut world in World::each().await {
+        let script = devices::script(&world, &json!({})).await;
+        let device = devices::begin(&world, &script).await;
+        let (access, refresh) = {
+            let tokens = world.tokens(&[]).await;
+            (text(&tokens["access_token"]).to_owned(), text(&tokens["refresh_token"]).to_owned())
+        };
         let broker = world.broker();
-        let grants = [
-            ("client_credentials", &["scope", "resource"][..]),
-            ("authorization_code", &["code", "redirect_uri", "code_verifier", "resource"]),
-            ("refresh_token", &["refresh_token", "scope", "resource"]),
-            ("urn:ietf:params:oauth:grant-type:device_code", &["device_code"]),
+        let exchange = [
+            ("subject_token", &*access),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", "acme/sandbox"),
+        ];
+        let (target, request, grant) = ("invalid_target", "invalid_request", "invalid_grant");
+        // What is good of the form, and what a bad value of each parameter is answered with.
+        let grants: [(&Client, &str, &[(&str, &str)], &[(&str, &str)]); 5] = [
+            (&world.shop, "client_credentials", &[], &[("scope", "invalid_scope"), ("resource", target)]),
             (
-                "urn:ietf:params:oauth:grant-type:token-exchange",
+                &world.shop,
+                "authorization_code",
+                &[("code", "x"), ("redirect_uri", super::BACK), ("code_verifier", super::VERIFIER)],
+                &[("code", grant), ("redirect_uri", grant), ("code_verifier", grant), ("resource", grant)],
+            ),
+            (
+                &world.shop,
+                "refresh_token",
+                &[("refresh_token", &refresh)],
+                &[("refresh_token", grant), ("scope", "invalid_scope"), ("resource", target)],
+            ),
+            (
+                &script,
+                devices::GRANT,
+                &[("device_code", text(&device["device_code"]))],
+                &[("device_code", grant), ("resource", target)],
+            ),
+            (
+                &world.shop,
+                super::exchange::GRANT,
+                &exchange,
                 &[
-                    "subject_token",
-                    "subject_token_type",
-                    "audience",
-                    "flow",
-                    "min_ttl",
-                    "requested_token_type",
+                    ("subject_token", request),
+                    ("subject_token_type", request),
+                    ("audience", target),
+                    ("flow", request),
+                    ("min_ttl", request),
+                    ("requested_token_type", request),
+                    ("actor_token", request),
+                    ("resource", target),
                 ],
             ),
         ];
-        for (grant, names) in grants {
-            for name in names {
+        let mut wrong = Vec::new();
+        for (client, kind, good, names) in grants {
+            for (name, expected) in names {
                 for odd in ODD {
-                    let mut form = vec![("grant_type", grant), (*name, odd)];
-                    let defaults = names.iter().filter(|own| *own != name).map(|own| (*own, "x"));
-                    form.extend(defaults);
-                    let request = broker.http.post(broker.at("/o/token/")).form(&form);
-                    let answer = request.basic_auth(&world.shop.0, Some(&world.shop.1)).send().await.unwrap();
+                    // These are names that a connection might have, and none has.
+                    let named = ["null", "-1", "99999999999999999999", "a.b.c.d"].contains(&odd);
+                    let expected = if *name == "flow" && named { target } else { *expected };
+                    let form = changed(&[&[("grant_type", kind)], good].concat(), &[(*name, odd)]);
+                    let answer = ask(broker, "/o/token/", client, &form).await;
                     let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
-                    assert_eq!(status, 400, "{grant} {name}={odd}: {body}");
                     let body: Value = serde_json::from_str(&body).unwrap();
-                    let fields = body.as_object().unwrap().keys();
-                    assert!(body["error"].is_string() && fields.len() >= 2, "{body}");
-                    assert!(
-                        !body["error_description"].as_str().unwrap().contains(odd)
-                            || odd == " "
-                            || odd == "%"
-                    );
+                    if (status, &body["error"]) != (400, &json!(expected)) {
+                        wrong.push(format!("{kind}: {name}={odd}: {status} {body}, not {expected}"));
+                    }
+                    let told = body["error_description"].as_str().unwrap_or_default();
+                    assert!(!told.contains(odd) || odd == " " || odd == "%", "{name}={odd}: {body}");
                 }
             }
         }
-        let script = devices::script(&world, &json!({})).await;
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         for (name, refused) in [("scope", "invalid_scope"), ("resource", "invalid_target")] {
             for odd in ODD {
                 let answer = ask(broker, "/o/device_authorization/", &script, &[(name, odd)]).await;
@@ -291,16 +321,20 @@ async fn odd_names_proofs_and_headers_get_the_standard_s_errors() {
             let answer = broker.http.get(&userinfo).header("authorization", value).send().await.unwrap();
             assert_eq!(answer.status(), 401, "{value:?}");
         }
-        for (url, status, code) in [(&token, 400, "invalid_request"), (&userinfo, 401, "invalid_token")] {
+        for url in [&token, &userinfo] {
             let twice = broker.http.post(url).header("authorization", "Bearer x");
             let twice =
                 twice.header("authorization", "Bearer x").form(&[("grant_type", "client_credentials")]);
-            assert_eq!(
-                refusal(twice.send().await.unwrap()).await,
-                error(status, code),
-                "two headers at {url}"
-            );
+            let answer = twice.send().await.unwrap();
+            if url == &userinfo {
+                let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+                assert_eq!(challenge, "Bearer realm=\"jeton\", error=\"invalid_request\"", "RFC 6750 §3.1");
+            }
+            assert_eq!(refusal(answer).await, error(400, "invalid_request"), "two headers at {url}");
         }
+        let bearer = broker.http.get(broker.at("/admin/v1/apps")).header("authorization", "Bearer x");
+        let answer = bearer.header("authorization", "Bearer x").send().await.unwrap();
+        crate::support::problem::read(answer, "invalid_token").await;
         ok(ask(broker, "/o/token/", &world.shop, &[("grant_type", "client_credentials")]).await).await;
         world.stop().await;
     }
