@@ -146,79 +146,84 @@ const ODD: [&str; 14] = [
     "https://evil.example/",
 ];
 
+/// What is wrong with the answers to odd values of these parameters: each has its own code, and no value is repeated.
+async fn judge(
+    world: &World,
+    client: &Client,
+    form: &[(&str, &str)],
+    names: &[(&'static str, &'static str)],
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, expected) in names {
+        for odd in ODD {
+            // These are names that a connection might have, and none has.
+            let named = ["null", "-1", "99999999999999999999", "a.b.c.d"].contains(&odd);
+            let expected = if *name == "flow" && named { "invalid_target" } else { *expected };
+            let form = changed(form, &[(*name, odd)]);
+            let answer = ask(world.broker(), "/o/token/", client, &form).await;
+            let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+            let body: Value = serde_json::from_str(&body).unwrap();
+            let told = body["error_description"].as_str().unwrap_or_default();
+            let repeated = told.contains(odd) && odd != " " && odd != "%";
+            if repeated || (status, &body["error"]) != (400, &json!(expected)) {
+                wrong.push(format!("{}: {name}={odd}: {status} {body}, not {expected}", form[0].1));
+            }
+        }
+    }
+    wrong
+}
+
 #[tokio::test]
-async fn no_value_of_any_parameter_is_a_500() {
+async fn an_odd_value_gets_the_error_of_its_parameter() {
+    let (target, request, grant, scope) =
+        ("invalid_target", "invalid_request", "invalid_grant", "invalid_scope");
     for mut world in World::each().await {
         let script = devices::script(&world, &json!({})).await;
         let device = devices::begin(&world, &script).await;
-        let (access, refresh) = {
-            let tokens = world.tokens(&[]).await;
-            (text(&tokens["access_token"]).to_owned(), text(&tokens["refresh_token"]).to_owned())
-        };
-        let broker = world.broker();
+        let tokens = world.tokens(&[]).await;
+        let machine = [("grant_type", "client_credentials")];
+        let mut wrong = judge(&world, &world.shop, &machine, &[("scope", scope), ("resource", target)]).await;
+        let code = [
+            ("grant_type", "authorization_code"),
+            ("code", "x"),
+            ("redirect_uri", super::BACK),
+            ("code_verifier", super::VERIFIER),
+        ];
+        // The code comes first: without it nothing else is looked at.
+        let names = [("code", grant), ("redirect_uri", grant), ("code_verifier", grant), ("resource", grant)];
+        wrong.extend(judge(&world, &world.shop, &code, &names).await);
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", text(&tokens["refresh_token"]))];
+        let names = [("refresh_token", grant), ("scope", scope), ("resource", target)];
+        wrong.extend(judge(&world, &world.shop, &refresh, &names).await);
+        let poll = [("grant_type", devices::GRANT), ("device_code", text(&device["device_code"]))];
+        wrong.extend(judge(&world, &script, &poll, &[("device_code", grant), ("resource", target)]).await);
         let exchange = [
-            ("subject_token", &*access),
+            ("grant_type", super::exchange::GRANT),
+            ("subject_token", text(&tokens["access_token"])),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ("audience", "acme/sandbox"),
         ];
-        let (target, request, grant) = ("invalid_target", "invalid_request", "invalid_grant");
-        // What is good of the form, and what a bad value of each parameter is answered with.
-        let grants: [(&Client, &str, &[(&str, &str)], &[(&str, &str)]); 5] = [
-            (&world.shop, "client_credentials", &[], &[("scope", "invalid_scope"), ("resource", target)]),
-            (
-                &world.shop,
-                "authorization_code",
-                &[("code", "x"), ("redirect_uri", super::BACK), ("code_verifier", super::VERIFIER)],
-                &[("code", grant), ("redirect_uri", grant), ("code_verifier", grant), ("resource", grant)],
-            ),
-            (
-                &world.shop,
-                "refresh_token",
-                &[("refresh_token", &refresh)],
-                &[("refresh_token", grant), ("scope", "invalid_scope"), ("resource", target)],
-            ),
-            (
-                &script,
-                devices::GRANT,
-                &[("device_code", text(&device["device_code"]))],
-                &[("device_code", grant), ("resource", target)],
-            ),
-            (
-                &world.shop,
-                super::exchange::GRANT,
-                &exchange,
-                &[
-                    ("subject_token", request),
-                    ("subject_token_type", request),
-                    ("audience", target),
-                    ("flow", request),
-                    ("min_ttl", request),
-                    ("requested_token_type", request),
-                    ("actor_token", request),
-                    ("resource", target),
-                ],
-            ),
+        let names = [
+            ("subject_token", request),
+            ("subject_token_type", request),
+            ("audience", target),
+            ("flow", request),
+            ("min_ttl", request),
+            ("requested_token_type", request),
+            ("actor_token", request),
+            ("resource", target),
         ];
-        let mut wrong = Vec::new();
-        for (client, kind, good, names) in grants {
-            for (name, expected) in names {
-                for odd in ODD {
-                    // These are names that a connection might have, and none has.
-                    let named = ["null", "-1", "99999999999999999999", "a.b.c.d"].contains(&odd);
-                    let expected = if *name == "flow" && named { target } else { *expected };
-                    let form = changed(&[&[("grant_type", kind)], good].concat(), &[(*name, odd)]);
-                    let answer = ask(broker, "/o/token/", client, &form).await;
-                    let (status, body) = (answer.status().as_u16(), answer.text().await.unwrap());
-                    let body: Value = serde_json::from_str(&body).unwrap();
-                    if (status, &body["error"]) != (400, &json!(expected)) {
-                        wrong.push(format!("{kind}: {name}={odd}: {status} {body}, not {expected}"));
-                    }
-                    let told = body["error_description"].as_str().unwrap_or_default();
-                    assert!(!told.contains(odd) || odd == " " || odd == "%", "{name}={odd}: {body}");
-                }
-            }
-        }
+        wrong.extend(judge(&world, &world.shop, &exchange, &names).await);
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_value_of_any_parameter_is_a_500() {
+    for world in World::each().await {
+        let broker = world.broker();
+        let script = devices::script(&world, &json!({})).await;
         for (name, refused) in [("scope", "invalid_scope"), ("resource", "invalid_target")] {
             for odd in ODD {
                 let answer = ask(broker, "/o/device_authorization/", &script, &[(name, odd)]).await;
