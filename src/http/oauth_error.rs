@@ -188,6 +188,7 @@ impl OAuthError {
         let code = match problem.code() {
             Code::Unauthenticated | Code::InvalidToken | Code::ClientDisabled => OAuthCode::InvalidToken,
             Code::Forbidden => OAuthCode::InsufficientScope,
+            Code::InvalidRequest => OAuthCode::InvalidRequest,
             Code::StorageUnavailable => OAuthCode::TemporarilyUnavailable,
             _ => OAuthCode::ServerError,
         };

@@ -1,6 +1,6 @@
 """jeton's authorization server with Authlib.
 
-python authlib_client.py machine|person
+python authlib_client.py machine|person|device
 """
 
 import os
@@ -14,6 +14,7 @@ import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
@@ -74,6 +75,15 @@ def person():
     step("userinfo", **session.get(server["userinfo_endpoint"]).json())
     told_of = session.introspect_token(server["introspection_endpoint"], token=tokens["access_token"])
     step("introspected", **told_of.json())
+    # Another session: this one keeps the person's token.
+    exchanged = OAuth2Session(client_id, secret).fetch_token(
+        server["token_endpoint"],
+        grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
+        subject_token=tokens["access_token"],
+        subject_token_type="urn:ietf:params:oauth:token-type:access_token",
+        audience=settings["audience"],
+    )
+    step("exchanged", **exchanged)
 
     refreshed = session.refresh_token(server["token_endpoint"], refresh_token=tokens["refresh_token"])
     step("refreshed", **refreshed)
@@ -84,4 +94,19 @@ def person():
     step("reused", error=error.error, name=type(error).__name__)
 
 
-{"machine": machine, "person": person}[sys.argv[1]]()
+def device():
+    """A program without a browser: a person types its code elsewhere, and it asks until that is done."""
+    session = OAuth2Session(client_id, token_endpoint_auth_method="none")
+    begun = requests.post(
+        server["device_authorization_endpoint"], data={"client_id": client_id, "scope": "openid profile"}
+    ).json()
+    step("device", **begun)
+    asked = {"grant_type": DEVICE_CODE_GRANT_TYPE, "device_code": begun["device_code"]}
+    error = failure(session.fetch_token, server["token_endpoint"], **asked)
+    step("pending", error=error.error, name=type(error).__name__)
+    # A program of its own waits `interval` seconds here.
+    told()
+    step("tokens", **session.fetch_token(server["token_endpoint"], **asked))
+
+
+{"machine": machine, "person": person, "device": device}[sys.argv[1]]()

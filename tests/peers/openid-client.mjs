@@ -99,10 +99,12 @@ async function device() {
   };
   const tokens = await client.pollDeviceAuthorizationGrant(config, device);
   step('tokens', { ...tokens, claims: tokens.claims() });
-  const denied = await client.initiateDeviceAuthorization(config, { scope: 'openid' });
-  step('device', denied);
-  const error = await failure(() => client.pollDeviceAuthorizationGrant(config, denied));
-  step('denied', { name: error.name, error: error.error });
+  for (const outcome of ['denied', 'expired']) {
+    const refused = await client.initiateDeviceAuthorization(config, { scope: 'openid' });
+    step('device', refused);
+    const error = await failure(() => client.pollDeviceAuthorizationGrant(config, refused));
+    step(outcome, { name: error.name, error: error.error });
+  }
 }
 
 await { machine, person, device }[process.argv[2]]();

@@ -1,6 +1,6 @@
 """jeton's authorization server with requests-oauthlib.
 
-python requests_oauthlib_client.py machine|person
+python requests_oauthlib_client.py machine|person|device
 """
 
 import os
@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 import requests
-from oauthlib.oauth2 import BackendApplicationClient
+from oauthlib.oauth2 import BackendApplicationClient, DeviceClient
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 from talk import failure, step, told
@@ -19,6 +19,12 @@ from talk import failure, step, told
 settings = told()
 issuer, client_id, secret = settings["issuer"], settings["id"], settings["secret"]
 server = requests.get(f"{issuer}/.well-known/oauth-authorization-server").json()
+
+
+class ExchangeClient(BackendApplicationClient):
+    """Token exchange (RFC 8693), which oauthlib does not know: the request is a backend's with another grant type."""
+
+    grant_type = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
 def machine():
@@ -50,6 +56,19 @@ def person():
     step("tokens", **tokens)
     step("userinfo", **session.get(server["userinfo_endpoint"]).json())
     basic = HTTPBasicAuth(client_id, secret)
+    # Introspection is the program's own request, which the client authenticates and not the person's token.
+    told_of = session.post(
+        server["introspection_endpoint"], data={"token": tokens["access_token"]}, auth=basic, withhold_token=True
+    )
+    step("introspected", **told_of.json())
+    exchanged = OAuth2Session(client=ExchangeClient(client_id)).fetch_token(
+        server["token_endpoint"],
+        client_secret=secret,
+        subject_token=tokens["access_token"],
+        subject_token_type="urn:ietf:params:oauth:token-type:access_token",
+        audience=settings["audience"],
+    )
+    step("exchanged", **exchanged)
     refreshed = session.refresh_token(server["token_endpoint"], auth=basic)
     step("refreshed", **refreshed)
     # oauthlib writes the request of a revocation; sending it is the application's.
@@ -62,4 +81,20 @@ def person():
     step("dead", error=error.error, name=type(error).__name__)
 
 
-{"machine": machine, "person": person}[sys.argv[1]]()
+def device():
+    """A program without a browser: a person types its code elsewhere, and it asks until that is done."""
+    scope = ["openid", "profile"]
+    session = OAuth2Session(client=DeviceClient(client_id, scope=scope))
+    begun = requests.post(
+        server["device_authorization_endpoint"], data={"client_id": client_id, "scope": " ".join(scope)}
+    ).json()
+    step("device", **begun)
+    asked = {"device_code": begun["device_code"], "include_client_id": True}
+    error = failure(session.fetch_token, server["token_endpoint"], **asked)
+    step("pending", error=error.error, name=type(error).__name__)
+    # A program of its own waits `interval` seconds here.
+    told()
+    step("tokens", **session.fetch_token(server["token_endpoint"], **asked))
+
+
+{"machine": machine, "person": person, "device": device}[sys.argv[1]]()

@@ -8,6 +8,7 @@ mod devices;
 mod exchange;
 mod inspection;
 mod links;
+mod metadata;
 mod own;
 mod passwords;
 mod refreshing;

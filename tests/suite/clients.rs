@@ -15,7 +15,7 @@ use std::time::Duration;
 use jeton::model::client::ClientId;
 use jeton::model::entropy::{self, SystemEntropy};
 use jeton::model::secret::Secret;
-use jeton::model::time::{Clock, SystemClock};
+use jeton::model::time::{Clock, ShiftedClock, SystemClock};
 use jeton::store::clients::ClientSecret;
 use jeton::store::{self, Store};
 use jeton::vault::keyring::Keyring;
@@ -28,6 +28,7 @@ use crate::authorization::say;
 use crate::support::app::Home;
 use crate::support::house::House;
 use crate::support::jar::Jar;
+use crate::support::provider::sandbox;
 
 /// Where the web application is; the browser is sent there, and nobody listens.
 const BACK: &str = "http://localhost:3000/callback";
@@ -55,8 +56,18 @@ impl Scene {
         Self::on(Home::each().await.pop().unwrap(), &[]).await
     }
 
+    /// Whose issuer has a path.
+    async fn under(path: &str) -> Self {
+        let clock = Arc::new(ShiftedClock::default());
+        let sandbox = sandbox(clock.clone());
+        Self::of(House::under(path, Home::sqlite(), sandbox, clock, &[]).await).await
+    }
+
     async fn on(home: Home, more: &[(&'static str, &str)]) -> Self {
-        let house = House::on(home, more).await;
+        Self::of(House::on(home, more).await).await
+    }
+
+    async fn of(house: House) -> Self {
         house.app("acme", "Acme").await;
         house.credentials("sandbox", Some("acme")).await;
         let mut ada = Jar::new();

@@ -61,7 +61,18 @@ impl Ground {
         let clock = Arc::new(ShiftedClock::default());
         clock.advance(-Duration::hours(3));
         let keys = [("issuer.algorithm", algorithm)];
-        let house = House::with(home, sandbox(clock.clone()), clock, &keys).await;
+        Self::of(House::with(home, sandbox(clock.clone()), clock, &keys).await, algorithm).await
+    }
+
+    /// One whose issuer has a path.
+    async fn under(path: &str) -> Self {
+        let clock = Arc::new(ShiftedClock::default());
+        clock.advance(-Duration::hours(3));
+        let house = House::under(path, Home::sqlite(), sandbox(clock.clone()), clock, &[]).await;
+        Self::of(house, "ES256").await
+    }
+
+    async fn of(house: House, algorithm: &'static str) -> Self {
         let resource = json!({"uri": TERMS, "name": "Terms", "scopes": ["terms:read", "terms:write"]});
         house.write(Method::POST, "/resources", &resource).await;
         let resource = json!({"uri": MIRROR, "name": "Mirror", "scopes": ["terms:read"]});

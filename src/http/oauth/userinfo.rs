@@ -2,11 +2,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use jeton_guard::{BearerError, Challenge};
+use jeton_guard::{BearerError, Challenge, HeaderError};
 
 use crate::http::oauth_error::OAuthError;
 use crate::http::problem::{Code, Problem};
-use crate::identity::bearer::Bearers;
+use crate::identity::bearer::{Bearers, Error};
 use crate::issuer::PersonClaims;
 use crate::model::scope::{Scope, Scopes};
 
@@ -22,7 +22,7 @@ pub(in crate::http) async fn userinfo(
 ) -> Result<HttpResponse, OAuthError> {
     let headers = request.headers().get_all(actix_web::http::header::AUTHORIZATION);
     let token = bearers.inspect_header(headers.map(|value| value.as_bytes())).await;
-    let token = token.map_err(|error| OAuthError::of_bearer(&Problem::from(error)))?;
+    let token = token.map_err(refused)?;
     let granted: Scopes = token.claims.scope.iter().filter_map(|scope| Scope::parse(scope)).collect();
     let scopes = granted.narrowed_to(&token.client.scopes);
     match token.user.as_ref().filter(|_| scopes.contains(Scope::Openid)) {
@@ -34,6 +34,16 @@ pub(in crate::http) async fn userinfo(
             Err(OAuthError::of_bearer(&problem.challenge(challenge.to_string())))
         }
     }
+}
+
+/// Two tokens at once make a bad request (RFC 6750 §3.1), whichever of them is good.
+fn refused(error: Error) -> OAuthError {
+    let Error::Header(cause @ HeaderError::Repeated) = error else {
+        return OAuthError::of_bearer(&Problem::from(error));
+    };
+    let challenge = Challenge::new("jeton").error(BearerError::InvalidRequest);
+    let problem = Problem::of(Code::InvalidRequest, cause.to_string());
+    OAuthError::of_bearer(&problem.challenge(challenge.to_string()))
 }
 
 pub(super) async fn refuse_method() -> HttpResponse {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{World, error, ok, refusal};
 use crate::support::app::Broker;
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client's key pair.
 struct Pair(EcdsaKeyPair);

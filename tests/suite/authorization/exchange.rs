@@ -4,9 +4,10 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use super::{Client, World, ask, claims, error, ok, refusal, text};
+use crate::support::house::{CLIENT, CLIENT_SECRET};
 use crate::support::jar::Jar;
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 pub(super) async fn exchange(
@@ -51,6 +52,18 @@ async fn a_person_s_token_is_swapped_for_the_third_party_token() {
         let (_, handed) = world.house.binb_token("acme", "sandbox").await;
         assert_eq!(swapped["access_token"], handed["access_token"], "the provider's own");
         assert!(swapped["expires_in"].as_i64().unwrap() > 3_000 && swapped.get("refresh_token").is_none());
+        // Whose credentials they were got with, nobody is told.
+        let path = "/admin/v1/apps/acme/connectors/sandbox/credentials";
+        let credentials: Value = world.house.ask(Method::GET, path, None).await.json().await.unwrap();
+        assert_eq!(credentials["client_id"], CLIENT, "what is looked at is there");
+        for (what, answer) in
+            [("exchange", &swapped), ("binb-token", &handed), ("GET credentials", &credentials)]
+        {
+            let answer = answer.to_string();
+            assert!(!answer.contains(CLIENT_SECRET), "{what} tells the provider's client secret");
+            let named = answer.contains(CLIENT);
+            assert_eq!(named, what == "GET credentials", "{what}");
+        }
         // Refreshed when due, as for a job.
         world.house.pass(3_500);
         let (mut ada, url) = (Jar::new(), world.broker().url.clone());

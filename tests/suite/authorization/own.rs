@@ -1,7 +1,7 @@
 //! What people see and end themselves: applications let in, browsers signed in.
 
-use reqwest::StatusCode;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use super::{World, ask, error, hidden, ok, refusal, text};
 use crate::support::jar::Jar;
@@ -79,6 +79,31 @@ async fn a_person_ends_another_browser_and_nobody_elses() {
         let out = world.ada.post(&end, &[("csrf_token", &token), ("session", own)]).await.to();
         assert!(out.path().ends_with("/login"), "{}: {out}", world.house.home.name);
         assert!(world.ada.get(&account).await.to().path().ends_with("/login"));
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_admin_sees_a_person_s_browsers_and_signs_all_of_them_out() {
+    for mut world in World::each().await {
+        let (url, account) = (world.broker().url.clone(), world.broker().at("/account"));
+        let mut library = Jar::new();
+        library.sign_in(&url, "ada@example.com").await;
+        let users: Value = world.house.ask(Method::GET, "/admin/v1/users", None).await.json().await.unwrap();
+        let sessions = format!("/admin/v1/users/{}/sessions", super::text(&users["items"][0]["id"]));
+        let list =
+            async || -> Value { world.house.ask(Method::GET, &sessions, None).await.json().await.unwrap() };
+        let listed = list().await;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
+        for cookie in [world.ada.cookies(), library.cookies()].concat() {
+            assert!(!listed.to_string().contains(&cookie), "a cookie is shown");
+        }
+        assert_eq!(library.get(&account).await.status, 200);
+        assert_eq!(world.house.ask(Method::DELETE, &sessions, None).await.status(), 204);
+        assert_eq!(list().await["items"], json!([]), "{}", world.house.home.name);
+        for browser in [&mut world.ada, &mut library] {
+            assert!(browser.get(&account).await.to().path().ends_with("/login"), "its cookie is dead");
+        }
         world.stop().await;
     }
 }

@@ -20,7 +20,7 @@ async fn focus(browser: &Browser) -> (String, bool) {
 }
 
 /// Presses Tab as often as it takes; every stop on the way is visible and comes once.
-async fn tab_to(browser: &Browser, name: &str) -> Vec<String> {
+pub(super) async fn tab_to(browser: &Browser, name: &str) -> Vec<String> {
     let mut stops = Vec::new();
     while stops.last().map(String::as_str) != Some(name) {
         browser.tab().await;

@@ -10,6 +10,7 @@ use jeton::model::entropy::SystemEntropy;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::keyboard::tab_to;
 use crate::support::app::{Broker, Home};
 use crate::support::browser::Browser;
 use crate::support::house::PASSWORD;
@@ -172,4 +173,42 @@ async fn refused(place: &mut Place, provider: OidcProvider) {
     place.browser.find(".notice.error").await;
     place.says("Sign in with your password, or try again in a moment").await;
     place.look("login-unavailable").await;
+}
+
+/// On a page of the provider's, which shows the focus in its own way: Tab until the element has it.
+async fn reach(browser: &Browser, css: &str) {
+    browser.find(css).await;
+    for _ in 0..20 {
+        if browser.eval(&format!("document.activeElement.matches(\"{css}\")")).await == true {
+            return;
+        }
+        browser.tab().await;
+    }
+    panic!("{css} is not reached: {}", browser.text().await);
+}
+
+#[tokio::test]
+async fn a_person_comes_in_through_the_provider_by_keyboard_alone() {
+    let Some((place, provider)) = arrange(&Home::sqlite()).await else { return };
+    place.write("/apps", &json!({"id": "acme", "name": "Acme"})).await;
+    place.open_anew(&place.broker.at("/acme/connect")).await;
+    place.browser.find("form[action$='/login/oidc'] button").await;
+    let text = place.browser.eval("document.querySelector('main button[type=submit]').textContent").await;
+    let name = text.as_str().unwrap().trim().to_owned();
+    assert_eq!(tab_to(&place.browser, &name).await, ["Skip to the content", "jeton", &name]);
+    place.browser.enter().await;
+    place.browser.arrive(&format!("{}/interaction/", provider.url)).await;
+    reach(&place.browser, "input[name=login]").await;
+    place.browser.type_text("eve.acme").await;
+    reach(&place.browser, "input[name=password]").await;
+    place.browser.type_text("any").await;
+    place.browser.enter().await;
+    place.browser.find("input[name=prompt][value=consent]").await;
+    reach(&place.browser, "button[type=submit]").await;
+    place.browser.enter().await;
+    place.browser.arrive(&place.broker.at("/acme/connect")).await;
+    place.browser.open(&place.broker.at("/")).await;
+    place.says("eve.acme").await;
+    place.browser.close().await;
+    place.broker.stop().await;
 }

@@ -13,7 +13,13 @@ fn start(flow: &str, settings: &Value) -> Option<Peer> {
 
 #[tokio::test]
 async fn a_program_finds_the_endpoints_and_authenticates_in_every_way() {
-    let scene = Scene::on_postgres().await;
+    // At the root, and where the issuer has a path: RFC 8414 §3.1 and Discovery §4.1 look for it in different places.
+    for scene in [Scene::on_postgres().await, Scene::under("/laputa").await] {
+        authenticates_in_every_way(scene).await;
+    }
+}
+
+async fn authenticates_in_every_way(scene: Scene) {
     let client = pipeline_with_odd_secret(&scene.house).await;
     let Some(mut peer) = start("machine", &scene.settings(&client)) else { return };
     for document in ["openid-configuration", "oauth-authorization-server"] {
@@ -110,6 +116,13 @@ async fn a_device_waits_for_its_person_and_slows_down_when_told_to() {
     peer.step("answered").await;
     let denied = peer.step("denied").await;
     assert_eq!((&denied["name"], &denied["error"]), (&json!("ResponseBodyError"), &json!("access_denied")));
+    peer.step("answered").await;
+    peer.step("device").await;
+    // Nobody answers within its ten minutes.
+    wait(&scene, &mut peer, 601).await;
+    peer.step("answered").await;
+    let expired = peer.step("expired").await;
+    assert_eq!((&expired["name"], &expired["error"]), (&json!("ResponseBodyError"), &json!("expired_token")));
     peer.end().await;
     scene.house.stop().await;
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conversation::Peer;
-use super::{Scene, pipeline, pipeline_with_odd_secret};
+use super::{ACCESS_TOKEN, Scene, answer_device, notebook, pipeline, pipeline_with_odd_secret};
 use crate::support::peer;
 
 const AUTHLIB: &str = "authlib_client.py";
@@ -54,7 +54,7 @@ async fn authlib_gets_a_program_its_tokens() {
 }
 
 #[tokio::test]
-async fn authlib_signs_a_person_in_refreshes_and_revokes() {
+async fn authlib_signs_a_person_in_exchanges_refreshes_and_revokes() {
     let mut scene = Scene::start().await;
     let Some(mut peer) = start(AUTHLIB, "person", &scene.settings(&scene.shop)) else { return };
     scene.agree(&mut peer).await;
@@ -64,6 +64,12 @@ async fn authlib_signs_a_person_in_refreshes_and_revokes() {
     assert_eq!((&userinfo["sub"], &userinfo["name"]), (&claims["sub"], &json!("Ada")));
     let told = peer.step("introspected").await;
     assert_eq!((&told["active"], &told["sub"]), (&json!(true), &claims["sub"]));
+    let exchanged = peer.step("exchanged").await;
+    assert_eq!(
+        (&exchanged["access_token"], &exchanged["issued_token_type"]),
+        (&scene.handed_out().await, &json!(ACCESS_TOKEN)),
+        "the provider's own"
+    );
     assert_ne!(peer.step("refreshed").await["refresh_token"], tokens["refresh_token"]);
     assert_eq!(peer.step("revoked").await, json!({"active": false, "step": "revoked"}));
     refused(&mut peer, "reused", "OAuthError", "invalid_grant").await;
@@ -87,17 +93,48 @@ async fn requests_oauthlib_gets_a_program_its_tokens_and_raises_its_errors() {
 }
 
 #[tokio::test]
-async fn requests_oauthlib_signs_a_person_in_refreshes_and_revokes() {
+async fn requests_oauthlib_signs_a_person_in_exchanges_refreshes_and_revokes() {
     let mut scene = Scene::start().await;
     let Some(mut peer) = start(REQUESTS_OAUTHLIB, "person", &scene.settings(&scene.shop)) else { return };
     scene.agree(&mut peer).await;
     let tokens = peer.step("tokens").await;
     assert_eq!(tokens["scope"], json!(["openid", "profile", "offline_access"]));
-    assert_eq!(peer.step("userinfo").await["name"], "Ada");
+    let userinfo = peer.step("userinfo").await;
+    assert_eq!(userinfo["name"], "Ada");
+    let told = peer.step("introspected").await;
+    assert_eq!((&told["active"], &told["sub"]), (&json!(true), &userinfo["sub"]));
+    let exchanged = peer.step("exchanged").await;
+    assert_eq!(
+        (&exchanged["access_token"], &exchanged["issued_token_type"]),
+        (&scene.handed_out().await, &json!(ACCESS_TOKEN)),
+        "the provider's own"
+    );
     assert_ne!(peer.step("refreshed").await["refresh_token"], tokens["refresh_token"]);
     let revoked = peer.step("revoked").await;
     assert_eq!((&revoked["status"], &revoked["then"]), (&json!(200), &json!(401)));
     refused(&mut peer, "dead", "InvalidGrantError", "invalid_grant").await;
     peer.end().await;
     scene.house.stop().await;
+}
+
+#[tokio::test]
+async fn scripts_in_python_wait_for_the_person_who_types_their_code() {
+    for (script, error, scope) in [
+        (AUTHLIB, "OAuthError", json!("openid profile")),
+        (REQUESTS_OAUTHLIB, "CustomOAuth2Error", json!(["openid", "profile"])),
+    ] {
+        let mut scene = Scene::start().await;
+        let client = notebook(&scene.house).await;
+        let Some(mut peer) = start(script, "device", &scene.settings(&client)) else { return };
+        let device = peer.step("device").await;
+        refused(&mut peer, "pending", error, "authorization_pending").await;
+        answer_device(&mut scene, &device["user_code"], "accept").await;
+        scene.house.pass(5);
+        peer.tell(&json!({}));
+        let tokens = peer.step("tokens").await;
+        assert_eq!(tokens["scope"], scope, "{script}");
+        assert!(tokens["id_token"].is_string(), "{script}");
+        peer.end().await;
+        scene.house.stop().await;
+    }
 }

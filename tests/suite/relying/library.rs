@@ -36,7 +36,9 @@ async fn the_crate_openidconnect_gets_along_with_the_authorization_server() {
         cargo("build").arg("--target-dir").arg(target()).status().unwrap().success(),
         "it does not build"
     );
-    for ground in Ground::each().await {
+    let mut grounds = Ground::each().await;
+    grounds.push(Ground::under("/laputa").await);
+    for ground in grounds {
         // Its clock is the machine's.
         ground.house.pass(900);
         let scopes = json!(["openid", "profile", "email", "offline_access"]);

@@ -1,7 +1,9 @@
 //! A broker with a sandbox beside it, and its superadmin at the REST.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
+use jeton::model::entropy::SystemEntropy;
 use jeton::model::time::{ShiftedClock, SystemClock};
 use jeton::sandbox::{Counters, Faults, Sandbox};
 use reqwest::{Method, Response};
@@ -53,6 +55,24 @@ impl House {
         let keys = keys(&sandbox);
         let keys: Vec<_> = keys.iter().map(|(k, v)| (*k, v.as_str())).chain(more.iter().copied()).collect();
         let broker = Broker::start_at(&home, clock, &keys).await;
+        Self { broker, sandbox, home }
+    }
+
+    /// The same, whose public URL has this path.
+    pub(crate) async fn under(
+        path: &str,
+        home: Home,
+        sandbox: Sandbox,
+        clock: Arc<ShiftedClock>,
+        more: &[(&'static str, &str)],
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        let keys = keys(&sandbox);
+        let mut keys: Vec<_> = keys.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        keys.push(("public_url", &url));
+        keys.extend_from_slice(more);
+        let broker = Broker::start_on(listener, &home, clock, Arc::new(SystemEntropy), &keys).await;
         Self { broker, sandbox, home }
     }
 
