@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(cli.run()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_of_reader_gone() => ExitCode::from(error.exit_code()),
         Err(error) => fail(&error.line(), error.exit_code()),
     }
 }

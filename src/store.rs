@@ -27,6 +27,7 @@ mod lockstep;
 mod look;
 pub mod outbox;
 mod own;
+mod reach;
 pub mod resources;
 pub mod sessions;
 pub mod signing_keys;
@@ -54,6 +55,7 @@ use crate::model::time::{Clock, to_micros};
 
 pub use self::error::Error;
 pub use self::look::Glance;
+pub use self::reach::Unreached;
 
 /// Where the database is and how many connections may be open.
 #[derive(Clone, Debug)]

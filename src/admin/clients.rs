@@ -7,13 +7,14 @@ mod add;
 mod change;
 mod deliver;
 mod drift;
+mod error;
 mod first;
+mod rules;
 mod secrets;
 
 use std::collections::BTreeSet;
 
 use jeton_client::secret_store::Reference;
-use jeton_guard::KeySet;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,83 +25,22 @@ use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
 use crate::model::delivery::{Delivery, DeliveryForm};
 use crate::model::entropy::token;
 use crate::model::event::{Action, Event};
-use crate::model::grant::GrantType;
 use crate::model::resource::ResourceScope;
 use crate::model::scope::{Scope, Scopes};
 use crate::model::secret::Secret;
 use crate::model::uri::{RedirectUri, ResourceUri};
-use crate::store::{Conn, Tx};
+use crate::store::Tx;
 
 pub use self::change::ClientChange;
 pub use self::deliver::Post;
 pub use self::drift::Drift;
+pub use self::error::Error;
 pub use self::first::FirstClient;
+
+use self::rules::{check, check_resources, cover};
 
 /// The most clients of one page.
 pub const MAX_PAGE: u64 = 200;
-/// The longest identifier, in bytes.
-const MAX_IDENTIFIER: usize = 200;
-/// The most public keys of one client.
-const MAX_KEYS: usize = 10;
-/// Of RSA, elliptic curves, and secrets (RFC 7518 §6).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-/// A token lives between a minute and a day.
-const LIFETIME_S: std::ops::RangeInclusive<u32> = 60..=86_400;
-
-/// Why a client was not made, changed or found.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No client has this id, or no secret of it.
-    #[error("there is no such client or secret")]
-    NotFound,
-    /// Its rights are not within those of who asks.
-    #[error("the client's rights exceed those of who asks")]
-    ExceedsOwn,
-    /// Another client is called so.
-    #[error("another client has this identifier")]
-    IdentifierTaken,
-    /// It has two live secrets.
-    #[error("the client has two live secrets already")]
-    TwoSecrets,
-    /// Somebody else delivers it at this moment.
-    #[error("a delivery of the client's credential is under way: try again in two minutes")]
-    UnderWay,
-    /// The row has changed since it was read.
-    #[error("the client has changed meanwhile")]
-    Changed,
-    /// A field is out of range.
-    #[error("`{field}` {reason}")]
-    Invalid {
-        /// Which.
-        field: &'static str,
-        /// Why.
-        reason: &'static str,
-    },
-    /// A secret store did not do what it was asked, or is none that was named.
-    #[error(transparent)]
-    Delivery(#[from] crate::secret_stores::Error),
-    /// A client was made and its credential is not where it should be.
-    #[error("the client {0} was made, and its credential not delivered")]
-    HalfDone(ClientId, #[source] Box<Error>),
-    /// Its row was changed by somebody else than this instance.
-    #[error("the client's row is not used")]
-    NotOurs(#[from] crate::vault::Error),
-    /// The database gave nothing.
-    #[error("the clients could not be read or written")]
-    Store(#[source] crate::store::Error),
-    /// No record, no change.
-    #[error("the change's audit record was not written")]
-    Audit(#[from] crate::audit::Error),
-}
-
-impl From<crate::store::Error> for Error {
-    fn from(error: crate::store::Error) -> Self {
-        match error {
-            crate::store::Error::AlreadyExists => Self::IdentifierTaken,
-            other => Self::Store(other),
-        }
-    }
-}
 
 /// A client to be made.
 #[derive(Clone, Debug)]
@@ -330,71 +270,6 @@ impl Clients {
         self.recent.forget(id);
         Ok(())
     }
-}
-
-/// What its resource servers know, as they are registered now.
-async fn check_resources(conn: Conn<'_>, client: &Client) -> Result<(), Error> {
-    let mut known = BTreeSet::new();
-    for uri in &client.resources {
-        let unregistered =
-            Error::Invalid { field: "resources", reason: "names a resource that is not registered" };
-        known.append(&mut conn.find_resource(uri.as_str()).await?.ok_or(unregistered)?.scopes);
-    }
-    if client.resource_scopes.is_subset(&known) {
-        return Ok(());
-    }
-    Err(Error::Invalid {
-        field: "scopes",
-        reason: "names a scope that is neither the broker's nor of its resources",
-    })
-}
-
-/// Rights at other resource servers are whole: who has not all of the broker's may not give them.
-fn cover(by: &Superadmin, client: &Client) -> Result<(), Error> {
-    let all = [Scope::Superadmin].into_iter().collect();
-    let covered = by.covers(&client.scopes) && (client.resource_scopes.is_empty() || by.covers(&all));
-    if covered { Ok(()) } else { Err(Error::ExceedsOwn) }
-}
-
-fn check(client: &Client) -> Result<(), Error> {
-    let identifier = &client.identifier;
-    let printable = !identifier.trim().is_empty() && !identifier.chars().any(char::is_control);
-    if !printable || identifier.len() > MAX_IDENTIFIER {
-        return Err(Error::Invalid { field: "identifier", reason: "must be 1 to 200 bytes of text" });
-    }
-    if client.token_lifetime_s.is_some_and(|seconds| !LIFETIME_S.contains(&seconds)) {
-        return Err(Error::Invalid { field: "token_lifetime_s", reason: "must be 60 to 86400" });
-    }
-    client.jwks.as_ref().map_or(Ok(()), check_jwks)?;
-    let has_codes = client.may_use(GrantType::AuthorizationCode);
-    if !has_codes && !client.redirect_uris.is_empty() {
-        return Err(Error::Invalid {
-            field: "redirect_uris",
-            reason: "are for programmatic and provider clients",
-        });
-    }
-    if !client.kind.is_confidential() && client.jwks.is_some() {
-        return Err(Error::Invalid { field: "jwks", reason: "are for clients that can keep a secret" });
-    }
-    Ok(())
-}
-
-/// Public keys a signature of the client can be verified with, and no private ones: those belong to the client alone.
-fn check_jwks(jwks: &serde_json::Value) -> Result<(), Error> {
-    let wrong = |reason| Err(Error::Invalid { field: "jwks", reason });
-    let Ok(keys) = KeySet::from_jwks(jwks.to_string().as_bytes()) else {
-        return wrong("must be an object with an array `keys`");
-    };
-    let all = jwks.get("keys").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if all.iter().any(|key| PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some())) {
-        return wrong("holds a private key: make another pair, and register the public half alone");
-    }
-    if keys.is_empty() || keys.len() != all.len() || keys.len() > MAX_KEYS {
-        return wrong(
-            "must hold 1 to 10 public keys for signatures: P-256, RSA of 2048 bits or more, or Ed25519",
-        );
-    }
-    Ok(())
 }
 
 fn warnings(client: &Client) -> Vec<&'static str> {

@@ -1,12 +1,14 @@
 //! `jeton client`: which programs may ask the broker for tokens?
 
+mod warnings;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::remote::{Call, Remote, RemoteArgs, RoleChoice, failing, given, set_role};
-use super::{Error, input, span};
+use super::{Error, input, output, span};
 
 /// Clients of the broker and their secrets
 #[derive(Debug, clap::Args)]
@@ -182,7 +184,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         Verb::Update { client_id, rights, disable, enable } => {
             let body = change(&rights, disable, enable)?;
             let doing = format!("cannot change the client {client_id}");
-            remote.call(&doing, Call::patch(&["clients", &client_id], body)).await
+            written(&remote, &doing, Call::patch(&["clients", &client_id], body), &rights.allow).await
         }
         Verb::Delete { client_id } => {
             let doing = format!("cannot delete the client {client_id}");
@@ -204,7 +206,18 @@ async fn create(
         fields.extend(deliver_to.map(|to| ("deliver_to".to_owned(), to.into())));
         fields.extend(deliver_as.map(|form| ("deliver_as".to_owned(), form.into())));
     }
-    remote.call(&format!("cannot register the client {identifier}"), Call::post(&["clients"], body)).await
+    let doing = format!("cannot register the client {identifier}");
+    written(remote, &doing, Call::post(&["clients"], body), &rights.allow).await
+}
+
+/// Sends a call that makes or changes a client, shows the answer, and says what to think about.
+async fn written(remote: &Remote, doing: &str, call: Call<'_>, allow: &[String]) -> Result<(), Error> {
+    let client = remote.ask(call).await.map_err(failing(doing))?;
+    let shown = remote.show(&client);
+    for line in warnings::lines(remote, &client, allow).await {
+        output::tell(&line);
+    }
+    shown
 }
 
 /// Shows each delivery; fails where one is not as it should be.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::output::tell;
 use super::remote::{Call, Remote, RemoteArgs, failing};
 use super::{Error, span};
 use crate::model::connection::{RATE_LIMITED, UNAVAILABLE};
@@ -58,7 +59,7 @@ enum Verb {
         #[command(flatten)]
         which: Which,
     },
-    /// Make a token set current again that was never refreshed: undo of a new consent or an import
+    /// Make a token set current again that was never refreshed: undo of a new consent or an import; the current one stays
     Restore {
         #[command(flatten)]
         which: Which,
@@ -174,10 +175,16 @@ impl Which {
 
     async fn restore(&self, remote: &Remote, generation: i64) -> Result<(), Error> {
         let [apps, app, connections, connector] = self.path();
-        let generation = generation.to_string();
-        let path = [apps, app, connections, connector, "generations", &generation, "restore"];
+        let name = generation.to_string();
+        let path = [apps, app, connections, connector, "generations", &name, "restore"];
         let call = Call::post(&path, json!({})).with("flow", self.flow.clone());
-        remote.call(&self.doing("restore"), call).await
+        let answer = remote.ask(call).await.map_err(failing(self.doing("restore")))?;
+        remote.show(&answer)?;
+        // What was put back is current under the number after all others.
+        if answer.get("generation").and_then(Value::as_i64) == Some(generation) {
+            tell(&format!("jeton: generation {generation} is the current one; nothing was changed"));
+        }
+        Ok(())
     }
 
     async fn refresh(&self, remote: &Remote, generation: Option<i64>) -> Result<(), Error> {

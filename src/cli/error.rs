@@ -124,6 +124,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether whoever read the result has gone (`jeton ... | head`): nothing failed, and nobody is to be told.
+    pub fn is_of_reader_gone(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// 1 failure, 75 try again later, 77 no permission, 78 configuration or consent needed. A program that
     /// `exec` could not start gives 127 (absent) or 126, as with other wrappers.
     pub fn exit_code(&self) -> u8 {
@@ -149,6 +154,8 @@ impl Error {
             Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             Self::NotStarted { .. } => 126,
             Self::Incomplete { code, .. } => *code,
+            // As a shell tells of a program that the signal SIGPIPE (13) has ended.
+            Self::Output(_) if self.is_of_reader_gone() => 128 + 13,
             Self::Input { .. }
             | Self::Malformed { .. }
             | Self::Unprintable(_)

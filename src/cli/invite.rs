@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::remote::{Call, RemoteArgs, given};
-use super::{Error, span};
+use super::remote::{Call, Remote, RemoteArgs, given};
+use super::{Error, output, span};
 
 /// Invitations into an app; the link is yours to send
 #[derive(Debug, clap::Args)]
@@ -52,10 +52,13 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let remote = args.remote.connect().await?;
     match args.verb {
         Verb::Create { app, email, role, connectors, expires_in } => {
+            let named = connectors.clone();
             let body =
                 json!({"email": email, "role": role, "connectors": connectors, "expires_in_s": expires_in});
             let path = ["apps", &app, "invitations"];
-            remote.call(&format!("cannot invite into {app}"), Call::post(&path, given(body))).await
+            remote.call(&format!("cannot invite into {app}"), Call::post(&path, given(body))).await?;
+            warn(&remote, &named).await;
+            Ok(())
         }
         Verb::List { app } => {
             let columns = ["id", "email", "role", "connectors", "expires_at"];
@@ -65,6 +68,18 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         Verb::Delete { app, id } => {
             let path = ["apps", &app, "invitations", &id];
             remote.call(&format!("cannot withdraw the invitation into {app}"), Call::delete(&path)).await
+        }
+    }
+}
+
+/// Says which connectors do not exist. Who may not ask is told nothing: the invitation is made.
+async fn warn(remote: &Remote, connectors: &[String]) {
+    for connector in connectors {
+        if remote.is_missing("connector", connector).await {
+            output::tell(&format!(
+                "jeton: warning: there is no connector `{connector}`, and the invitation offers it: see `jeton connector \
+                 list`, withdraw it with `jeton invite delete` and make another"
+            ));
         }
     }
 }

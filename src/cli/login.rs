@@ -50,6 +50,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         false => device::sign_in(&client, scope.as_deref()).await?,
     };
     let store = keep(&place, &login, before.as_ref(), plain_http).await?;
+    say(&granted(scope.as_deref(), &login.scope))?;
     told(&login, store, plain_http).await
 }
 
@@ -72,6 +73,17 @@ fn scope(asked: &[String]) -> Option<String> {
     let more =
         asked.iter().map(String::as_str).filter(|scope| !["openid", "offline_access", ""].contains(scope));
     Some(own.chain(more).collect::<Vec<_>>().join(" "))
+}
+
+/// What was asked for, and what of it was given. Without `asked`, all that the client may have was asked for, and which
+/// that is the server does not say.
+fn granted(asked: Option<&str>, granted: &str) -> String {
+    let given: Vec<_> = granted.split_whitespace().collect();
+    let some = |scopes: &[&str]| if scopes.is_empty() { "none".to_owned() } else { scopes.join(" ") };
+    let missing: Vec<_> =
+        asked.unwrap_or_default().split_whitespace().filter(|scope| !given.contains(scope)).collect();
+    let line = format!("jeton: granted: {}", some(&given));
+    if asked.is_some() { format!("{line}; not granted: {}", some(&missing)) } else { line }
 }
 
 /// Keeps the new one, then ends the one before: nobody would ever use it again.
@@ -177,6 +189,17 @@ mod tests {
         assert_eq!(scope(&[]), None);
         let asked = ["binb:read".to_owned(), "openid".to_owned()];
         assert_eq!(scope(&asked).as_deref(), Some("openid offline_access binb:read"));
+    }
+
+    #[test]
+    fn what_was_not_granted_is_told() {
+        let asked = Some("openid offline_access binb:read");
+        assert_eq!(
+            granted(asked, "openid offline_access"),
+            "jeton: granted: openid offline_access; not granted: binb:read"
+        );
+        assert_eq!(granted(Some("openid"), "openid"), "jeton: granted: openid; not granted: none");
+        assert_eq!(granted(None, "openid"), "jeton: granted: openid");
     }
 
     #[test]

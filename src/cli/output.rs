@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
 use serde_json::Value;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// Prints one value as JSON.
 pub(super) fn json(out: &mut impl Write, value: &Value) -> io::Result<()> {
@@ -42,6 +44,11 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// Tells a person something beside the result. Where standard error is closed there is nobody to tell.
+pub(super) fn tell(line: &str) {
+    writeln!(io::stderr(), "{}", printable(line)).ok();
+}
+
 fn plain() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -58,12 +65,18 @@ fn print(out: &mut impl Write, table: &Table) -> io::Result<()> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => printable(text),
+        Value::String(text) => whole_seconds(text).unwrap_or_else(|| printable(text)),
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
             items.iter().map(cell).collect::<Vec<_>>().join(" ")
         }
         other => printable(&other.to_string()),
     }
+}
+
+/// A time as people read it, without parts of a second.
+fn whole_seconds(text: &str) -> Option<String> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    at.to_offset(UtcOffset::UTC).replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
 #[cfg(test)]
@@ -92,6 +105,16 @@ mod tests {
         "
         );
         assert_eq!(printed(|out| table(out, &[], &["id"])), "none\n");
+    }
+
+    #[test]
+    fn times_are_in_whole_seconds() {
+        let value = json!({"until": "2026-11-24T10:00:00.123456789Z", "at": ["2026-11-24T12:00:00.9+02:00"]});
+        insta::assert_snapshot!(printed(|out| record(out, &value)), @r"
+        at     2026-11-24T10:00:00Z
+        until  2026-11-24T10:00:00Z
+        ");
+        assert!(printed(|out| json(out, &value)).contains("10:00:00.123456789Z"));
     }
 
     #[test]

@@ -99,14 +99,25 @@ impl Remote {
 
     /// Sends a call and shows its answer.
     pub(super) async fn call(&self, doing: &str, call: Call<'_>) -> Result<(), Error> {
-        let answer = self.ask(call).await.map_err(failing(doing))?;
+        self.show(&self.ask(call).await.map_err(failing(doing))?)
+    }
+
+    /// Shows an answer.
+    pub(super) fn show(&self, answer: &Value) -> Result<(), Error> {
         let mut out = std::io::stdout().lock();
         if self.json {
-            output::json(&mut out, &answer)?;
+            output::json(&mut out, answer)?;
         } else {
-            output::record(&mut out, &answer)?;
+            output::record(&mut out, answer)?;
         }
         Ok(out.flush()?)
+    }
+
+    /// Whether the broker says that there is no such app or connector. Who may not ask is not told so.
+    pub(super) async fn is_missing(&self, what: &str, id: &str) -> bool {
+        let (collection, code) = (format!("{what}s"), format!("{what}_not_found"));
+        let asked = self.ask(Call::get(&[&collection, id])).await;
+        asked.is_err_and(|error| error.problem().is_some_and(|problem| problem.code == code))
     }
 
     /// Sends a call.

@@ -5,6 +5,7 @@
 mod administration;
 mod exec;
 mod login;
+mod notes;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

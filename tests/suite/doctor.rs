@@ -163,8 +163,32 @@ async fn a_database_that_does_not_answer_may_pass() {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(exit_code(&output), 75, "{text}");
     assert!(text.contains("failure  database ") && text.contains("skipped  keys "), "{text}");
+    assert!(text.contains("nothing is reached at 127.0.0.1:9: Connection refused"), "{text}");
     assert!(!text.contains("canary") && !stderr(&output).contains("canary"), "{text}");
     assert_eq!(stderr(&output), "jeton: 1 check(s) failed: see the list\n");
+}
+
+#[tokio::test]
+async fn why_postgresql_is_not_reached_is_told() {
+    for home in Home::each().await {
+        let Some(url) = home.database_url.as_deref() else { continue };
+        let mut absent = url::Url::parse(url).unwrap();
+        absent.set_path("/absent_database");
+        absent.set_password(Some("canary-password")).unwrap();
+        let mut stranger = absent.clone();
+        stranger.set_username("absent_user").unwrap();
+        for (url, cause) in
+            [(absent, "has no database `absent_database`"), (stranger, "refuses the user `absent_user`")]
+        {
+            let dir = home.data_dir().display().to_string();
+            let mut command = jeton(&home);
+            command.args(["doctor", "--offline", "--data-dir", &dir, "--database-url", url.as_str()]);
+            let output = command.output().unwrap();
+            let text = String::from_utf8(output.stdout.clone()).unwrap();
+            assert_eq!(exit_code(&output), 78, "{text}");
+            assert!(text.contains(cause) && !text.contains("canary"), "{text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,21 @@ fn the_python_of_the_readme_is_the_example() {
 }
 
 #[test]
+fn the_example_without_arguments_says_how_it_is_used() {
+    if !has_requests() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for arguments in [&[][..], &["acme"], &["acme", "github", "more"]] {
+        let mut command = Command::new(python());
+        command.env("PYTHONPATH", root.join("clients/python/src")).env("PYTHONDONTWRITEBYTECODE", "1");
+        let output = command.arg(root.join("examples/get_token.py")).args(arguments).output().unwrap();
+        assert_eq!(exit_code(&output), 2, "{}", stderr(&output));
+        assert_eq!(stderr(&output), "usage: get_token.py APP CONNECTOR\n");
+    }
+}
+
+#[test]
 fn links_of_the_readme_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let links = README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());

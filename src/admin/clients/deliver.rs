@@ -11,8 +11,9 @@ use jeton_client::secret_store::{Expected, Reference, SecretStore, ServiceCreden
 use url::Url;
 use uuid::Uuid;
 
+use super::rules::cover;
 use super::secrets::MAX_SECRETS;
-use super::{Clients, Created, Error, NewClient, NewSecret, cover};
+use super::{Clients, Created, Error, NewClient, NewSecret};
 use crate::identity::Superadmin;
 use crate::model::client::{Client, ClientId};
 use crate::model::delivery::{Delivery, DeliveryForm, DeliveryState};

@@ -10,7 +10,8 @@ use crate::store::Conn;
 use crate::store::clients::ClientSecret;
 use crate::vault::Vault;
 
-use super::{Clients, Error, NewSecret, cover};
+use super::rules::cover;
+use super::{Clients, Error, NewSecret};
 
 /// How many live secrets a client has at most: the old one and the new one while it is rolled out.
 pub(super) const MAX_SECRETS: usize = 2;

@@ -7,7 +7,7 @@ use crate::app::{Nature, public_url};
 use crate::config::Config;
 use crate::store::facts::{Schema, Server};
 use crate::store::instance::Instance;
-use crate::store::{Error, Glance};
+use crate::store::{Error, Glance, Unreached};
 
 /// PostgreSQL 15.
 const OLDEST: i32 = 150_000;
@@ -32,6 +32,12 @@ pub(super) async fn open(config: &Config, nature: &Nature, found: &mut Vec<Check
             None
         }
         Err(error) => {
+            if matches!(error, Error::Unavailable(_))
+                && let Some(why) = config.database.unreached().await
+            {
+                found.push(unreached(NAME, &why));
+                return None;
+            }
             let (remedy, advice) = match &error {
                 Error::Untrusted(_) => (Remedy::Configure, "See docs/configuration.md on TLS"),
                 Error::File { .. } => (Remedy::Configure, "Give the file to the user of the service"),
@@ -48,6 +54,21 @@ pub(super) async fn open(config: &Config, nature: &Nature, found: &mut Vec<Check
             None
         }
     }
+}
+
+fn unreached(name: &str, why: &Unreached) -> Check {
+    let remedy = if why.is_passing() { Remedy::Wait } else { Remedy::Configure };
+    let advice = match why {
+        Unreached::Network { .. } | Unreached::Silent { .. } => {
+            "Start it, or correct `database_url`; tokens are handed out again as soon as it answers"
+        }
+        Unreached::NoDatabase { .. } => "Make it (`createdb`), or correct `database_url`",
+        Unreached::Authentication { .. } => {
+            "Correct user and password in `database_url`, or let the user in (pg_hba.conf)"
+        }
+        Unreached::NotNow { .. } => "Look at the server's own log; it may pass",
+    };
+    Check::failure(name, remedy, chain(why), advice)
 }
 
 /// Everything about it but its keys; the instance, where there is one.

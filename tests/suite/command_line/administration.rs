@@ -77,10 +77,10 @@ async fn each_verb_is_its_call() {
             Value::Null,
         ),
         (
-            "client create nightly --role superadmin --scope binb:read --allow acme/*",
+            "client create nightly --role superadmin --scope binb:read --allow */*",
             "POST /admin/v1/clients",
             json!({"identifier": "nightly", "kind": "service", "role": "superadmin", "scopes": ["binb:read"],
-                "allow": ["acme/*"]}),
+                "allow": ["*/*"]}),
         ),
         ("client update c1 --disable", "PATCH /admin/v1/clients/c1", json!({"disabled": true})),
         ("client secret add c1", "POST /admin/v1/clients/c1/secrets", json!({})),

@@ -128,6 +128,7 @@ async fn a_person_signs_in_once_and_commands_act_for_them() {
         let file = machine.file();
         assert!(told.ends_with(&format!(" at {}; kept in {}", machine.url, file.display())), "{told}");
         assert!(told.contains("\nwaiting\n") && told.contains("signed in as "), "{told}");
+        assert!(told.contains("\njeton: granted: "), "{told}");
         let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
         let kept = machine.kept();
@@ -266,6 +267,17 @@ async fn login(machine: &Machine) -> (i32, String) {
     let output = machine.run(&["login", "--client-id", "script"]).await;
     assert_eq!(stdout(&output), "");
     (output.status.code().unwrap(), stderr(&output))
+}
+
+#[tokio::test]
+async fn what_was_not_granted_is_told() {
+    let script = |seen: &Seen, _| if seen.target == "/o/token/" { granted() } else { device(600) };
+    let server = broker(script).await;
+    let machine = Machine::new(&server.url);
+    let output = machine.run(&["login", "--client-id", "script", "--scope", "binb:read"]).await;
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
+    let told = stderr(&output);
+    assert!(told.contains("jeton: granted: openid; not granted: offline_access binb:read\n"), "{told}");
 }
 
 #[tokio::test]
