@@ -38,6 +38,9 @@ async fn a_service_lives_by_aws_at_the_command_line_and_is_told_what_is_wrong_th
     let made = String::from_utf8(made.stdout).unwrap();
     let lines: Vec<_> = made.lines().collect();
     let (may, may_not) = (keys(&url, lines[0]), keys(&url, lines[1]));
+    let folder = tempfile::tempdir().unwrap();
+    // Tokens are kept there.
+    let folder = folder.path().display().to_string();
 
     let own = [("secret_stores.deliver_to", "aws-sm:eu-west-1/prod/"), ("instance.stack", "prod")];
     let house = House::on(Home::sqlite(), &[&own[..], &may[..]].concat()).await;
@@ -45,17 +48,17 @@ async fn a_service_lives_by_aws_at_the_command_line_and_is_told_what_is_wrong_th
     let admin =
         [("JETON_URL", house.broker.url.as_str()), ("JETON_CLIENT_ID", id), ("JETON_CLIENT_SECRET", secret)];
     let add = ["client", "add-service", "pipeline", "--deliver-to", "aws-sm:eu-west-1/", "--json"];
-    let made: Value = serde_json::from_str(&stdout(&command("/nowhere", &add, &admin).await)).unwrap();
+    let made: Value = serde_json::from_str(&stdout(&command(&folder, &add, &admin).await)).unwrap();
     assert_eq!(made["delivery"]["reference"], "aws-sm:eu-west-1/prod/pipeline");
 
     let token = |from: &'static str| ["service-token", "pipeline", "--from", from, "--stack", "prod"];
     let own = token("aws-sm:eu-west-1/");
-    assert_eq!(stdout(&command("/nowhere", &own, &may).await).matches('.').count(), 2, "a JWT");
+    assert_eq!(stdout(&command(&folder, &own, &may).await).matches('.').count(), 2, "a JWT");
     for (from, keys, code, told) in [
         (own, &may_not, 77, "permission is missing: allow `secretsmanager:GetSecretValue`"),
         (token("aws-sm:us-east-1/"), &may, 78, "another region, or another account's keys"),
     ] {
-        let refused = command("/nowhere", &from, keys).await;
+        let refused = command(&folder, &from, keys).await;
         let line = stderr(&refused);
         assert_eq!((exit_code(&refused), line.trim_end().lines().count()), (code, 1), "{line}");
         assert!(line.contains(&format!("AWS Secrets Manager, `{}prod/pipeline`: ", from[3])), "{line}");
