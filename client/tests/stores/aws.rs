@@ -87,7 +87,7 @@ async fn who_may_not_is_told_which_right_is_missing() {
     // A signature by another secret, and keys that nobody has.
     let forged = store(REFERENCE, &variables(&moto.url, &moto.may.0, "canary"));
     assert!(matches!(fault(forged.get().await), StoreFault::Unauthenticated(_)));
-    let unknown = store(REFERENCE, &variables(&moto.url, "AKIAXXXXXXXXXXXXXXXX", "canary"));
+    let unknown = store(REFERENCE, &variables(&moto.url, "AKIANOBODYHASTHISKEY", "canary"));
     let error = unknown.get().await.unwrap_err();
     assert!(one_line(&error, REFERENCE).contains("check AWS_ACCESS_KEY_ID"), "{error}");
     assert_eq!(error.action(), Action::RequestAccess);
