@@ -114,6 +114,18 @@ fn every_violation_is_told_at_once_and_no_secret_is_repeated() {
 }
 
 #[test]
+fn a_place_for_credentials_is_more_than_the_name_of_a_store() {
+    let places = |place: &str| format!("[secret_stores]\ndeliver_to = ['{place}']");
+    for place in ["file:", "file:prod/", "aws-sm:eu-west-1/", "azure-kv:corp/", "vault:secret/"] {
+        assert!(load(&places(place), &[], Vec::new()).is_ok(), "{place}");
+    }
+    for bare in ["aws-sm:", "azure-kv:", "vault:", "env:"] {
+        let told = refusal(&places(bare), &[]);
+        assert!(told.contains("`secret_stores.deliver_to`") && told.contains(&format!("`{bare}`")), "{told}");
+    }
+}
+
+#[test]
 fn a_secret_comes_from_its_file_and_a_later_layer_replaces_either_form() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("url");
