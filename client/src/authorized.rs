@@ -24,7 +24,8 @@ impl Authorized {
         &self.http
     }
 
-    /// Sends a request with the token. One whose body cannot be read twice is not repeated: its 401 is the answer.
+    /// Sends a request with the token. One whose body cannot be read twice is not repeated: its 401 is the answer,
+    /// and the next request has a new token.
     ///
     /// # Errors
     /// When no token was got, or the API was not reached. An answer of whatever status is none.
@@ -32,13 +33,16 @@ impl Authorized {
         let again = request.try_clone();
         let bearer = self.source.bearer().await?;
         let answer = attach(request, &bearer).send().await.map_err(unreached)?;
+        if answer.status() != reqwest::StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        self.source.forget(&bearer);
         match again {
-            Some(request) if answer.status() == reqwest::StatusCode::UNAUTHORIZED => {
-                self.source.forget(&bearer);
+            Some(request) => {
                 let bearer = self.source.bearer().await?;
                 attach(request, &bearer).send().await.map_err(unreached)
             }
-            _ => Ok(answer),
+            None => Ok(answer),
         }
     }
 }

@@ -290,7 +290,7 @@ async fn a_refresh_ahead_that_fails_takes_no_living_token_and_is_tried_again_aft
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_repeated_is_sent_once() {
+async fn a_body_that_cannot_be_repeated_is_sent_once_and_the_refused_token_is_dropped() {
     let script = |seen: &Seen, nth: usize| match seen.target.as_str() {
         "/o/token/" => tokens(nth, 3600),
         "/term" => (200, "", "term".to_owned()),
@@ -302,6 +302,11 @@ async fn a_body_that_cannot_be_repeated_is_sent_once() {
     let stream = api.http().get(format!("{}/term", server.url)).send().await.unwrap();
     let call = api.http().post(format!("{}/never", server.url)).body(stream);
     assert_eq!(api.send(call).await.unwrap().status().as_u16(), 401);
-    let seen: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
-    assert_eq!(seen, ["/term", "/o/token/", "/never"]);
+    let targets = || server.seen().into_iter().map(|seen| seen.target).collect::<Vec<_>>();
+    assert_eq!(targets(), ["/term", "/o/token/", "/never"]);
+    // The next request has another token than the one that was refused.
+    let next = api.http().get(format!("{}/term", server.url));
+    assert_eq!(api.send(next).await.unwrap().status().as_u16(), 200);
+    assert_eq!(targets()[3..], ["/o/token/", "/term"]);
+    assert_eq!(server.seen()[4].headers["authorization"], "Bearer t-3");
 }
