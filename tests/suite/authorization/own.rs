@@ -84,15 +84,23 @@ async fn a_person_ends_another_browser_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn an_admin_sees_a_person_s_browsers_and_signs_all_of_them_out() {
+async fn an_admin_sees_a_person_s_browsers_and_signs_all_of_them_and_nobody_else_out() {
     for mut world in World::each().await {
         let (url, account) = (world.broker().url.clone(), world.broker().at("/account"));
         let mut library = Jar::new();
         library.sign_in(&url, "ada@example.com").await;
+        let mut eve = Jar::new();
+        eve.accept(&world.house.invitation("acme", "eve@example.com").await, "Eve").await;
         let users: Value = world.house.ask(Method::GET, "/admin/v1/users", None).await.json().await.unwrap();
-        let sessions = format!("/admin/v1/users/{}/sessions", super::text(&users["items"][0]["id"]));
-        let list =
-            async || -> Value { world.house.ask(Method::GET, &sessions, None).await.json().await.unwrap() };
+        let of = |email: &str| {
+            let user = users["items"].as_array().unwrap().iter().find(|user| user["email"] == email);
+            format!("/admin/v1/users/{}/sessions", super::text(&user.unwrap()["id"]))
+        };
+        let (sessions, eves) = (of("ada@example.com"), of("eve@example.com"));
+        let list_of = async |path: &str| -> Value {
+            world.house.ask(Method::GET, path, None).await.json().await.unwrap()
+        };
+        let list = async || list_of(&sessions).await;
         let listed = list().await;
         assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
         for cookie in [world.ada.cookies(), library.cookies()].concat() {
@@ -104,6 +112,8 @@ async fn an_admin_sees_a_person_s_browsers_and_signs_all_of_them_out() {
         for browser in [&mut world.ada, &mut library] {
             assert!(browser.get(&account).await.to().path().ends_with("/login"), "its cookie is dead");
         }
+        assert_eq!(eve.get(&account).await.status, 200, "nobody else is signed out");
+        assert_eq!(list_of(&eves).await["items"].as_array().unwrap().len(), 1);
         world.stop().await;
     }
 }
