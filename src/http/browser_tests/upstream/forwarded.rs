@@ -88,6 +88,8 @@ async fn whom_the_proxy_has_signed_in_is_a_user_here_with_what_claims_give() {
             }
             assert_eq!(browser.send(request).await.status, StatusCode::FORBIDDEN, "{}", db.name);
             assert_eq!(db.count("\"user\" WHERE email = 'eve@example.com'").await, 1);
+            let given = db.texts("SELECT app || ' ' || role FROM membership").await;
+            assert_eq!(given, ["acme member"], "{}: no more than was told", db.name);
             assert_eq!(db.count("session WHERE opened_by LIKE 'proxy%'").await, 1);
         }
     }
