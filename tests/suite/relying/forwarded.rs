@@ -5,14 +5,17 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use actix_web::{App, HttpServer, web};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
-use jeton_guard::{Forwarded, OidcProxyBuilder, OidcProxyScheme};
+use jeton::model::time::{Clock, ShiftedClock};
+use jeton_guard::{Forwarded, OidcProxyBuilder, OidcProxyScheme, actix};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use time::Duration;
 
 use super::TERMS;
 use super::apache::{MODULES, missing};
@@ -31,6 +34,7 @@ pub(super) const CLIENT: (&str, &str) = ("jeton", "peer-secret");
 /// A service behind the scheme; it tells whom it sees.
 pub(super) struct Service {
     pub(super) port: u16,
+    clock: Arc<ShiftedClock>,
 }
 
 impl Service {
@@ -38,13 +42,22 @@ impl Service {
         let scheme = web::Data::new(scheme.trusted_proxies([PROXY]).build().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let clock = Arc::new(ShiftedClock::default());
+        let shared = Arc::clone(&clock);
         let server = HttpServer::new(move || {
+            let clock = Arc::clone(&shared);
             App::new()
                 .app_data(scheme.clone())
+                .app_data(actix::Clock::new(move || clock.now()))
                 .default_service(web::to(async |person: Forwarded| tell(&person)))
         });
         tokio::spawn(server.workers(1).disable_signals().listen(listener).unwrap().run());
-        Self { port }
+        Self { port, clock }
+    }
+
+    /// It may ask the provider for keys again.
+    fn rest(&self) {
+        self.clock.advance(Duration::seconds(31));
     }
 
     /// With the names that Apache's module has for the headers.
@@ -265,6 +278,7 @@ async fn a_service_behind_apache_knows_who_signed_in_and_believes_nobody_else() 
     // Without its provider Apache still forwards whom it knows, and the service knows the keys.
     drop(provider);
     for unknown in forged(access) {
+        service.rest();
         let seen = ada.get_with(&page, &[("OIDC_access_token", &unknown)]).await;
         let told: Value = serde_json::from_str(&seen.body).unwrap_or_default();
         assert_eq!((seen.status, &told["sub"]), (StatusCode::OK, &json!("ada")), "{}", apache.log());
@@ -308,6 +322,7 @@ async fn a_service_behind_nginx_outlives_its_provider() {
     drop(provider);
     let known = [known, bearer(&bob)];
     for unknown in forged(&ada) {
+        service.rest();
         for known in &known {
             let answer = call(&page, &[("Authorization", known)]).await;
             assert_eq!(answer, StatusCode::OK, "one verified before, or by a known key");
