@@ -328,6 +328,10 @@ mod tests {
         let report = world.start().call_on(tokens(60)).await;
         assert_eq!((report.good, report.refreshes), (3, 1));
         assert_eq!(*world.called.lock().unwrap(), ["a-0", "a-1", "a-1", "a-1"]);
+        let world = World::default();
+        world.refused.lock().unwrap().push("a-0");
+        let report = world.start().call_on(tokens(60)).await;
+        assert_eq!(report.to_string(), "ada: 3 calls in the background, 0 good, 0 refreshes");
     }
 
     #[actix_web::test]

@@ -19,6 +19,7 @@ use crate::support::program::built;
 use crate::support::provider::sandbox;
 
 const README: &str = include_str!("../../examples/README.md");
+const OIDC_PROXIED: &str = include_str!("../../examples/oidc_proxied/env.example");
 
 /// A house that puts credentials into files below `file:prod/`, and the folder of them. By the machine's clock its
 /// tokens of a minute end within two seconds: it is so far behind that the half minute which verifiers forgive is over.
@@ -125,6 +126,31 @@ impl Drop for Example {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Whoever leaves a line of a sample out gets what it says: the defaults, which the README tells too.
+#[test]
+fn the_samples_say_the_defaults() {
+    for (name, sample, expected) in [
+        ("terms", terms::SAMPLE, &[("TERMS", "5"), ("WORK_S", "1")][..]),
+        ("tasks", tasks::SAMPLE, &[("WORK_S", "1")]),
+        ("oidc_proxied", OIDC_PROXIED, &[("INTERVAL_S", "20"), ("CALLS", "12")]),
+    ] {
+        let output = Command::new(built(name)).arg("--help").env_clear().output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let default = |variable: &str| {
+            let (_, rest) = help.split_once(&format!("[env: {variable}=]"))?;
+            let (_, rest) = rest.lines().next()?.split_once("[default: ")?;
+            Some(rest.trim_end_matches(']').to_owned())
+        };
+        let told: Vec<_> = variables(sample).filter(|(variable, _)| default(variable).is_some()).collect();
+        assert_eq!(told, expected, "{name}: {help}");
+        for (variable, value) in told {
+            assert_eq!(default(variable).as_deref(), Some(value), "{name}: {variable}");
+        }
+    }
+    assert!(README.contains("every 20 seconds (`INTERVAL_S`), twelve times (`CALLS`)"));
+    assert!(README.contains("\n    5 terms created, 5 listed, with "));
 }
 
 /// What the sample of an environment sets.

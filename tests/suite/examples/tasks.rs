@@ -7,7 +7,7 @@ use super::{Example, call, house, house_at, prepare, tampered, token};
 use crate::support::app::Home;
 use crate::support::sql::Sql;
 
-const SAMPLE: &str = include_str!("../../../examples/tasks/env.example");
+pub(super) const SAMPLE: &str = include_str!("../../../examples/tasks/env.example");
 
 fn uri(name: &str) -> String {
     format!("https://tasks.example.com/{name}")

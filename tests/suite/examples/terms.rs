@@ -14,7 +14,7 @@ use super::{Example, call, house, prepare, tampered, token};
 use crate::scripted::ScriptedServer;
 use crate::support::app::Home;
 
-const SAMPLE: &str = include_str!("../../../examples/terms/env.example");
+pub(super) const SAMPLE: &str = include_str!("../../../examples/terms/env.example");
 const TERMS: &str = "https://terms.example.com";
 const MIRROR: &str = "https://mirror.example.com";
 const SCOPES: [&str; 2] = ["terms:write", "terms:read"];
