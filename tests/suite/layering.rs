@@ -95,6 +95,7 @@ fn sources() -> Vec<File> {
                 let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
                 let module = first.trim_end_matches(".rs").to_owned();
                 let text = code(&std::fs::read_to_string(&path).unwrap());
+                let text = from_the_root(&text, inside.components().count());
                 found.push(File { module, path: inside.to_owned(), text });
             }
         }
@@ -110,11 +111,25 @@ fn code(text: &str) -> String {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
 }
 
+/// With `super::super::x` as `crate::x`, where that leads as far: a file lies as deep as its path has parts.
+fn from_the_root(text: &str, depth: usize) -> String {
+    text.replace(&"super::".repeat(depth), "crate::")
+}
+
 fn is_test(path: &Path) -> bool {
     path.components().any(|part| {
         let name = part.as_os_str().to_string_lossy();
         ["tests", "tests.rs", "testing", "testing.rs", "scripted.rs"].contains(&name.as_ref())
             || name.trim_end_matches(".rs").ends_with("_tests")
+    })
+}
+
+/// Whether a text names a crate, whatever it then calls it.
+fn names_crate(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + name.len()..].chars().next());
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
     })
 }
 
@@ -177,8 +192,7 @@ fn frameworks_stay_where_they_belong() {
     let mut wrong = Vec::new();
     for file in sources().iter().filter(|file| !is_test(&file.path)) {
         for (name, may) in CRATES {
-            let named = file.text.contains(&format!("{name}::"));
-            if named && !may.contains(&file.module.as_str()) {
+            if names_crate(&file.text, name) && !may.contains(&file.module.as_str()) {
                 wrong.push(format!("{} names {name}", file.path.display()));
             }
         }
@@ -207,4 +221,12 @@ fn no_file_is_longer_than_five_hundred_lines() {
 fn the_reader_of_imports_sees_through_lists_and_prefixes() {
     let text = "use crate::model::app::{AppId, x};\nuse crate::{store::Store, vault::{self, Vault}};\nlet x = crate::audit::y; jeton_crate::no;";
     assert_eq!(imports(text).into_iter().collect::<Vec<_>>(), ["audit", "model", "store", "vault"]);
+    let text = from_the_root("use super::super::{store::Store, http};\nuse super::code::Redemption;", 2);
+    assert_eq!(imports(&text).into_iter().collect::<Vec<_>>(), ["http", "store"]);
+    for text in
+        ["use reqwest as web;", "extern crate reqwest;", "let x = reqwest::get;", "use {url, reqwest};"]
+    {
+        assert!(names_crate(text, "reqwest"), "{text}");
+    }
+    assert!(!names_crate("use crate::reqwests; my_reqwest::x();", "reqwest"));
 }
