@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from house import House, answer, handed, scripted, signing_in
+from house import House, Reply, Seen, answer, handed, scripted, signing_in
 
 import jeton
 from jeton import Broker, Secret, Settings, source
@@ -73,14 +73,26 @@ def test_a_token_is_asked_for_once_until_it_ends() -> None:
 
 
 def test_a_token_is_asked_for_again_once_it_is_guaranteed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr(source.time, "monotonic", lambda: now)
-    with scripted(signing_in(lambda _: answer(handed()))) as server:
-        secrets = backend(broker=Broker(Settings(server.url, "job", Secret("s"))))
-        for now, calls in ((1000, 1), (4569, 1), (4571, 2), (8139, 2), (8142, 3)):
-            assert json.loads(secrets.get_conn_value("jeton/acme/github"))["password"] == "token-canary"
-            assert secrets.get_variable("jeton/acme/github") == "token-canary"
-            assert sum("binb" in target for target in server.targets()) == calls, now
+    clock = [0.0]
+    monkeypatch.setattr(source.time, "monotonic", lambda: clock[0])
+
+    def slow(_: Seen) -> Reply:
+        # It is as old as the question.
+        clock[0] += 5
+        return answer(handed())
+
+    for min_ttl, looks in (
+        (None, ((1000, 1), (4569, 1), (4571, 2), (8140, 2), (8142, 3))),
+        # So much must be left whenever it is given.
+        (600, ((1000, 1), (3969, 1), (3971, 2), (6940, 2), (6942, 3))),
+    ):
+        with scripted(signing_in(slow)) as server:
+            secrets = backend(broker=Broker(Settings(server.url, "job", Secret("s"))), min_ttl=min_ttl)
+            for now, calls in looks:
+                clock[0] = now
+                assert json.loads(secrets.get_conn_value("jeton/acme/github"))["password"] == "token-canary"
+                assert secrets.get_variable("jeton/acme/github") == "token-canary"
+                assert sum("binb" in target for target in server.targets()) == calls, (min_ttl, now)
 
 
 def test_a_failure_is_told_where_airflow_would_say_not_found(
