@@ -92,16 +92,23 @@ def test_a_file_is_sent_again_from_where_it_began() -> None:
         assert [seen.body for seen in api_server.seen] == ["sent", "sent"]
 
 
-def test_what_can_be_sent_only_once_is_sent_once() -> None:
+def test_what_can_be_sent_only_once_is_sent_once_and_the_next_request_has_the_better_token() -> None:
     def stream() -> Iterator[bytes]:
         yield b"once"
 
-    with scripted(giving(1, 2)) as server, scripted(lambda _: answer({}, 401)) as api_server:
+    with scripted(giving(1, 2)) as server, scripted(api("token-2")) as api_server:
         auth = ConnectorAuth("acme", "github", broker=at(server.url))
         # In chunks, which the scripted server does not read: it answers, and the connection ends.
         response = requests.post(f"{api_server.url}/x", data=stream(), auth=auth, timeout=30)
-        assert response.status_code == 401
-        assert server.targets() == ["/o/token/", "/acme/github/binb-token"]
+        assert (response.status_code, response.history, len(api_server.seen)) == (401, [], 1)
+        assert requests.get(f"{api_server.url}/x", auth=auth, timeout=30).history == []
+        sent = [seen.headers["Authorization"] for seen in api_server.seen]
+        assert sent == ["Bearer token-1", "Bearer token-2"]
+        assert server.targets() == [
+            "/o/token/",
+            "/acme/github/binb-token",
+            "/acme/github/binb-token?rejected=1",
+        ]
 
 
 def test_a_second_401_is_the_answer() -> None:

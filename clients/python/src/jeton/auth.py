@@ -17,7 +17,8 @@ from .tokens import HandedToken
 
 
 class ConnectorAuth(AuthBase):
-    """Attaches the bearer; after a 401 it tells the broker, and sends the request once more with a better token.
+    """Attaches the bearer; after a 401 it tells the broker, and sends the request once more with a better token
+    where its body can be sent again.
 
     `requests.get(url, auth=ConnectorAuth("acme", "github"))`, or `session.auth = ConnectorAuth(...)`; any number of
     threads may share it. A session sends its `auth` to every host it calls: `hosts` confines the token to these.
@@ -59,14 +60,15 @@ def attach(
     def again(response: requests.Response, **options: Any) -> requests.Response:
         sent = response.request.headers.get("Authorization")
         # Redirected to another host, the request has lost the token, and gets none there.
-        if response.status_code != 401 or sent != _value(token) or start is None:
+        if response.status_code != 401 or sent != _value(token):
             return response
         try:
             better = source.renewed(token)
         except JetonError:
             # Whoever called is told what the API said; the next call is told what the broker says.
             return response
-        if better.access_token == token.access_token:
+        # What can be sent only once has told the broker all the same: the next request has the better token.
+        if start is None or better.access_token == token.access_token:
             return response
         return _sent_again(response, better, start, options)
 
