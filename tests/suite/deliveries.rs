@@ -113,14 +113,6 @@ async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drif
     let seen = stdout(&command(&folder, &["client", "check"], &credential).await);
     assert!(seen.contains("file:prod/pipeline") && !seen.contains("notebook"), "{seen}");
 
-    // Programs that read no store are started with a token, and without the reference.
-    house.app("acme", "Acme").await;
-    house.credentials("sandbox", Some("acme")).await;
-    let sent = house.import("acme", "sandbox", &json!({})).await;
-    let program = ["sh", "-c", "printf %s $TOKEN $JETON_CREDENTIAL"];
-    let line = [&["exec", "acme", "sandbox", "--env", "TOKEN", "--"], &program[..]].concat();
-    assert_eq!(stdout(&command(&folder, &line, &credential).await), sent["access_token"].as_str().unwrap());
-
     std::fs::remove_file(format!("{folder}/prod/pipeline.sealed")).unwrap();
     let seen = command(&folder, &["client", "check"], &credential).await;
     assert_eq!(exit_code(&seen), 78);
@@ -161,6 +153,23 @@ async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drif
         stderr(&refused)
     );
     assert!(!stderr(&refused).contains("canary"));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_reads_no_store_is_started_with_a_token_and_without_the_reference() {
+    let (house, folder) = house(Home::sqlite()).await;
+    let job = json!({
+        "identifier": "job", "kind": "service", "role": "superadmin", "deliver_to": "file:", "scopes": ["binb:read"],
+    });
+    house.write(Method::POST, "/clients", &job).await;
+    house.app("acme", "Acme").await;
+    house.credentials("sandbox", Some("acme")).await;
+    let sent = house.import("acme", "sandbox", &json!({})).await;
+    let program = ["sh", "-c", "printf %s $TOKEN $JETON_CREDENTIAL"];
+    let line = [&["exec", "acme", "sandbox", "--env", "TOKEN", "--"], &program[..]].concat();
+    let told = command(&folder, &line, &[("JETON_CREDENTIAL", "file:prod/job")]).await;
+    assert_eq!(stdout(&told), sent["access_token"].as_str().unwrap());
     house.stop().await;
 }
 
