@@ -172,4 +172,21 @@ mod tests {
             assert_eq!(parsed.err().map(|error| error.exit_code()), Some(2), "{line}");
         }
     }
+
+    #[test]
+    fn a_client_id_may_begin_with_a_hyphen() {
+        for line in [
+            "client show -Tx",
+            "client check -hx",
+            "client update -Tx --disable",
+            "client deliver --deliver-to file: -Tx",
+            "client secret delete -Tx 3",
+            "client delete -- -Tx",
+            "login --client-id -Tx --browser",
+            "credentials set github --client-id -Tx",
+        ] {
+            let parsed = Cli::try_parse_from(["jeton"].into_iter().chain(line.split(' ')));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
 }

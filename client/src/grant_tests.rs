@@ -232,7 +232,7 @@ async fn a_replaced_credential_is_read_once_more() {
     use crate::secret_store::Expected;
     let old = store.put(&document("old").document(), &Expected::Absent).await.unwrap();
     let credential = Arc::new(StoredCredential::open(&reference, &variables).await.unwrap());
-    let source = TokenSource::stored(credential).unwrap();
+    let source = TokenSource::stored(Arc::clone(&credential)).unwrap();
     // Refused, and nothing newer is there: one request, no more.
     assert_eq!(source.bearer().await.unwrap_err().exit_code(), 77);
     assert_eq!(server.seen().len(), 1);
@@ -240,6 +240,18 @@ async fn a_replaced_credential_is_read_once_more() {
     source.bearer().await.unwrap();
     source.bearer().await.unwrap();
     assert_eq!(server.seen().len(), 4, "refused, then the new one, then the new one at once");
+
+    // For another resource server it looks again just so, and asks for that one both times.
+    let seen = Expected::Version(store.get().await.unwrap().unwrap().version);
+    let elsewhere = TokenSource::stored_for(credential, "https://tasks.example").unwrap();
+    let old = store.put(&document("old").document(), &seen).await.unwrap();
+    let stale = Arc::new(StoredCredential::open(&reference, &variables).await.unwrap());
+    store.put(&document("new").document(), &Expected::Version(old)).await.unwrap();
+    elsewhere.bearer().await.unwrap();
+    TokenSource::stored_for(stale, "https://tasks.example").unwrap().bearer().await.unwrap();
+    let asked: Vec<_> = server.seen().iter().skip(4).map(|seen| seen.body.clone()).collect();
+    let form = "grant_type=client_credentials&resource=https%3A%2F%2Ftasks.example";
+    assert_eq!(asked, [form; 3], "the current one at once; the stale one refused, then the new one");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::identity::bearer::RecentRows;
 use crate::identity::tools::Tools;
 use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
 use crate::model::delivery::{Delivery, DeliveryForm};
-use crate::model::entropy::token;
+use crate::model::entropy::{Entropy, token};
 use crate::model::event::{Action, Event};
 use crate::model::resource::ResourceScope;
 use crate::model::scope::{Scope, Scopes};
@@ -227,7 +227,7 @@ impl Clients {
     fn assemble(&self, new: NewClient) -> Client {
         let default = || new.role.map(|Role::Superadmin| Scope::BinbRead).into_iter().collect();
         Client {
-            client_id: self.new_id(),
+            client_id: new_id(&*self.tools.entropy),
             identifier: new.identifier,
             kind: new.kind,
             role: new.role,
@@ -244,11 +244,6 @@ impl Clients {
             version: 1,
             created_at: self.tools.clock.now(),
         }
-    }
-
-    #[expect(clippy::expect_used, reason = "22 characters of the alphabet of client ids")]
-    fn new_id(&self) -> ClientId {
-        ClientId::parse(&token::<16>(&*self.tools.entropy)).expect("base64url without padding is a client id")
     }
 
     /// The client as its row is, which nobody else changes until the transaction ends.
@@ -270,6 +265,14 @@ impl Clients {
         self.recent.forget(id);
         Ok(())
     }
+}
+
+#[expect(clippy::expect_used, reason = "22 characters of the alphabet of client ids")]
+fn new_id(entropy: &dyn Entropy) -> ClientId {
+    let id = token::<16>(entropy);
+    // A command line takes a word that begins with a hyphen for an option.
+    let id = id.strip_prefix('-').map_or_else(|| id.clone(), |rest| format!("x{rest}"));
+    ClientId::parse(&id).expect("base64url without padding is a client id")
 }
 
 fn warnings(client: &Client) -> Vec<&'static str> {

@@ -62,6 +62,7 @@ enum Verb {
     /// Finish a delivery that is pending, else deliver a new secret; the old one lives until nobody uses it
     Deliver {
         /// The client
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         /// A secret store reference or place; if not given, where it went before
         #[arg(long, value_name = "REFERENCE")]
@@ -73,16 +74,19 @@ enum Verb {
     /// Look into the secret stores: is there what was delivered?
     Check {
         /// The client; if not given, all whose credential was delivered
+        #[arg(allow_hyphen_values = true)]
         client_id: Option<String>,
     },
     /// Show one client
     Show {
         /// The client
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
     },
     /// Change a client's rights, disable or enable it
     Update {
         /// The client
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         #[command(flatten)]
         rights: Rights,
@@ -96,6 +100,7 @@ enum Verb {
     /// Delete a client
     Delete {
         /// The client
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
     },
     /// Its secrets: up to two live ones
@@ -138,11 +143,13 @@ enum SecretVerb {
     /// Make a second secret and print it, once
     Add {
         /// The client
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
     },
     /// Delete a secret; tokens got before are refused
     Delete {
         /// The client
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         /// The secret's id
         secret_id: String,

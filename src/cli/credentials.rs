@@ -49,7 +49,7 @@ struct SetArgs {
     #[command(flatten)]
     owner: Owner,
     /// Client id at the provider
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     client_id: String,
     /// File that holds the secret; - is standard input
     #[arg(long, value_name = "FILE")]

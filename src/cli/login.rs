@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(long, env = "JETON_URL")]
     url: Option<String>,
     /// The client that acts for you, of the kind `programmatic`; the last one if not given
-    #[arg(long, value_name = "ID", env = "JETON_CLIENT_ID")]
+    #[arg(long, value_name = "ID", env = "JETON_CLIENT_ID", allow_hyphen_values = true)]
     client_id: Option<String>,
     /// A scope to ask for, beside `openid` and `offline_access`; all of the client's if not given; repeat it
     #[arg(long = "scope", value_delimiter = ' ')]

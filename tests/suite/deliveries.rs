@@ -1,8 +1,12 @@
 //! Are credentials of clients put where they belong, found again by whoever needs them, and seen by nobody else?
 
 mod commands;
+mod crashes;
+mod gate;
 #[path = "../../client/tests/stores/running.rs"]
 mod running;
+#[path = "../../client/tests/stores/servers.rs"]
+mod servers;
 mod stores;
 
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +16,7 @@ use jeton_client::secret_store::{Reference, ServiceCredential, Variables, open};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use self::servers::Moto;
 use crate::support::app::{Home, http};
 use crate::support::house::House;
 use crate::support::peer;
@@ -152,6 +157,23 @@ async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drif
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_reads_no_store_is_started_with_a_token_and_without_the_reference() {
+    let (house, folder) = house(Home::sqlite()).await;
+    let job = json!({
+        "identifier": "job", "kind": "service", "role": "superadmin", "deliver_to": "file:", "scopes": ["binb:read"],
+    });
+    house.write(Method::POST, "/clients", &job).await;
+    house.app("acme", "Acme").await;
+    house.credentials("sandbox", Some("acme")).await;
+    let sent = house.import("acme", "sandbox", &json!({})).await;
+    let program = ["sh", "-c", "printf %s $TOKEN $JETON_CREDENTIAL"];
+    let line = [&["exec", "acme", "sandbox", "--env", "TOKEN", "--"], &program[..]].concat();
+    let told = command(&folder, &line, &[("JETON_CREDENTIAL", "file:prod/job")]).await;
+    assert_eq!(stdout(&told), sent["access_token"].as_str().unwrap());
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_failed_half_way_is_told_seen_and_finished() {
     let (house, folder) = house(Home::sqlite()).await;
     // Others may put files there, so nothing is written.
@@ -282,44 +304,13 @@ async fn a_delivered_secret_is_in_no_log_and_no_database() {
     }
 }
 
-/// moto's server, ended when the test ends.
-struct Moto(std::process::Child, String);
-
-impl Moto {
-    fn start() -> Option<Self> {
-        use std::io::{BufRead, BufReader};
-        let mut command = peer::python("-m")?;
-        command.args(["moto.server", "-H", "127.0.0.1", "-p", "0"]).stdin(std::process::Stdio::null());
-        let mut child =
-            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let url = told.find_map(|line| line.split_once("Running on ").map(|(_, url)| url.trim().to_owned()));
-        // It is read on, so that the server can write on.
-        std::thread::spawn(move || told.for_each(drop));
-        Some(Self(child, url.expect("moto ended before it was ready")))
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-const READ: &str = "import boto3, sys; print(boto3.client('secretsmanager', region_name='eu-west-1', endpoint_url=sys.argv[1], aws_access_key_id='x', aws_secret_access_key='x').get_secret_value(SecretId='prod/pipeline', VersionStage=sys.argv[2])['SecretString'])";
+const READ: &str = "import boto3, sys; print(boto3.client('secretsmanager', region_name='eu-west-1').get_secret_value(SecretId='prod/pipeline', VersionStage=sys.argv[1])['SecretString'])";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amazons_own_library_reads_what_was_delivered_and_what_was_before() {
     let Some(moto) = Moto::start() else { return };
-    let keys = [
-        ("secret_stores.deliver_to", "aws-sm:eu-west-1/prod/"),
-        ("instance.stack", "prod"),
-        ("AWS_ENDPOINT_URL", moto.1.as_str()),
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-    ];
-    let house = House::on(Home::sqlite(), &keys).await;
+    let own = [("secret_stores.deliver_to", "aws-sm:eu-west-1/prod/"), ("instance.stack", "prod")];
+    let house = House::on(Home::sqlite(), &[&own[..], &moto.may()].concat()).await;
     let body = json!({"identifier": "pipeline", "kind": "service", "deliver_to": "aws-sm:eu-west-1/"});
     let made = house.write(Method::POST, "/clients", &body).await;
     assert_eq!(made["delivery"]["reference"], "aws-sm:eu-west-1/prod/pipeline");
@@ -327,7 +318,7 @@ async fn amazons_own_library_reads_what_was_delivered_and_what_was_before() {
     house.write(Method::POST, &path, &json!({})).await;
     for (stage, version) in [("AWSCURRENT", 2), ("AWSPREVIOUS", 1)] {
         let mut read = peer::python("-c").unwrap();
-        read.args([READ, &moto.1, stage]);
+        read.args([READ, stage]).envs(moto.may());
         let output = tokio::task::spawn_blocking(move || read.output().unwrap()).await.unwrap();
         let document: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));

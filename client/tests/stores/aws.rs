@@ -4,60 +4,19 @@ use jeton_client::secret_store::{Expected, StoreFault, Variables};
 use jeton_client::{Action, Secret};
 
 use crate::life::{fault, lives, one_line, replace, store, value};
-use crate::peer;
-use crate::running::Running;
 use crate::scripted::ScriptedServer;
+use crate::servers::{Moto, keys};
 
 const REFERENCE: &str = "aws-sm:eu-west-1/prod/pipeline";
-const PEOPLE: &str = r#"
-import boto3, json, sys
-iam = boto3.client("iam", region_name="us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="x", aws_secret_access_key="x")
-allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}
-for name in ["may", "may-not"]:
-    iam.create_user(UserName=name)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    print(key["AccessKeyId"], key["SecretAccessKey"])
-iam.put_user_policy(UserName="may", PolicyName="all", PolicyDocument=json.dumps(allow))
-"#;
-/// What the script above does before signatures count.
-const CALLS: &str = "5";
-
-struct Moto {
-    url: String,
-    may: (String, String),
-    may_not: (String, String),
-    _running: Running,
-}
-
-impl Moto {
-    fn start() -> Option<Self> {
-        let (mut server, mut people) = (peer::python("-m")?, peer::python("-c")?);
-        server.args(["moto.server", "-H", "127.0.0.1", "-p", "0"]).env("INITIAL_NO_AUTH_ACTION_COUNT", CALLS);
-        let (running, url) = Running::start(server, "Running on ");
-        let output = people.args([PEOPLE, &url]).output().unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        let pair =
-            |line: &str| line.split_once(' ').map(|(id, secret)| (id.to_owned(), secret.to_owned())).unwrap();
-        let mut pairs = told.lines().map(pair);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let [may, may_not] =
-            [pairs.next(), pairs.next()].map(|pair| pair.unwrap_or_else(|| panic!("{errors}")));
-        Some(Self { url, may, may_not, _running: running })
-    }
-
-    fn of(&self, (id, secret): &(String, String)) -> Variables {
-        variables(&self.url, id, secret)
-    }
-}
 
 fn variables(url: &str, id: &str, secret: &str) -> Variables {
-    Variables::of([("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)])
+    Variables::of(keys(url, id, secret))
 }
 
 #[tokio::test]
 async fn a_secret_lives_in_aws() {
     let Some(moto) = Moto::start() else { return };
-    let keys = moto.of(&moto.may);
+    let keys = Variables::of(moto.may());
     let secret = store(REFERENCE, &keys);
     lives(&*secret, true).await;
 
@@ -75,8 +34,8 @@ async fn a_secret_lives_in_aws() {
 #[tokio::test]
 async fn who_may_not_is_told_which_right_is_missing() {
     let Some(moto) = Moto::start() else { return };
-    replace(&*store(REFERENCE, &moto.of(&moto.may)), "canary", &Expected::Absent).await;
-    let secret = store(REFERENCE, &moto.of(&moto.may_not));
+    replace(&*store(REFERENCE, &Variables::of(moto.may())), "canary", &Expected::Absent).await;
+    let secret = store(REFERENCE, &Variables::of(moto.may_not()));
     let error = secret.get().await.unwrap_err();
     let line = one_line(&error, REFERENCE);
     assert!(line.contains("permission is missing: allow `secretsmanager:GetSecretValue`"), "{line}");
@@ -85,7 +44,7 @@ async fn who_may_not_is_told_which_right_is_missing() {
     assert!(one_line(&error, REFERENCE).contains("`secretsmanager:CreateSecret`"), "{error}");
 
     // A signature by another secret, and keys that nobody has.
-    let forged = store(REFERENCE, &variables(&moto.url, &moto.may.0, "canary"));
+    let forged = store(REFERENCE, &variables(&moto.url, moto.may()[1].1, "canary"));
     assert!(matches!(fault(forged.get().await), StoreFault::Unauthenticated(_)));
     let unknown = store(REFERENCE, &variables(&moto.url, "AKIANOBODYHASTHISKEY", "canary"));
     let error = unknown.get().await.unwrap_err();

@@ -19,4 +19,6 @@ mod running;
 #[path = "../../src/scripted.rs"]
 mod scripted;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod vault;

@@ -2,54 +2,22 @@
 
 use jeton_client::secret_store::{Expected, StoreFault, Variables};
 use jeton_client::{Action, Secret};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::life::{fault, lives, one_line, replace, store, value};
-use crate::peer;
-use crate::running::Running;
 use crate::scripted::ScriptedServer;
+use crate::servers::Bao;
 
 const REFERENCE: &str = "vault:secret/prod/pipeline#credential";
 
-struct Bao {
-    url: String,
-    _running: Running,
-}
-
-impl Bao {
-    fn start() -> Option<Self> {
-        let python = peer::python("-c")?;
-        let program = std::path::Path::new(python.get_program()).with_file_name("bao");
-        let mut command = std::process::Command::new(program);
-        let home = std::env::temp_dir();
-        // A port that is free now; the server takes no 0.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        command.args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
-        command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).env("HOME", home);
-        let (running, _) = Running::start(command, "Development mode should NOT");
-        Some(Self { url: format!("http://127.0.0.1:{port}"), _running: running })
-    }
-
-    /// As its operator.
-    async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
-        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-        #[expect(clippy::disallowed_methods, reason = "the test is no server")]
-        let request = reqwest::Client::new().request(method, format!("{}/v1/{path}", self.url));
-        let answer = request.header("x-vault-token", "root").json(&body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        answer.json().await.unwrap_or_default()
-    }
-
-    fn with(&self, more: &[(&str, &str)]) -> Variables {
-        let all = [("BAO_ADDR", self.url.as_str())].into_iter().chain(more.iter().copied());
-        Variables::of(all)
-    }
+fn at(bao: &Bao, more: &[(&str, &str)]) -> Variables {
+    Variables::of([("BAO_ADDR", bao.url.as_str())].into_iter().chain(more.iter().copied()))
 }
 
 #[tokio::test]
 async fn a_secret_lives_in_openbao() {
     let Some(bao) = Bao::start() else { return };
-    let root = bao.with(&[("BAO_TOKEN", "root")]);
+    let root = at(&bao, &[("BAO_TOKEN", "root")]);
     let secret = store(REFERENCE, &root);
     lives(&*secret, false).await;
 
@@ -85,23 +53,23 @@ async fn a_role_and_a_token_without_rights_are_told_what_they_lack() {
     let Some(bao) = Bao::start() else { return };
     let put = reqwest::Method::PUT;
     let policy = r#"path "secret/data/prod/*" { capabilities = ["read", "create", "update"] }"#;
-    bao.call(put.clone(), "sys/policies/acl/deliver", json!({"policy": policy})).await;
-    bao.call(put.clone(), "sys/auth/approle", json!({"type": "approle"})).await;
-    bao.call(put.clone(), "auth/approle/role/jeton", json!({"token_policies": ["deliver"]})).await;
-    let id = bao.call(reqwest::Method::GET, "auth/approle/role/jeton/role-id", json!({})).await;
-    let secret = bao.call(put.clone(), "auth/approle/role/jeton/secret-id", json!({})).await;
+    bao.call(put.clone(), "sys/policies/acl/deliver", &json!({"policy": policy})).await;
+    bao.call(put.clone(), "sys/auth/approle", &json!({"type": "approle"})).await;
+    bao.call(put.clone(), "auth/approle/role/jeton", &json!({"token_policies": ["deliver"]})).await;
+    let id = bao.call(reqwest::Method::GET, "auth/approle/role/jeton/role-id", &json!({})).await;
+    let secret = bao.call(put.clone(), "auth/approle/role/jeton/secret-id", &json!({})).await;
     let role = ("VAULT_ROLE_ID", id["data"]["role_id"].as_str().unwrap());
     let proof = ("VAULT_SECRET_ID", secret["data"]["secret_id"].as_str().unwrap());
-    replace(&*store(REFERENCE, &bao.with(&[role, proof])), "canary", &Expected::Absent).await;
+    replace(&*store(REFERENCE, &at(&bao, &[role, proof])), "canary", &Expected::Absent).await;
 
-    let wrong = store(REFERENCE, &bao.with(&[role, ("VAULT_SECRET_ID", "canary")]));
+    let wrong = store(REFERENCE, &at(&bao, &[role, ("VAULT_SECRET_ID", "canary")]));
     let error = wrong.get().await.unwrap_err();
     assert!(one_line(&error, REFERENCE).contains("VAULT_ROLE_ID and VAULT_SECRET_ID are refused"), "{error}");
     assert_eq!(error.action(), Action::RequestAccess);
 
-    let made = bao.call(put, "auth/token/create", json!({"policies": ["default"]})).await;
+    let made = bao.call(put, "auth/token/create", &json!({"policies": ["default"]})).await;
     let token = made["auth"]["client_token"].as_str().unwrap();
-    let error = store(REFERENCE, &bao.with(&[("VAULT_TOKEN", token)])).get().await.unwrap_err();
+    let error = store(REFERENCE, &at(&bao, &[("VAULT_TOKEN", token)])).get().await.unwrap_err();
     let line = one_line(&error, REFERENCE);
     assert!(line.contains("permission is missing: allow `read` on `secret/data/prod/pipeline`"), "{line}");
     assert_eq!(error.action(), Action::RequestAccess);
@@ -110,9 +78,9 @@ async fn a_role_and_a_token_without_rights_are_told_what_they_lack() {
 #[tokio::test]
 async fn a_sealed_store_gives_and_takes_nothing() {
     let Some(bao) = Bao::start() else { return };
-    let secret = store(REFERENCE, &bao.with(&[("BAO_TOKEN", "root")]));
+    let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", "root")]));
     replace(&*secret, "canary", &Expected::Absent).await;
-    bao.call(reqwest::Method::PUT, "sys/seal", json!({})).await;
+    bao.call(reqwest::Method::PUT, "sys/seal", &json!({})).await;
     let error = secret.get().await.unwrap_err();
     assert!(
         one_line(&error, REFERENCE).ends_with("the store is sealed: unseal it, then try again"),
@@ -144,10 +112,10 @@ async fn a_busy_openbao_is_asked_again_and_not_for_ever() {
 #[tokio::test]
 async fn openbao_itself_says_when_it_is_busy() {
     let Some(bao) = Bao::start() else { return };
-    let secret = store(REFERENCE, &bao.with(&[("BAO_TOKEN", "root")]));
+    let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", "root")]));
     replace(&*secret, "canary", &Expected::Absent).await;
     let quota = json!({"rate": 1, "interval": "1h", "path": "secret/"});
-    bao.call(reqwest::Method::PUT, "sys/quotas/rate-limit/busy", quota).await;
+    bao.call(reqwest::Method::PUT, "sys/quotas/rate-limit/busy", &quota).await;
     secret.get().await.unwrap();
     let error = secret.get().await.unwrap_err();
     assert_eq!((error.fault(), error.action()), (Some(&StoreFault::Throttled), Action::Retry));

@@ -174,7 +174,6 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
         "JETON_CREDENTIAL and a JETON_CLIENT_SECRET are set": environ(
             JETON_CLIENT_SECRET="x", JETON_CREDENTIAL="env:X"
         ),
-        "reads env:NAME alone": environ(JETON_CREDENTIAL="file:prod/pipeline"),
         "environment variable X is not set": environ(JETON_CREDENTIAL="env:X"),
         "what X holds is no credential": environ(JETON_CREDENTIAL="env:X", X="secret-canary"),
         "what X holds has no usable": environ(JETON_CREDENTIAL="env:X", X='{"client-id": "secret-canary"}'),
@@ -187,6 +186,30 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     kept.write_text("\n")
     with pytest.raises(jeton.FixConfigurationError, match="empty"):
         Settings.from_env(environ(JETON_CLIENT_SECRET_FILE=str(kept)))
+
+
+def test_a_reference_that_is_not_read_here_is_told_in_one_line_with_what_to_do() -> None:
+    exec_ = "start the program by `jeton exec`, which reads every store"
+    for reference, told in {
+        "file:prod/pipeline": ("`file:prod/pipeline` is a sealed file", exec_),
+        "aws-sm:eu-west-1/prod/pipeline": ("`aws-sm:eu-west-1/prod/pipeline` is in a store", "env:NAME", exec_),
+        "azure-kv:corp/prod-pipeline": ("`azure-kv:corp/prod-pipeline` is in a store", "env:NAME", exec_),
+        "vault:secret/prod/pipeline#credential": ("`vault:secret/prod/pipeline#credential`", "env:NAME", exec_),
+        # Perhaps the secret itself, or none of ours.
+        "file:secret-canary" + "x" * 32: ("`file:...` is a sealed file",),
+        "file:secret-canary\nx": ("`file:...` is a sealed file",),
+        "vault:": ("`vault:...` is in a store",),
+        "secret-canary": ("no secret store reference known here: write env:NAME",),
+        "gcp-sm:secret-canary": ("no secret store reference known here",),
+        '{"client_secret": "secret-canary"}': ("no secret store reference known here",),
+    }.items():
+        with pytest.raises(jeton.FixConfigurationError) as raised:
+            Settings.from_env(environ(JETON_CREDENTIAL=reference))
+        line = str(raised.value)
+        assert "JETON_CREDENTIAL: " in line, line
+        assert "\n" not in line, line
+        assert all(words in line for words in told), line
+        assert leaks(line) == [], line
 
 
 def test_plain_http_is_for_loopback() -> None:

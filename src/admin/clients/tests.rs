@@ -226,3 +226,16 @@ async fn recover_gives_the_first_client_a_new_secret_or_makes_another() {
         principal.unwrap().superadmin(Scope::ClientsWrite).unwrap();
     }
 }
+
+#[test]
+fn no_id_looks_like_an_option_of_a_command() {
+    struct Always(u8);
+    impl Entropy for Always {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
+    let ids: Vec<_> = (0..=255).map(|byte| new_id(&Always(byte)).to_string()).collect();
+    assert!(ids.iter().all(|id| id.len() == 22 && !id.starts_with('-')), "{ids:?}");
+    assert!(ids.iter().any(|id| id.contains('-')), "{ids:?}");
+}

@@ -32,7 +32,9 @@ impl From<Error> for Problem {
             Error::TwoSecrets => {
                 Self::of(Code::AlreadyExists, "the client has two live secrets; delete one first")
             }
-            Error::UnderWay => Self::of(Code::ProviderUnavailable, Chain(&error).to_string()),
+            Error::UnderWay => {
+                Self::of(Code::ProviderUnavailable, Chain(&error).to_string()).retry_after(120)
+            }
             Error::Changed => Self::new(Code::PreconditionFailed),
             Error::Invalid { field, reason } => Self::invalid(&format!("/{field}"), reason),
             Error::Delivery(cause) => cause.into(),

@@ -4,40 +4,16 @@ use jeton_client::Secret;
 use jeton_client::secret_store::{Expected, Reference, Variables, open};
 use serde_json::{Value, json};
 
-use super::running::Running;
+use super::servers::Moto;
 use super::{command, house, stdout};
 use crate::support::app::Home;
 use crate::support::house::House;
-use crate::support::peer;
 use crate::support::program::{exit_code, stderr};
-
-/// Makes a user who may do all, and one who may do nothing; prints their keys.
-const USERS: &str = r#"
-import boto3, json, sys
-iam = boto3.client("iam", region_name="us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="x", aws_secret_access_key="x")
-allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}
-for name in ["may", "may-not"]:
-    iam.create_user(UserName=name)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    print(key["AccessKeyId"], key["SecretAccessKey"])
-iam.put_user_policy(UserName="may", PolicyName="all", PolicyDocument=json.dumps(allow))
-"#;
-
-fn keys<'k>(url: &'k str, line: &'k str) -> [(&'static str, &'k str); 3] {
-    let (id, secret) = line.split_once(' ').unwrap();
-    [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_lives_by_aws_at_the_command_line_and_is_told_what_is_wrong_there() {
-    let (Some(mut server), Some(mut users)) = (peer::python("-m"), peer::python("-c")) else { return };
-    // From the sixth call on signatures and policies count.
-    server.args(["moto.server", "-H", "127.0.0.1", "-p", "0"]).env("INITIAL_NO_AUTH_ACTION_COUNT", "5");
-    let (_moto, url) = Running::start(server, "Running on ");
-    let made = users.args([USERS, &url]).output().unwrap();
-    let made = String::from_utf8(made.stdout).unwrap();
-    let lines: Vec<_> = made.lines().collect();
-    let (may, may_not) = (keys(&url, lines[0]), keys(&url, lines[1]));
+    let Some(moto) = Moto::start() else { return };
+    let (may, may_not) = (moto.may(), moto.may_not());
     let folder = tempfile::tempdir().unwrap();
     // Tokens are kept there.
     let folder = folder.path().display().to_string();

@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::running::Running;
+use super::servers::Bao;
 use super::{command, held, house, secret_of, stdout};
 use crate::support::app::{Home, http};
 use crate::support::house::House;
@@ -99,48 +100,21 @@ impl Post {
     }
 }
 
-struct Bao {
-    url: String,
-    _running: Running,
-}
-
-impl Bao {
-    fn start() -> Option<Self> {
-        let python = peer::python("-c")?;
-        let program = std::path::Path::new(python.get_program()).with_file_name("bao");
-        let mut command = std::process::Command::new(program);
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        command.args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
-        command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).env("HOME", std::env::temp_dir());
-        let (running, _) = Running::start(command, "Development mode should NOT");
-        Some(Self { url: format!("http://127.0.0.1:{port}"), _running: running })
-    }
-
-    /// As its operator.
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
-        let request =
-            http().request(method, format!("{}/v1/{path}", self.url)).header("x-vault-token", "root");
-        let answer = request.json(body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        answer.json().await.unwrap_or_default()
-    }
-
-    async fn may(&self, capabilities: &str) {
-        let policy = format!(r#"path "secret/data/*" {{ capabilities = [{capabilities}] }}"#);
-        self.call(Method::PUT, "sys/policies/acl/deliver", &json!({"policy": policy})).await;
-    }
+async fn may(bao: &Bao, capabilities: &str) {
+    let policy = format!(r#"path "secret/data/*" {{ capabilities = [{capabilities}] }}"#);
+    bao.call(Method::PUT, "sys/policies/acl/deliver", &json!({"policy": policy})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_to_openbao_goes_on_and_touches_nothing_of_others() {
     let Some(bao) = Bao::start() else { return };
-    bao.may(r#""read""#).await;
+    may(&bao, r#""read""#).await;
     let made = bao.call(Method::PUT, "auth/token/create", &json!({"policies": ["deliver"]})).await;
     let token = made["auth"]["client_token"].as_str().unwrap();
     let as_whom = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", token)];
     let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", "root")];
     let post = Post::at("vault:secret/", &as_whom, &looks).await;
-    let widen = async || bao.may(r#""read", "create", "update""#).await;
+    let widen = async || may(&bao, r#""read", "create", "update""#).await;
     post.goes_on("vault:secret/", "vault:secret/prod/pipeline#credential", widen).await;
 
     // The whole mount is a place; what others keep in it is not.

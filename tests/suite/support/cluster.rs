@@ -177,7 +177,7 @@ impl Drop for Cluster {
 
 /// A loopback address that no other process uses, by the process id: while the server is down nobody else takes its
 /// port, neither to listen nor to call from.
-fn own_address() -> SocketAddr {
+pub(crate) fn own_address() -> SocketAddr {
     static SERVERS: AtomicU16 = AtomicU16::new(0);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let own = Ipv4Addr::new(127, 128 | high, middle, low);

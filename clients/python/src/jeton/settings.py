@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,8 @@ class Settings:
         """Reads `JETON_URL`, `JETON_CLIENT_ID`, and `JETON_CLIENT_SECRET` or `JETON_CLIENT_SECRET_FILE`.
 
         Or `JETON_CREDENTIAL=env:NAME`: the variable holds what `jeton client add-service` delivers, which may also say
-        where the broker is. `REQUESTS_CA_BUNDLE` names certificates, as for `requests`. Raises `FixConfigurationError`
-        that names the variable which is missing or unusable.
+        where the broker is; a reference to another store is refused. `REQUESTS_CA_BUNDLE` names certificates, as for
+        `requests`. Raises `FixConfigurationError` that names the variable which is missing or unusable.
         """
         environ = os.environ if environ is None else environ
         reference = _find(environ, "JETON_CREDENTIAL")
@@ -130,7 +131,7 @@ def _delivered(environ: Mapping[str, str], reference: str) -> dict[str, Any]:
         raise misconfigured("JETON_CREDENTIAL and a JETON_CLIENT_SECRET are set: keep one")
     store, _, name = reference.partition(":")
     if store != "env":
-        raise misconfigured("JETON_CREDENTIAL: this package reads env:NAME alone; the command line reads every store")
+        raise misconfigured(f"JETON_CREDENTIAL: {_unread(reference)}")
     document = _find(environ, name)
     if document is None:
         raise misconfigured(f"JETON_CREDENTIAL: the environment variable {_shown(name)} is not set")
@@ -139,6 +140,23 @@ def _delivered(environ: Mapping[str, str], reference: str) -> dict[str, Any]:
         # Out of sight of what could not be read.
         raise misconfigured(f"JETON_CREDENTIAL: what {_shown(name)} holds {read}")
     return read
+
+
+def _unread(reference: str) -> str:
+    """Why a reference is not read here, and what to do. What may be a secret itself is not repeated."""
+    store, colon, rest = reference.partition(":")
+    way = "start the program by `jeton exec`, which reads every store and gives it a token of a provider"
+    if not colon or store not in ("file", "aws-sm", "azure-kv", "vault"):
+        return "this is no secret store reference known here: write env:NAME, the variable that holds the credential"
+    longest = max(len(part) for part in re.split("[/#:.]", rest))
+    fits = len(rest) <= 700 and longest < 32 and re.fullmatch("[!-~]+", rest) is not None
+    shown = f"`{store}:{rest if fits else '...'}`"
+    if store == "file":
+        return f"{shown} is a sealed file, which this package cannot open: {way}"
+    return (
+        f"{shown} is in a store that this package does not ask: have your platform put what is kept there into a "
+        f"variable and write env:NAME, or {way}"
+    )
 
 
 def _shown(name: str) -> str:

@@ -1,0 +1,89 @@
+//! Secret stores that others wrote, as PyPI carries them: OpenBao, and moto's AWS, which checks signatures and policies.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::peer;
+use super::running::Running;
+
+pub(crate) struct Bao {
+    pub(crate) url: String,
+    _running: Running,
+}
+
+impl Bao {
+    /// In memory, unsealed, with the token `root`; `None` as for every peer.
+    pub(crate) fn start() -> Option<Self> {
+        let python = peer::python("-c")?;
+        let program = std::path::Path::new(python.get_program()).with_file_name("bao");
+        let mut command = std::process::Command::new(program);
+        // A port that is free now; the server takes no 0.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        command.args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
+        command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).env("HOME", std::env::temp_dir());
+        let (running, _) = Running::start(command, "Development mode should NOT");
+        Some(Self { url: format!("http://127.0.0.1:{port}"), _running: running })
+    }
+
+    /// As its operator.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        #[expect(clippy::disallowed_methods, reason = "the test is no server")]
+        let request = reqwest::Client::new().request(method, format!("{}/v1/{path}", self.url));
+        let answer = request.header("x-vault-token", "root").json(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap_or_default()
+    }
+}
+
+/// Makes a user who may do all, and one who may do nothing; prints their keys.
+const USERS: &str = r#"
+import boto3, json, sys
+iam = boto3.client("iam", region_name="us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="x", aws_secret_access_key="x")
+allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}
+for name in ["may", "may-not"]:
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    print(key["AccessKeyId"], key["SecretAccessKey"])
+iam.put_user_policy(UserName="may", PolicyName="all", PolicyDocument=json.dumps(allow))
+"#;
+/// What the script above does before signatures and policies count.
+const CALLS: &str = "5";
+
+pub(crate) struct Moto {
+    pub(crate) url: String,
+    /// Key and secret of who may do all with secrets.
+    may: (String, String),
+    may_not: (String, String),
+    _running: Running,
+}
+
+impl Moto {
+    pub(crate) fn start() -> Option<Self> {
+        let (mut server, mut users) = (peer::python("-m")?, peer::python("-c")?);
+        server.args(["moto.server", "-H", "127.0.0.1", "-p", "0"]).env("INITIAL_NO_AUTH_ACTION_COUNT", CALLS);
+        let (running, url) = Running::start(server, "Running on ");
+        let output = users.args([USERS, &url]).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let mut pairs = told.lines().filter_map(|line| line.split_once(' '));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let [may, may_not] = [pairs.next(), pairs.next()].map(|pair| {
+            let (id, secret) = pair.unwrap_or_else(|| panic!("{errors}"));
+            (id.to_owned(), secret.to_owned())
+        });
+        Some(Self { url, may, may_not, _running: running })
+    }
+
+    pub(crate) fn may(&self) -> [(&'static str, &str); 3] {
+        keys(&self.url, &self.may.0, &self.may.1)
+    }
+
+    pub(crate) fn may_not(&self) -> [(&'static str, &str); 3] {
+        keys(&self.url, &self.may_not.0, &self.may_not.1)
+    }
+}
+
+/// The variables by which AWS at this address is spoken to.
+pub(crate) fn keys<'k>(url: &'k str, id: &'k str, secret: &'k str) -> [(&'static str, &'k str); 3] {
+    [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]
+}

@@ -1,0 +1,238 @@
+//! What becomes of a delivery when the broker is killed in the midst of it? What OpenBao, or moto's AWS, has done is
+//! done, and nobody wrote so.
+
+use std::net::SocketAddr;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use jeton_client::secret_store::{Reference, ServiceCredential, Variables, open};
+use serde_json::Value;
+use tokio::task::block_in_place;
+
+use super::gate::Gate;
+use super::servers::{Bao, Moto, keys};
+use super::{command, secret_of, stdout};
+use crate::support::app::{Home, http};
+use crate::support::cluster::own_address;
+use crate::support::program::{Serving, exit_code, jeton, run, stderr};
+use crate::support::sql::Sql;
+
+/// A broker that is a process of its own, with a gate before its store, and its superadmin at the command line.
+struct Office<'o> {
+    home: Home,
+    gate: Gate,
+    address: SocketAddr,
+    /// Where credentials go, and as whom the broker speaks to the store.
+    variables: Vec<(&'static str, String)>,
+    admin: (String, String),
+    place: &'o str,
+    reference: Reference,
+    /// As whom the test itself looks into the store, without the gate.
+    looks: Variables,
+    serving: Option<Serving>,
+}
+
+impl<'o> Office<'o> {
+    fn open(
+        home: Home,
+        gate: Gate,
+        as_whom: &[(&'static str, &str)],
+        looks: &[(&str, &str)],
+        [place, reference]: [&'o str; 2],
+    ) -> Self {
+        let made = run(&home, "init", &["--json"]);
+        let made: Value = serde_json::from_str(&stdout(&made)).unwrap();
+        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        let own = [("JETON_SECRET_STORES__DELIVER_TO", place), ("JETON_INSTANCE__STACK", "prod")];
+        let variables = own.iter().chain(as_whom).map(|(name, value)| (*name, (*value).to_owned()));
+        let mut own = Self {
+            home,
+            gate,
+            address: own_address(),
+            variables: variables.collect(),
+            admin: (text("client_id"), text("client_secret")),
+            place,
+            reference: reference.parse().unwrap(),
+            looks: Variables::of(looks.iter().copied()),
+            serving: None,
+        };
+        own.serve();
+        own
+    }
+
+    /// Starts the broker, where it was before: what was delivered names its address. One that runs is killed.
+    fn serve(&mut self) {
+        block_in_place(|| {
+            self.serving.take().map(Serving::kill);
+            let mut command = jeton(&self.home);
+            command.arg("serve").args(self.home.flags()).args(["--listen", &self.address.to_string()]);
+            command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
+            self.serving = Some(Serving::of(command));
+        });
+    }
+
+    async fn command(&self, line: &[&str]) -> Output {
+        let url = format!("http://{}", self.address);
+        let own = [
+            ("JETON_URL", url.as_str()),
+            ("JETON_CLIENT_ID", &self.admin.0),
+            ("JETON_CLIENT_SECRET", &self.admin.1),
+        ];
+        command("/nowhere", line, &own).await
+    }
+
+    /// The broker is killed when the store has done this step of a command, and has not said so.
+    async fn dies_at(&mut self, step: &'static str, line: &[&str]) {
+        let serving = self.serving.take().unwrap();
+        let mut command = std::pin::pin!(self.command(line));
+        tokio::select! {
+            output = &mut command => panic!("{step}: it ended: {}", stderr(&output)),
+            () = self.gate.keeps(step) => {}
+        }
+        block_in_place(|| serving.kill());
+        let told = command.await;
+        assert_eq!(exit_code(&told), 75, "{step}: {}", stderr(&told));
+    }
+
+    /// What `client check` ends with, and what it says of the one delivery: client, state, drift.
+    async fn check(&self) -> (i32, [String; 3]) {
+        let output = self.command(&["client", "check", "--json"]).await;
+        let told: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+        let text = |key: &str| told[0][key].as_str().unwrap_or_default().to_owned();
+        (exit_code(&output), ["client_id", "state", "drift_code"].map(text))
+    }
+
+    async fn is_well(&self) -> bool {
+        let (code, [_, state, drift]) = self.check().await;
+        (code, state.as_str(), drift.as_str()) == (0, "delivered", "")
+    }
+
+    /// Half-done, and told so; the client's id.
+    async fn pending(&self) -> String {
+        let (code, [id, state, drift]) = self.check().await;
+        assert_eq!((code, state.as_str(), drift.as_str()), (78, "pending", "pending"));
+        id
+    }
+
+    async fn live_secrets(&self, id: &str) -> usize {
+        let shown = stdout(&self.command(&["client", "show", id, "--json"]).await);
+        serde_json::from_str::<Value>(&shown).unwrap()["secrets"].as_array().unwrap().len()
+    }
+
+    /// What whoever reads the store now gets.
+    async fn held(&self) -> ServiceCredential {
+        let stored = open(&self.reference, &self.looks).unwrap().get().await.unwrap().unwrap();
+        ServiceCredential::read(&stored.value).unwrap()
+    }
+
+    /// For the delivery and for the use of secrets; no hash covers when they were.
+    async fn days_pass(&self, days: i64) {
+        let us = days * 86_400_000_000;
+        let sql = Sql::open(&self.home).await;
+        sql.run(&format!("UPDATE delivery SET changed_at = changed_at - {us}")).await;
+        sql.run(&format!("UPDATE client_secret SET used_at = used_at - {us}")).await;
+    }
+
+    /// A first delivery is cut off at the first step, and new secrets at each of the others; `true`: what was written
+    /// then is read by nobody yet.
+    async fn goes_on(mut self, first: &'static str, others: [(&'static str, bool); 2]) {
+        let name = self.home.name;
+        self.dies_at(first, &["client", "add-service", "pipeline", "--deliver-to", self.place]).await;
+        self.serve();
+        let id = self.pending().await;
+        let written = self.held().await;
+        stdout(&self.command(&["client", "deliver", &id]).await);
+        let mut old = self.held().await;
+        assert_eq!((secret_of(&old), old.version), (secret_of(&written), 1), "{name}: nothing is made anew");
+        assert!(self.is_well().await && is_let_in(&old).await, "{name}");
+        assert_eq!(self.live_secrets(&id).await, 1, "{name}");
+
+        for (step, anew) in others {
+            self.dies_at(step, &["client", "deliver", &id]).await;
+            self.serve();
+            assert_eq!(self.pending().await, id);
+            let given = self.held().await;
+            assert_eq!(secret_of(&given) == secret_of(&old), anew, "{name}, {step}");
+            assert!(is_let_in(&given).await && is_let_in(&old).await, "{name}, {step}");
+            if anew {
+                // Somebody may be at it still.
+                let refused = self.command(&["client", "deliver", &id]).await;
+                let told = stderr(&refused);
+                assert!(
+                    exit_code(&refused) == 75 && told.contains("try again in 120 s"),
+                    "{name}, {step}: {told}"
+                );
+            }
+            // However long it is pending, and however often the broker looks what it can retire.
+            self.days_pass(2).await;
+            self.serve();
+            assert_eq!(self.pending().await, id);
+            assert!(is_let_in(&old).await, "{name}, {step}: it is what jobs have");
+
+            stdout(&self.command(&["client", "deliver", &id]).await);
+            let fresh = self.held().await;
+            assert_eq!(fresh.version, old.version + if anew { 2 } else { 1 }, "{name}, {step}");
+            assert_ne!(secret_of(&fresh), secret_of(&old));
+            assert!(self.is_well().await && is_let_in(&fresh).await, "{name}, {step}");
+            assert!(is_let_in(&old).await, "{name}, {step}: until nobody uses it");
+            assert_eq!(self.live_secrets(&id).await, 2, "{name}, {step}: what nobody read is gone");
+
+            self.days_pass(2).await;
+            self.serve();
+            // It looks as soon as it has started.
+            let begun = Instant::now();
+            while self.live_secrets(&id).await != 1 {
+                assert!(begun.elapsed() < Duration::from_secs(20), "{name}, {step}: never retired");
+            }
+            assert!(!is_let_in(&old).await && is_let_in(&fresh).await, "{name}, {step}");
+            assert!(self.is_well().await, "{name}, {step}");
+            old = fresh;
+        }
+        self.gate.close().await;
+    }
+}
+
+async fn is_let_in(held: &ServiceCredential) -> bool {
+    let asked = http().post(held.token_endpoint.clone());
+    let asked = asked.basic_auth(&held.client_id, Some(secret_of(held)));
+    asked.form(&[("grant_type", "client_credentials")]).send().await.unwrap().status() == 200
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_to_openbao_survives_that_the_broker_is_killed() {
+    let Some(bao) = Bao::start() else { return };
+    for home in Home::each().await {
+        let gate = Gate::before(&bao.url);
+        // Each home has a mount of its own.
+        let (place, reference) =
+            (format!("vault:{}/", home.name), format!("vault:{}/prod/pipeline#credential", home.name));
+        bao.call(
+            reqwest::Method::POST,
+            &format!("sys/mounts/{}", home.name),
+            &serde_json::json!({"type": "kv-v2"}),
+        )
+        .await;
+        let url = gate.url.clone();
+        let as_whom = [("BAO_ADDR", url.as_str()), ("BAO_TOKEN", "root")];
+        let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", "root")];
+        let office = Office::open(home, gate, &as_whom, &looks, [&place, &reference]);
+        office.goes_on("POST ", [("POST ", false), ("?version=", false)]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_to_aws_survives_that_the_broker_is_killed() {
+    let Some(moto) = Moto::start() else { return };
+    for home in Home::each().await {
+        let gate = Gate::before(&moto.url);
+        let url = gate.url.clone();
+        let [_, (_, id), (_, secret)] = moto.may();
+        let as_whom = keys(&url, id, secret);
+        // Each home has a region of its own.
+        let region = if home.name == "sqlite" { "eu-west-1" } else { "eu-west-3" };
+        let (place, reference) = (format!("aws-sm:{region}/"), format!("aws-sm:{region}/prod/pipeline"));
+        let office = Office::open(home, gate, &as_whom, &moto.may(), [&place, &reference]);
+        office.goes_on("CreateSecret", [("PutSecretValue", true), ("UpdateSecretVersionStage", false)]).await;
+    }
+}
