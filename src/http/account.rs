@@ -21,13 +21,13 @@ use crate::model::secret::Secret;
 /// `/account`, `/account/password/{token}`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
-        host::resource("/account/password/{token}")
+        host::resource("/account/password/{token}", "GET, POST")
             .route(web::get().to(password_page))
             .route(web::post().to(set_password)),
     )
-    .service(host::resource("/account").route(web::get().to(own::show)))
-    .service(host::resource("/account/sessions").route(web::post().to(own::end_session)))
-    .service(host::resource("/account/applications").route(web::post().to(own::let_out)));
+    .service(host::resource("/account", "GET").route(web::get().to(own::show)))
+    .service(host::resource("/account/sessions", "POST").route(web::post().to(own::end_session)))
+    .service(host::resource("/account/applications", "POST").route(web::post().to(own::let_out)));
 }
 
 #[derive(Deserialize)]

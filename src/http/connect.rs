@@ -29,31 +29,32 @@ use crate::signup::{Connected, Visitor};
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
-        resource("/connect/{connector}/callback")
+        resource("/connect/{connector}/callback", "GET")
             .name("connect_callback")
             .route(web::get().to(callback::connect_callback)),
     )
     .service(
-        resource("/connect/{connector}/callback/{app_id}").route(web::get().to(callback::connect_callback)),
+        resource("/connect/{connector}/callback/{app_id}", "GET")
+            .route(web::get().to(callback::connect_callback)),
     )
     .service(
-        resource("/connect/{connector}/install")
+        resource("/connect/{connector}/install", "GET, POST")
             .route(web::get().to(install::show_install))
             .route(web::post().to(install::start_install)),
     )
     .service(
-        resource("/connect/confirm")
+        resource("/connect/confirm", "GET, POST")
             .route(web::get().to(confirm::show_confirmation))
             .route(web::post().to(confirm::decide)),
     )
     .service(
-        resource("/connect/links/{token}")
+        resource("/connect/links/{token}", "GET, POST")
             .route(web::get().to(link::show_link))
             .route(web::post().to(link::follow_link)),
     )
-    .service(resource("/{app_id}/connect").route(web::get().to(apps::show_connectors)))
+    .service(resource("/{app_id}/connect", "GET").route(web::get().to(apps::show_connectors)))
     .service(
-        resource("/{app_id}/{connector}/signup")
+        resource("/{app_id}/{connector}/signup", "GET, POST")
             .route(web::get().to(start::show_signup))
             .route(web::post().to(start::start_signup)),
     );

@@ -22,7 +22,7 @@ use crate::model::secret::Secret;
 /// `/invitations/{token}`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
-        host::resource("/invitations/{token}")
+        host::resource("/invitations/{token}", "GET, POST")
             .route(web::get().to(invitation_page))
             .route(web::post().to(accept_invitation)),
     );

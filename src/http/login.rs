@@ -23,9 +23,11 @@ use crate::model::secret::Secret;
 /// `/login`, `/login/oidc` and `/logout`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     oidc::routes(cfg);
-    cfg.service(host::resource("/login").route(web::get().to(login_page)).route(web::post().to(login)));
-    cfg.service(host::resource("/login/proxy").route(web::post().to(login_at_proxy)));
-    cfg.service(host::resource("/logout").route(web::post().to(logout)));
+    cfg.service(
+        host::resource("/login", "GET, POST").route(web::get().to(login_page)).route(web::post().to(login)),
+    );
+    cfg.service(host::resource("/login/proxy", "POST").route(web::post().to(login_at_proxy)));
+    cfg.service(host::resource("/logout", "POST").route(web::post().to(logout)));
 }
 
 #[derive(Deserialize)]

@@ -37,14 +37,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
     }
     for path in ["/o/authorize/", "/o/authorize"] {
         config.service(
-            host::resource(path)
+            host::resource(path, "GET, POST")
                 .route(web::get().to(authorize::authorize))
                 .route(web::post().to(authorize::decide)),
         );
     }
     for path in ["/o/device/", "/o/device"] {
         config.service(
-            host::resource(path)
+            host::resource(path, "GET, POST")
                 .route(web::get().to(device::device_page))
                 .route(web::post().to(device::decide)),
         );

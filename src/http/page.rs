@@ -6,13 +6,13 @@
 use std::sync::LazyLock;
 
 use actix_web::http::{ConnectionType, StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use askama::Template;
 
 use super::kept::Kept;
 use super::person::Person;
 use super::problem::{Act, Code, Problem, TRACE_ID};
-use super::server::only;
+use super::server;
 
 static STYLE: LazyLock<Kept> =
     LazyLock::new(|| Kept::new("text/css; charset=utf-8", include_str!("../../static/style.css")));
@@ -214,25 +214,13 @@ fn advice(code: Code) -> &'static str {
     }
 }
 
-/// 405 for a browser route that takes `allowed` only.
-pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
-    let mut response = Error::from(Problem::new(Code::MethodNotAllowed)).error_response();
-    let allowed = match request.match_pattern().as_deref() {
-        Some(
-            "/logout" | "/login/oidc" | "/login/oidc/unlink" | "/account/sessions" | "/account/applications",
-        ) => "POST",
-        Some(
-            "/"
-            | "/account"
-            | "/login/oidc/callback"
-            | "/connect/{connector}/callback"
-            | "/connect/{connector}/callback/{app_id}"
-            | "/{app_id}/connect",
-        ) => "GET",
-        _ => "GET, POST",
-    };
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
-    response
+/// 405 as a page with `Allow`, for a browser route that takes `methods` only.
+pub(super) fn only(methods: &'static str) -> Route {
+    web::to(move || async move {
+        let mut response = Error::from(Problem::new(Code::MethodNotAllowed)).error_response();
+        response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(methods));
+        response
+    })
 }
 
 /// 404 as a page, for browsers.
@@ -242,7 +230,9 @@ pub async fn not_found() -> HttpResponse {
 
 /// The one style sheet.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource("/static/style.css").route(web::get().to(style)).default_service(only("GET")));
+    cfg.service(
+        web::resource("/static/style.css").route(web::get().to(style)).default_service(server::only("GET")),
+    );
 }
 
 async fn style(request: HttpRequest) -> HttpResponse {

@@ -13,7 +13,7 @@ use crate::model::app::{App, AppState};
 
 /// `/`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(host::resource("/").route(web::get().to(start)));
+    cfg.service(host::resource("/", "GET").route(web::get().to(start)));
 }
 
 #[derive(Template)]

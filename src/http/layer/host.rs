@@ -9,9 +9,10 @@ use actix_web::{Error, Resource, ResponseError, web};
 use crate::http::page;
 use crate::http::settings::WebSettings;
 
-/// A browser route: `web::resource` behind the host check, with 405 as a page.
+/// A browser route: `web::resource` behind the host check, with 405 as a page for all but its `methods`.
 pub fn resource(
     path: &str,
+    methods: &'static str,
 ) -> Resource<
     impl ServiceFactory<
         ServiceRequest,
@@ -21,7 +22,7 @@ pub fn resource(
         InitError = (),
     >,
 > {
-    web::resource(path).default_service(web::route().to(page::method_not_allowed)).wrap(from_fn(check))
+    web::resource(path).default_service(page::only(methods)).wrap(from_fn(check))
 }
 
 async fn check(

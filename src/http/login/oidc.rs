@@ -21,9 +21,9 @@ use crate::model::secret::Secret;
 use crate::model::ticket::Ticket;
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(host::resource("/login/oidc").route(web::post().to(start)));
-    cfg.service(host::resource("/login/oidc/callback").route(web::get().to(callback)));
-    cfg.service(host::resource("/login/oidc/unlink").route(web::post().to(unlink)));
+    cfg.service(host::resource("/login/oidc", "POST").route(web::post().to(start)));
+    cfg.service(host::resource("/login/oidc/callback", "GET").route(web::get().to(callback)));
+    cfg.service(host::resource("/login/oidc/unlink", "POST").route(web::post().to(unlink)));
 }
 
 /// Lets the forms of a page lead to the provider. Browsers hold every redirect after a POST against `form-action`, and

@@ -2,8 +2,6 @@
 //!
 //! Pictures of all of them are left in the build's directory for tests (`target/tmp/pages`).
 
-use std::path::Path;
-
 use jeton::sandbox::{Faults, Iss, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,9 +10,6 @@ use time::Duration;
 use crate::support::browser::Browser;
 use crate::support::house::{CLIENT, House, PASSWORD};
 use crate::support::jar::Jar;
-
-/// What is wrong with the page as it is shown now: a list of sentences.
-const FAULTS: &str = include_str!("pages/faults.js");
 
 struct Tour {
     house: House,
@@ -34,21 +29,10 @@ impl Tour {
         self.look(name).await;
     }
 
-    /// Looks at the page as it stands: 360 and 1280 pixels wide, light and dark.
+    /// Looks at the page as it stands.
     async fn look(&mut self, name: &str) {
         assert!(!self.looked.iter().any(|seen| seen == name), "{name} twice");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-        std::fs::create_dir_all(&folder).unwrap();
-        for (width, dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
-            self.browser.screen(width, dark).await;
-            let found = self.browser.client.execute(FAULTS, vec![]).await.unwrap();
-            let tone = if dark { "dark" } else { "light" };
-            for fault in found.as_array().unwrap() {
-                self.faults.push(format!("{name}, {width} px, {tone}: {}", fault.as_str().unwrap()));
-            }
-            let picture = self.browser.picture().await;
-            std::fs::write(folder.join(format!("{name}-{width}-{tone}.png")), picture).unwrap();
-        }
+        self.faults.extend(self.browser.look(name).await);
         self.looked.push(name.to_owned());
     }
 

@@ -3,7 +3,6 @@
 //! Pictures of the pages are left in the build's directory for tests (`target/tmp/upstream`).
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 
 use jeton::model::entropy::SystemEntropy;
@@ -16,8 +15,6 @@ use crate::support::browser::Browser;
 use crate::support::house::PASSWORD;
 use crate::support::peer::OidcProvider;
 
-const FAULTS: &str = include_str!("pages/faults.js");
-
 struct Place {
     broker: Broker,
     browser: Browser,
@@ -25,20 +22,9 @@ struct Place {
 }
 
 impl Place {
-    /// Looks at the page as it stands: 360 and 1280 pixels wide, light and dark.
+    /// Looks at the page as it stands.
     async fn look(&mut self, name: &str) {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("upstream");
-        std::fs::create_dir_all(&folder).unwrap();
-        for (width, dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
-            self.browser.screen(width, dark).await;
-            let found = self.browser.client.execute(FAULTS, vec![]).await.unwrap();
-            let tone = if dark { "dark" } else { "light" };
-            let told =
-                found.as_array().unwrap().iter().map(|fault| format!("{name} {width} {tone}: {fault}"));
-            self.faults.extend(told);
-            std::fs::write(folder.join(format!("{name}-{width}-{tone}.png")), self.browser.picture().await)
-                .unwrap();
-        }
+        self.faults.extend(self.browser.look(&format!("upstream-{name}")).await);
     }
 
     async fn says(&self, what: &str) {

@@ -79,6 +79,7 @@ async fn what_the_reference_does_not_name_says_which_methods_it_takes_too() {
     let cases = [
         ("/", "GET"),
         ("/login", "GET, POST"),
+        ("/login/proxy", "POST"),
         ("/logout", "POST"),
         ("/login/oidc", "POST"),
         ("/login/oidc/callback", "GET"),

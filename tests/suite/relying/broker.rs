@@ -11,7 +11,9 @@ use super::TERMS;
 use super::forwarded::{CLIENT, Proxy, Service, arrange, as_proxy, call, from_proxy, sign_in};
 use super::server::free_ports;
 use crate::support::app::{Broker, Home};
+use crate::support::browser::Browser;
 use crate::support::jar::{Jar, Seen};
+use crate::support::peer::OidcProvider;
 
 async fn write(broker: &Broker, path: &str, body: &Value) -> Value {
     let token = broker.token_of(&broker.superadmin).await;
@@ -38,30 +40,44 @@ async fn token_of(apache: &Proxy, login: &str) -> String {
     told["access_token"].as_str().unwrap().to_owned()
 }
 
+/// A broker that takes whom Apache has signed in.
+struct Behind {
+    broker: Broker,
+    apache: Proxy,
+    site: String,
+    provider: OidcProvider,
+    port: u16,
+}
+
+async fn behind_apache(home: &Home) -> Option<Behind> {
+    let [port] = free_ports();
+    let provider = arrange(port, 3_600)?;
+    let site = format!("http://localhost:{port}");
+    let keys = [
+        ("public_url", site.as_str()),
+        ("proxy.trusted", "127.0.0.2"),
+        ("outbound.allow_loopback", "true"),
+        ("login.oidc.issuer", &provider.url),
+        ("login.oidc.client_id", "jeton"),
+        ("login.oidc.forwarded_audience", TERMS),
+        ("login.oidc.forwarded_token_header", "OIDC_access_token"),
+    ];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let behind = listener.local_addr().unwrap().port();
+    let mut broker = Broker::start_on(listener, home, Arc::default(), Arc::new(SystemEntropy), &keys).await;
+    // Machines go past the sign-in of people.
+    broker.url.clone_from(&broker.direct);
+    write(&broker, "/apps", &json!({"id": "globex", "name": "Globex"})).await;
+    let apache = Proxy::apache(port, behind, &provider.url, ("jeton", "peer-secret"));
+    Some(Behind { broker, apache, site, provider, port })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_apache_has_signed_in_is_a_user_of_the_broker_and_of_its_pages_alone() {
     for home in Home::each().await {
-        let [port] = free_ports();
-        let Some(provider) = arrange(port, 3_600) else { return };
-        let site = format!("http://localhost:{port}");
-        let keys = [
-            ("public_url", site.as_str()),
-            ("proxy.trusted", "127.0.0.2"),
-            ("outbound.allow_loopback", "true"),
-            ("login.oidc.issuer", &provider.url),
-            ("login.oidc.client_id", "jeton"),
-            ("login.oidc.forwarded_audience", TERMS),
-            ("login.oidc.forwarded_token_header", "OIDC_access_token"),
-        ];
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let behind = listener.local_addr().unwrap().port();
-        let mut broker =
-            Broker::start_on(listener, &home, Arc::default(), Arc::new(SystemEntropy), &keys).await;
-        // Machines go past the sign-in of people.
-        broker.url.clone_from(&broker.direct);
-        write(&broker, "/apps", &json!({"id": "globex", "name": "Globex"})).await;
-        let apache = Proxy::apache(port, behind, &provider.url, ("jeton", "peer-secret"));
-
+        let Some(Behind { broker, apache, site, provider, port }) = behind_apache(&home).await else {
+            return;
+        };
         let mut bob = Jar::new();
         sign_in(&mut bob, &site, "bob").await;
         let told = arrive(&mut bob, &format!("{site}/")).await;
@@ -94,6 +110,38 @@ async fn whom_apache_has_signed_in_is_a_user_of_the_broker_and_of_its_pages_alon
         drop(apache);
         broker.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_out_behind_apache_stays_out_until_they_ask() {
+    let Some(Behind { broker, apache, site, provider, .. }) = behind_apache(&Home::sqlite()).await else {
+        return;
+    };
+    let Some(browser) = Browser::start().await else { return };
+    let invited = write(&broker, "/apps/globex/invitations", &json!({"email": "bob@example.com"})).await;
+    browser.open(invited["url"].as_str().unwrap()).await;
+    browser.fill("input[name=login]", "bob").await;
+    browser.fill("input[name=password]", "any").await;
+    browser.click("button[type=submit]").await;
+    browser.find("input[name=prompt][value=consent]").await;
+    browser.click("button[type=submit]").await;
+    browser.arrive(&site).await;
+    let mut faults = browser.look("invitation-at-proxy").await;
+    browser.click("main button[type=submit]").await;
+    browser.click("form.who button").await;
+    browser.find("form[action='/login/proxy']").await;
+    faults.extend(browser.look("signed-out-at-proxy").await);
+    assert_eq!(faults, [""; 0]);
+    // Whatever page is asked for, until the person asks for it: then it is shown.
+    browser.open(&format!("{site}/globex/connect")).await;
+    let text = browser.text().await;
+    assert!(text.contains("still knows you"), "{text}");
+    browser.click("main button[type=submit]").await;
+    browser.find("form.who").await;
+    browser.arrive(&format!("{site}/globex/connect")).await;
+    browser.close().await;
+    drop((apache, provider));
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

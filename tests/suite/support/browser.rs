@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use url::{ParseError, Url};
 
 use super::peer::{is_here, skipped};
 
+/// What is wrong with the page as it is shown now: a list of sentences.
+const FAULTS: &str = include_str!("browser/faults.js");
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const SHIFT: &str = "\u{e008}";
@@ -75,6 +78,23 @@ impl Browser {
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// What is wrong with the page as it stands, in sentences: 360 and 1280 pixels wide, light and dark. Pictures of it are
+    /// left in the build's directory for tests (`target/tmp/pages`).
+    pub(crate) async fn look(&self, name: &str) -> Vec<String> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut faults = Vec::new();
+        for (width, dark) in [(360, false), (360, true), (1280, false), (1280, true)] {
+            self.screen(width, dark).await;
+            let tone = if dark { "dark" } else { "light" };
+            let found = self.client.execute(FAULTS, vec![]).await.unwrap();
+            let found = found.as_array().unwrap().iter();
+            faults.extend(found.map(|one| format!("{name}, {width} px, {tone}: {}", one.as_str().unwrap())));
+            std::fs::write(folder.join(format!("{name}-{width}-{tone}.png")), self.picture().await).unwrap();
+        }
+        faults
     }
 
     /// A PNG of the whole page; of a very long one as much as the browser can draw.
