@@ -176,17 +176,37 @@ mod tests {
     #[test]
     fn a_client_id_may_begin_with_a_hyphen() {
         for line in [
-            "client show -Tx",
-            "client check -hx",
-            "client update -Tx --disable",
-            "client deliver --deliver-to file: -Tx",
-            "client secret delete -Tx 3",
-            "client delete -- -Tx",
-            "login --client-id -Tx --browser",
+            "client show -TxAAAAAAAAAAAAAAAAAA_",
+            "client check -hxAAAAAAAAAAAAAAAAAA-",
+            "client update -TxAAAAAAAAAAAAAAAAAA_ --disable",
+            "client deliver --deliver-to file: -TxAAAAAAAAAAAAAAAAAA_",
+            "client secret delete -TxAAAAAAAAAAAAAAAAAA_ 3",
+            "client delete -- -TxAAAAAAAAAAAAAAAAAA_",
+            "login --client-id -TxAAAAAAAAAAAAAAAAAA_ --browser",
             "credentials set github --client-id -Tx",
         ] {
             let parsed = Cli::try_parse_from(["jeton"].into_iter().chain(line.split(' ')));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn a_mistyped_option_is_no_client_id() {
+        for (line, told) in [
+            ("client check --jsno", "unexpected argument '--jsno' found"),
+            ("client delete --ye", "unexpected argument '--ye' found"),
+            ("client show -j", "unexpected argument '-j' found"),
+            ("client update --disabel", "unexpected argument '--disabel' found"),
+            ("client secret add --jsno", "unexpected argument '--jsno' found"),
+            (
+                "login --client-id --browser",
+                "a value is required for '--client-id <ID>' but none was supplied",
+            ),
+        ] {
+            let refused = Cli::try_parse_from(["jeton"].into_iter().chain(line.split(' '))).unwrap_err();
+            let said = refused.to_string();
+            assert_eq!(refused.exit_code(), 2, "{line}: {said}");
+            assert!(said.contains(told) && said.contains("Usage: jeton "), "{line}: {said}");
         }
     }
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// The token endpoint of a stored credential was not reached, or the connection broke.
     #[error(transparent)]
     IssuerUnreached(Box<IssuerUnreached>),
+    /// The token endpoint did not take a stored credential.
+    #[error(transparent)]
+    CredentialRefused(Box<CredentialRefused>),
     /// The answer is not what the contract promises. What it held is not told: it may be a token.
     #[error("the answer to `{0}` is not as documented")]
     Garbled(&'static str),
@@ -63,12 +66,23 @@ pub struct IssuerUnreached {
     pub source: Arc<reqwest::Error>,
 }
 
+/// A stored credential is none, or no longer one, where it leads.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the credential at `{reference}` is refused: {problem}")]
+pub struct CredentialRefused {
+    /// Where the credential is.
+    pub reference: Reference,
+    /// How it was refused.
+    pub problem: Problem,
+}
+
 impl Error {
     /// What to do about it; none where only the program or its input can be mended.
     pub fn action(&self) -> Option<Action> {
         match self {
             Self::Settings(_) => Some(Action::FixConfiguration),
             Self::Problem(problem) => Some(problem.action),
+            Self::CredentialRefused(refused) => Some(refused.problem.action),
             Self::Sts(refusal) => Some(refusal.action()),
             Self::Store(error) => Some(error.action()),
             Self::Transport(_)
@@ -98,6 +112,7 @@ impl Error {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Problem(problem) => Some(problem),
+            Self::CredentialRefused(refused) => Some(&refused.problem),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::assertion::AssertionKey;
 use crate::broker;
-use crate::error::{Error, IssuerUnreached};
+use crate::error::{CredentialRefused, Error, IssuerUnreached};
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::secret::Secret;
@@ -162,9 +162,10 @@ impl Minter {
         let asked = self.own(&grant(&used)).await.map_err(unreached(credential, &used));
         if is_replaced(credential, &used, &asked).await? {
             let fresh = credential.current();
-            return self.own(&grant(&fresh)).await.map_err(unreached(credential, &fresh));
+            let asked = self.own(&grant(&fresh)).await.map_err(unreached(credential, &fresh));
+            return asked.map_err(refused(credential));
         }
-        asked
+        asked.map_err(refused(credential))
     }
 
     async fn of_user(
@@ -197,6 +198,17 @@ pub(crate) fn unreached(
     move |error| match error {
         Error::Transport(source) => {
             Error::IssuerUnreached(Box::new(IssuerUnreached { reference, issuer, source }))
+        }
+        other => other,
+    }
+}
+
+/// Names where a stored credential is that was not taken.
+pub(crate) fn refused(credential: &StoredCredential) -> impl FnOnce(Error) -> Error {
+    let reference = credential.reference().clone();
+    move |error| match error {
+        Error::Problem(problem) if problem.code == "invalid_client" => {
+            Error::CredentialRefused(Box::new(CredentialRefused { reference, problem: *problem }))
         }
         other => other,
     }

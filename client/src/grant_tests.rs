@@ -234,7 +234,9 @@ async fn a_replaced_credential_is_read_once_more() {
     let credential = Arc::new(StoredCredential::open(&reference, &variables).await.unwrap());
     let source = TokenSource::stored(Arc::clone(&credential)).unwrap();
     // Refused, and nothing newer is there: one request, no more.
-    assert_eq!(source.bearer().await.unwrap_err().exit_code(), 77);
+    let refused = source.bearer().await.unwrap_err();
+    assert_eq!((refused.exit_code(), refused.problem().unwrap().code.as_str()), (77, "invalid_client"));
+    assert!(refused.to_string().starts_with("the credential at `file:pipeline` is refused: "), "{refused}");
     assert_eq!(server.seen().len(), 1);
     store.put(&document("new").document(), &Expected::Version(old)).await.unwrap();
     source.bearer().await.unwrap();

@@ -37,7 +37,7 @@ mod xml;
 pub use assertion::AssertionKey;
 pub use authorized::Authorized;
 pub use broker::Broker;
-pub use error::{Error, IssuerUnreached};
+pub use error::{CredentialRefused, Error, IssuerUnreached};
 pub use grant::{ClientProof, Grant, OnRotation};
 pub use login::{
     Device, FileStore, Kept, Login, LoginClient, LoginError, LoginLock, LoginPlace, LoginStore, Polled,

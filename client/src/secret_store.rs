@@ -50,6 +50,11 @@ pub trait SecretStore: fmt::Debug + Send + Sync {
 
     /// Which secret this is.
     fn reference(&self) -> &Reference;
+
+    /// That nothing is kept, and where that was looked for.
+    fn absent(&self) -> StoreError {
+        StoreFault::Absent.at(self.reference())
+    }
 }
 
 /// The store's name of one value of a secret.

@@ -88,6 +88,12 @@ pub enum SettingsError {
     Tls(String),
 }
 
+impl SettingsError {
+    /// An address without its scheme, or with one that is not spoken.
+    pub const SCHEME: Self =
+        Self::Url("it must start with https://, or with http:// where the broker is on this machine");
+}
+
 impl BrokerSettings {
     /// Settings with the usual limits.
     ///
@@ -138,9 +144,14 @@ impl BrokerSettings {
         Self::from_variables_or_login(&Variables::of_process()).await
     }
 
+    /// The variable by which a program is a client, whoever signed in.
+    pub fn secret_variable(variables: &Variables) -> Option<&'static str> {
+        let all = ["JETON_CREDENTIAL", "JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE"];
+        all.into_iter().find(|name| variables.find(name).is_some())
+    }
+
     async fn from_variables_or_login(variables: &Variables) -> Result<Self, Error> {
-        let has = |name: &&str| variables.find(name).is_some();
-        if ["JETON_CLIENT_SECRET", "JETON_CLIENT_SECRET_FILE", "JETON_CREDENTIAL"].iter().any(has) {
+        if Self::secret_variable(variables).is_some() {
             return Self::from_variables(variables).await;
         }
         let url = variables.find("JETON_URL").map(|url| base_url(&url)).transpose()?;
@@ -221,9 +232,9 @@ pub(crate) fn check_scheme(url: &Url, plain_http: bool) -> Result<(), SettingsEr
 }
 
 pub(crate) fn base_url(text: &str) -> Result<Url, SettingsError> {
-    let url = Url::parse(text.trim()).map_err(|_| SettingsError::Url("it must start with https://"))?;
+    let url = Url::parse(text.trim()).map_err(|_| SettingsError::SCHEME)?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(SettingsError::Url("only https, and http on loopback, is spoken"));
+        return Err(SettingsError::SCHEME);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SettingsError::Url("it must not carry a user name or password"));
@@ -316,6 +327,11 @@ mod tests {
         for url in ["b.example", "ftp://b.example", "https://u:p@b.example", "https://b.example?x=1"] {
             let error = BrokerSettings::new(url, "j", Secret::new("s")).unwrap_err();
             assert!(matches!(error, SettingsError::Url(_)), "{url}");
+        }
+        for url in ["127.0.0.1:8080", "localhost:8080", "b.example", ""] {
+            let told = BrokerSettings::new(url, "j", Secret::new("s")).unwrap_err().to_string();
+            let right = "it must start with https://, or with http:// where the broker is on this machine";
+            assert!(told.ends_with(right), "{url}: {told}");
         }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::broker::{Wire, join};
 use crate::error::Error;
-use crate::grant::{Asked, ClientProof, Grant, is_replaced, unreached};
+use crate::grant::{Asked, ClientProof, Grant, is_replaced, refused, unreached};
 use crate::login::{Login, now, renew};
 use crate::patience::Patience;
 use crate::secret::Secret;
@@ -42,11 +42,12 @@ impl SignIn {
         let used = credential.current();
         let asked = self.by(&used).await;
         if is_replaced(credential, &used, &asked).await? {
-            return self.by(&credential.current()).await;
+            return self.by(&credential.current()).await.map_err(refused(credential));
         }
         // JETON_URL may say another address than the credential.
         let named = used.issuer == self.0.settings.url;
-        asked.map_err(|error| if named { unreached(credential, &used)(error) } else { error })
+        let asked = asked.map_err(|error| if named { unreached(credential, &used)(error) } else { error });
+        asked.map_err(refused(credential))
     }
 
     async fn by(&self, credential: &ServiceCredential) -> Result<Arc<Bearer>, Error> {

@@ -1,5 +1,6 @@
 //! `jeton client`: which programs may ask the broker for tokens?
 
+mod id;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+pub(super) use self::id::Parser as IdParser;
 use super::remote::{Call, Remote, RemoteArgs, RoleChoice, failing, given, set_role};
 use super::{Error, input, output, span};
 
@@ -62,7 +64,7 @@ enum Verb {
     /// Finish a delivery that is pending, else deliver a new secret; the old one lives until nobody uses it
     Deliver {
         /// The client
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: String,
         /// A secret store reference or place; if not given, where it went before
         #[arg(long, value_name = "REFERENCE")]
@@ -74,19 +76,19 @@ enum Verb {
     /// Look into the secret stores: is there what was delivered?
     Check {
         /// The client; if not given, all whose credential was delivered
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: Option<String>,
     },
     /// Show one client
     Show {
         /// The client
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: String,
     },
     /// Change a client's rights, disable or enable it
     Update {
         /// The client
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: String,
         #[command(flatten)]
         rights: Rights,
@@ -100,7 +102,7 @@ enum Verb {
     /// Delete a client
     Delete {
         /// The client
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: String,
     },
     /// Its secrets: up to two live ones
@@ -143,13 +145,13 @@ enum SecretVerb {
     /// Make a second secret and print it, once
     Add {
         /// The client
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: String,
     },
     /// Delete a secret; tokens got before are refused
     Delete {
         /// The client
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = IdParser)]
         client_id: String,
         /// The secret's id
         secret_id: String,
@@ -158,7 +160,11 @@ enum SecretVerb {
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let remote = args.remote.connect().await?;
-    match args.verb {
+    act(remote, args.verb).await.map_err(id::unknown)
+}
+
+async fn act(remote: Remote, verb: Verb) -> Result<(), Error> {
+    match verb {
         Verb::List => {
             let columns = ["client_id", "identifier", "kind", "role", "scopes", "allow", "disabled"];
             remote.list("cannot list the clients", &["clients"], &columns).await
@@ -249,7 +255,9 @@ async fn check(remote: &Remote, client_id: Option<String>) -> Result<(), Error> 
             }
             Ok(_) => {}
             Err(error) if !named && error.problem().is_some_and(|problem| problem.code == "not_found") => {}
-            Err(error) => return Err(failing(doing)(error)),
+            Err(error) => {
+                return Err(failing(format!("cannot look for a delivered credential of {id}"))(error));
+            }
         }
     }
     let adrift = found.iter().filter(|delivery| !delivery.get("drift").is_none_or(Value::is_null)).count();

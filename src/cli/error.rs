@@ -16,6 +16,14 @@ pub enum Error {
         /// The client's error.
         source: jeton_client::Error,
     },
+    /// The broker knows no client of this id.
+    #[error("{doing}")]
+    NoClient {
+        /// What was attempted, as "cannot do this".
+        doing: String,
+        /// The client's error.
+        source: jeton_client::Error,
+    },
     /// The environment does not say which broker, or as whom.
     #[error("this command speaks to a broker")]
     Settings(#[from] SettingsError),
@@ -133,7 +141,7 @@ impl Error {
     /// `exec` could not start gives 127 (absent) or 126, as with other wrappers.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Broker { source, .. } => source.exit_code(),
+            Self::Broker { source, .. } | Self::NoClient { source, .. } => source.exit_code(),
             Self::Login(LoginError::Busy(_)) => 75,
             Self::Settings(_)
             | Self::NeedAttention(_)
@@ -190,7 +198,7 @@ impl Error {
 
     fn problem(&self) -> Option<&Problem> {
         match self {
-            Self::Broker { source, .. } => source.problem(),
+            Self::Broker { source, .. } | Self::NoClient { source, .. } => source.problem(),
             _ => None,
         }
     }
@@ -203,6 +211,10 @@ impl Error {
             Self::Broker { source: jeton_client::Error::IssuerUnreached(_), .. } => {
                 Some("try again later, or store the credential again with the right issuer".to_owned())
             }
+            Self::Broker { source: jeton_client::Error::CredentialRefused(_), .. } => Some(
+                "see `jeton client check`, and put a new one there: jeton client deliver CLIENT_ID"
+                    .to_owned(),
+            ),
             Self::Broker { source: jeton_client::Error::Login(LoginError::Absent(_)), .. } => Some(
                 "run `jeton login`, or set JETON_URL, JETON_CLIENT_ID and JETON_CLIENT_SECRET".to_owned(),
             ),
@@ -213,6 +225,9 @@ impl Error {
                 Some("set it in the environment of this command".to_owned())
             }
             Self::Settings(_) => None,
+            Self::NoClient { .. } => {
+                Some("a client id is wanted, not an identifier: see `jeton client list`".to_owned())
+            }
             Self::Server(error) if error.is_damaged() => {
                 Some("restore the database's file from a backup; keep the damaged one".to_owned())
             }

@@ -6,6 +6,7 @@ mod device;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use jeton_client::secret_store::Variables;
 use jeton_client::{
     Broker, BrokerSettings, Kept, Login, LoginClient, LoginError, LoginPlace, LoginStore, Method,
     SettingsError,
@@ -13,6 +14,7 @@ use jeton_client::{
 use serde_json::Value;
 use url::Url;
 
+use super::client::IdParser;
 use super::remote::{Access, failing};
 use super::{Error, output};
 
@@ -23,7 +25,7 @@ pub(super) struct Args {
     #[arg(long, env = "JETON_URL")]
     url: Option<String>,
     /// The client that acts for you, of the kind `programmatic`; the last one if not given
-    #[arg(long, value_name = "ID", env = "JETON_CLIENT_ID", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ID", env = "JETON_CLIENT_ID", allow_hyphen_values = true, value_parser = IdParser)]
     client_id: Option<String>,
     /// A scope to ask for, beside `openid` and `offline_access`; all of the client's if not given; repeat it
     #[arg(long = "scope", value_delimiter = ' ')]
@@ -51,7 +53,13 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     };
     let store = keep(&place, &login, before.as_ref(), plain_http).await?;
     say(&granted(scope.as_deref(), &login.scope))?;
-    told(&login, store, plain_http).await
+    told(&login, store, plain_http).await?;
+    if let Some(name) = BrokerSettings::secret_variable(&Variables::of_process()) {
+        say(&format!(
+            "jeton: {name} is set: until it is unset, commands act as that client and not for you"
+        ))?;
+    }
+    Ok(())
 }
 
 /// The sign-in that this one replaces.
@@ -142,7 +150,7 @@ impl Person {
     pub(super) fn find(url: Option<&str>, access: &Access) -> Result<Self, Error> {
         let place = LoginPlace::from_env()?;
         let url = url.map(|url| Url::parse(url.trim())).transpose();
-        let url = url.map_err(|_| SettingsError::Url("it must start with https://"))?;
+        let url = url.map_err(|_| SettingsError::SCHEME)?;
         let kept = place.find(url.as_ref())?;
         let store = place.store(&kept);
         let mut settings = BrokerSettings::of_login(kept.url.clone(), store.clone());

@@ -20,7 +20,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let place = LoginPlace::from_env()?;
     let url = args.url.as_deref().map(|url| Url::parse(url.trim())).transpose();
-    let url = url.map_err(|_| SettingsError::Url("it must start with https://"))?;
+    let url = url.map_err(|_| SettingsError::SCHEME)?;
     let store = place.store(&place.find(url.as_ref())?);
     // Nobody refreshes while the token is taken away.
     let lock = store.lock()?;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use jeton_client::secret_store::{Reference, StoreError, Variables};
+use jeton_client::secret_store::{Reference, StoreError, StoreFault, Variables};
 use jeton_client::{ServiceToken, service_token};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
@@ -35,10 +35,28 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let reference = Reference::named(&args.from, &args.stack, &args.identifier);
     let reference = reference.map_err(|error| failing(doing())(StoreError::from(error).into()))?;
     let got = service_token(&reference, &Variables::of_process(), args.renew).await;
-    let token = got.map_err(failing(doing()))?;
+    let token = got.map_err(|error| {
+        let stack = &args.stack;
+        let doing = match args.is_named_by_the_stack() && is_absent(&error) {
+            true => format!("{} in the stack {stack} (--stack or JETON_STACK names another)", doing()),
+            false => doing(),
+        };
+        failing(doing)(error)
+    })?;
     let mut out = std::io::stdout().lock();
     write(&mut out, &token, args.json)?;
     Ok(out.flush()?)
+}
+
+impl Args {
+    fn is_named_by_the_stack(&self) -> bool {
+        self.from.ends_with(['/', ':']) && self.from != "env:"
+    }
+}
+
+fn is_absent(error: &jeton_client::Error) -> bool {
+    let jeton_client::Error::Store(error) = error else { return false };
+    matches!(error.fault(), Some(StoreFault::Absent | StoreFault::NotIn(_)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "printing the token is what `jeton service-token` is for")]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use jeton_client::{Credential, Method};
+use jeton_client::{Credential, Method, SettingsError};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -48,7 +48,12 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
 
 /// The client whose secret the environment names: it goes before any sign-in.
 async fn client(access: &Access) -> Result<Option<Value>, Error> {
-    let Ok(settings) = access.settings().await else { return Ok(None) };
+    let settings = match access.settings().await {
+        Ok(settings) => settings,
+        // What is set is wrong; where something is not set, a sign-in at --url may do.
+        Err(error) if is_of_a_client(&error) => return Err(error),
+        Err(_) => return Ok(None),
+    };
     let client_id = match &settings.credential {
         Credential::ClientSecret { client_id, .. } => client_id.clone(),
         Credential::Stored(stored) => stored.current().client_id,
@@ -56,6 +61,14 @@ async fn client(access: &Access) -> Result<Option<Value>, Error> {
     };
     let url = settings.url.as_str().trim_end_matches('/');
     Ok(Some(json!({"url": url, "person": null, "subject": client_id, "client_id": client_id})))
+}
+
+fn is_of_a_client(error: &Error) -> bool {
+    match error {
+        Error::Settings(error) => !matches!(error, SettingsError::Missing(_)),
+        Error::Broker { source, .. } => matches!(source, jeton_client::Error::Store(_)),
+        _ => false,
+    }
 }
 
 fn show(as_json: bool, told: &Value) -> Result<(), Error> {

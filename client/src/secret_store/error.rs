@@ -3,6 +3,8 @@
 //! One line: the store, the reference, what is the matter, what to do. A store's own sentences are not repeated, they
 //! may quote what was sent; its short codes are.
 
+use std::path::PathBuf;
+
 use super::reference::{Reference, ReferenceError};
 use crate::problem::Action;
 
@@ -29,6 +31,9 @@ pub enum StoreFault {
     /// Nothing is there.
     #[error("there is no such secret: mend the reference, or store it first")]
     Absent,
+    /// No file of this folder is it.
+    #[error("there is no such secret in {}: mend the reference, or store it first", .0.display())]
+    NotIn(PathBuf),
     /// Something is there that should not be.
     #[error("a secret is there already: choose another name, or delete that one first")]
     Exists,
@@ -99,6 +104,7 @@ impl StoreError {
             StoreFault::Denied(_) | StoreFault::Unauthenticated(_) => Action::RequestAccess,
             StoreFault::Exists | StoreFault::Shared | StoreFault::Changed => Action::ChangeRequest,
             StoreFault::Absent
+            | StoreFault::NotIn(_)
             | StoreFault::Deleted
             | StoreFault::Disabled
             | StoreFault::ReadOnly
@@ -121,14 +127,15 @@ impl StoreError {
 /// What else may be wrong where nothing is there.
 fn hint(reference: &Reference, fault: &StoreFault) -> &'static str {
     match (fault, reference) {
-        (StoreFault::Absent, Reference::File { .. }) => {
-            " (JETON_SECRETS_DIR names the folder; the server's is {data_dir}/secrets)"
+        (StoreFault::NotIn(_), _) => {
+            " (JETON_SECRETS_DIR names the folder; a server's is `secrets` in its `data_dir`)"
         }
         (StoreFault::Absent, Reference::Env { .. }) => " (the variable is not set)",
         (StoreFault::Absent, Reference::Aws { .. }) => {
             " (another region, or another account's keys, has secrets of its own)"
         }
-        (StoreFault::Absent, Reference::Azure { .. } | Reference::Vault { .. }) | (_, _) => "",
+        (StoreFault::Absent, Reference::File { .. } | Reference::Azure { .. } | Reference::Vault { .. })
+        | (_, _) => "",
     }
 }
 

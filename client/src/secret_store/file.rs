@@ -172,6 +172,10 @@ impl SecretStore for Store {
     fn reference(&self) -> &Reference {
         &self.reference
     }
+
+    fn absent(&self) -> StoreError {
+        StoreFault::NotIn(self.folder.clone()).at(&self.reference)
+    }
 }
 
 fn unfit(path: &Path, fault: Fault) -> StoreFault {

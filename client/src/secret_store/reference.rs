@@ -1,5 +1,6 @@
 //! Which secret, in which store? What people write, as a type.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -69,7 +70,7 @@ pub enum ReferenceError {
         /// The reference.
         reference: String,
         /// What to write instead.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
 }
 
@@ -134,8 +135,9 @@ impl FromStr for Reference {
             _ if is_scheme(scheme) => return Err(ReferenceError::UnknownStore(shown(scheme, rest))),
             _ => return Err(ReferenceError::NoStore),
         };
-        let fits =
-            |reference: Self| if text.len() <= LONGEST { Ok(reference) } else { Err("it is too long") };
+        let fits = |reference: Self| {
+            if text.len() <= LONGEST { Ok(reference) } else { Err("it is too long".into()) }
+        };
         let malformed = |reason| ReferenceError::Malformed { store, reference: shown(scheme, rest), reason };
         parsed.and_then(fits).map_err(malformed)
     }
@@ -167,7 +169,7 @@ fn shown(scheme: &str, rest: &str) -> String {
     if is_fit { format!("{scheme}:{rest}") } else { format!("{scheme}:...") }
 }
 
-type Parsed = Result<Reference, &'static str>;
+type Parsed = Result<Reference, Cow<'static, str>>;
 
 fn file(rest: &str) -> Parsed {
     // What stands beside a secret's file is no folder for others.
@@ -176,18 +178,31 @@ fn file(rest: &str) -> Parsed {
     if rest.len() <= 200 && rest.split('/').all(is_segment) {
         return Ok(Reference::File { name: rest.to_owned() });
     }
-    Err("write file:NAME, where NAME is segments of A-Za-z0-9._- with slashes between, at most 200 bytes")
+    Err("write file:NAME, where NAME is segments of A-Za-z0-9._- with slashes between, at most 200 bytes"
+        .into())
 }
 
 fn env(rest: &str) -> Parsed {
     let is_name = made_of(rest, "_") && !rest.starts_with(|c: char| c.is_ascii_digit());
-    if is_name { Ok(Reference::Env { name: rest.to_owned() }) } else { Err("write env:NAME_OF_A_VARIABLE") }
+    if is_name {
+        Ok(Reference::Env { name: rest.to_owned() })
+    } else {
+        Err("write env:NAME_OF_A_VARIABLE".into())
+    }
 }
 
 fn aws(rest: &str) -> Parsed {
     let wanted =
         "write aws-sm:REGION/ID, such as aws-sm:eu-west-1/prod/pipeline; ID is the secret's name or ARN";
     let (region, id) = rest.split_once('/').ok_or(wanted)?;
+    if !is_region(region) {
+        // As long as a secret, or unprintable: not repeated.
+        let named = match shown("aws-sm", region).strip_prefix("aws-sm:") {
+            Some("" | "...") | None => "what stands before the first slash".to_owned(),
+            Some(region) => format!("`{region}`"),
+        };
+        return Err(format!("{named} is no region of AWS: {wanted}").into());
+    }
     let name = match id.strip_prefix("arn:") {
         // RFC-less, but fixed: arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME
         Some(arn) => {
@@ -198,10 +213,10 @@ fn aws(rest: &str) -> Parsed {
     };
     let is_name = |name: &str| name.len() <= 519 && made_of(name, "/_+=.@-");
     let is_id = name.is_some_and(is_name) && made_of(id, ":/_+=.@-");
-    if is_region(region) && is_id {
+    if is_id {
         return Ok(Reference::Aws { region: region.to_owned(), id: id.to_owned() });
     }
-    Err(wanted)
+    Err(wanted.into())
 }
 
 /// `us-gov-east-1`: words, then a number.
@@ -224,7 +239,7 @@ fn azure(rest: &str) -> Parsed {
     if is_vault && name.len() <= 127 && made_of(name, "-") {
         return Ok(Reference::Azure { vault: vault.to_owned(), name: name.to_owned() });
     }
-    Err(wanted)
+    Err(wanted.into())
 }
 
 fn vault(rest: &str) -> Parsed {
@@ -236,7 +251,7 @@ fn vault(rest: &str) -> Parsed {
         let [mount, path, field] = [mount, path, field].map(str::to_owned);
         return Ok(Reference::Vault { mount, path, field });
     }
-    Err(wanted)
+    Err(wanted.into())
 }
 
 /// Letters, digits and these, at least one.

@@ -77,6 +77,21 @@ fn what_a_store_cannot_have_is_refused_with_its_form() {
 }
 
 #[test]
+fn a_region_that_is_none_is_named_where_it_is_no_secret() {
+    let told = |text: &str| parse(text).unwrap_err().to_string();
+    for text in ["aws-sm:euwest1/prod/pipeline", "aws-sm:euwest1/prod/"] {
+        assert!(
+            told(text).contains("`euwest1` is no region of AWS: write aws-sm:REGION/ID"),
+            "{}",
+            told(text)
+        );
+    }
+    assert!(!told("aws-sm:eu-west-1/").contains("is no region"), "{}", told("aws-sm:eu-west-1/"));
+    let secret = told("aws-sm:canaryCANARYcanaryCANARYcanaryCANARYcanary0/x");
+    assert!(secret.contains("before the first slash is no region") && !secret.contains("canary"), "{secret}");
+}
+
+#[test]
 fn an_unknown_store_is_named_and_a_secret_not_repeated() {
     let told = parse("gcp-sm:prod/pipeline").unwrap_err().to_string();
     assert!(

@@ -58,6 +58,6 @@ impl StoredCredential {
 
 async fn read(store: &dyn SecretStore, url: Option<&Url>) -> Result<ServiceCredential, StoreError> {
     let fault = |fault: StoreFault| fault.at(store.reference());
-    let stored = store.get().await?.ok_or_else(|| fault(StoreFault::Absent))?;
+    let stored = store.get().await?.ok_or_else(|| store.absent())?;
     ServiceCredential::read_at(&stored.value, url).map_err(fault)
 }

@@ -224,3 +224,6 @@ def test_plain_http_is_for_loopback() -> None:
         with pytest.raises(jeton.FixConfigurationError, match="usable URL") as error:
             Settings(url, "j", Secret("s"))
         assert "pw-canary" not in str(error.value)
+    for url in ("127.0.0.1:8080", "localhost:8080", "b.example"):
+        with pytest.raises(jeton.FixConfigurationError, match="or with http:// where the broker is on this machine"):
+            Settings(url, "j", Secret("s"))

@@ -73,7 +73,10 @@ impl Machine {
 
     /// The person runs `jeton login`; what they do in a browser when they see the address and the code.
     pub(super) async fn sign_in(&self, client_id: &str, answer: impl AsyncFnOnce(&str)) -> (i32, String) {
-        let mut command = self.command(&["login", "--client-id", client_id]);
+        self.sign_in_by(self.command(&["login", "--client-id", client_id]), answer).await
+    }
+
+    async fn sign_in_by(&self, mut command: Command, answer: impl AsyncFnOnce(&str)) -> (i32, String) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
@@ -174,6 +177,33 @@ async fn a_person_signs_in_once_and_commands_act_for_them() {
         assert!(stderr(&token).contains("nobody is signed in at"), "{}", stderr(&token));
         house.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_goes_before_the_sign_in_is_told() {
+    let house = House::start().await;
+    let (client_id, machine) = (script(&house).await, Machine::new(&house.broker.url));
+    let mut root = Jar::new();
+    root.accept(&house.broker.invitation_url, "Root").await;
+    let mut login = machine.command(&["login", "--client-id", &client_id]);
+    login.env("JETON_CLIENT_SECRET", "secret-canary");
+    let (code, told) =
+        machine.sign_in_by(login, async |code: &str| answer(&mut root, &house, code, "accept").await).await;
+    assert_eq!(code, 0, "{told}");
+    let line =
+        "jeton: JETON_CLIENT_SECRET is set: until it is unset, commands act as that client and not for you";
+    assert!(told.contains(line) && !told.contains("canary"), "{told}");
+    let (_, told) =
+        machine.sign_in(&client_id, async |code: &str| answer(&mut root, &house, code, "accept").await).await;
+    assert!(told.contains("signed in") && !told.contains("is set"), "{told}");
+
+    let mut whoami = machine.command(&["whoami"]);
+    whoami.env("JETON_CLIENT_SECRET", "secret-canary").env("JETON_CREDENTIAL", "file:prod/job");
+    let told = tokio::task::spawn_blocking(move || whoami.output().unwrap()).await.unwrap();
+    assert_eq!(told.status.code(), Some(78));
+    let both = "JETON_CREDENTIAL and a JETON_CLIENT_SECRET are set: keep one";
+    assert!(stderr(&told).contains(both), "{}", stderr(&told));
+    house.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,38 @@ async fn a_pair_is_delivered_used_and_checked() {
     assert_eq!(stdout(&command(&folder, &token, &[("JETON_URL", url)]).await).matches('.').count(), 2);
     let seen = stdout(&command(&folder, &["client", "check"], &admin).await);
     assert!(seen.contains("file:prod/old-tool"), "{seen}");
+
+    let elsewhere = command(&folder, &["service-token", "old-tool", "--from", "file:"], &[]).await;
+    let said = stderr(&elsewhere);
+    assert!(said.contains("in the stack jeton (--stack or JETON_STACK names another)"), "{said}");
+    assert!(
+        said.contains(&format!("`file:jeton/old-tool`: there is no such secret in {folder}: ")),
+        "{said}"
+    );
+
+    for verb in ["show", "update", "deliver", "check", "delete"] {
+        let refused = command(&folder, &["client", verb, "old-tool"], &admin).await;
+        let said = stderr(&refused);
+        assert_eq!(exit_code(&refused), 78, "{said}");
+        assert!(
+            said.contains("a client id is wanted, not an identifier: see `jeton client list`"),
+            "{verb}: {said}"
+        );
+    }
+
+    // The client is gone, what was delivered is still there.
+    let client_id = made["client_id"].as_str().unwrap();
+    stdout(&command(&folder, &["client", "delete", client_id], &admin).await);
+    let credential = [("JETON_URL", url), ("JETON_CREDENTIAL", "file:prod/old-tool")];
+    stored(&folder).put(&Secret::new(held.to_string()), &Expected::Absent).await.ok();
+    let renew = [&token[..], &["--renew"]].concat();
+    for (line, more) in [(&renew[..], &credential[..1]), (&["app", "list"], &credential)] {
+        let refused = command(&folder, line, more).await;
+        let said = stderr(&refused);
+        assert_eq!(exit_code(&refused), 77, "{said}");
+        assert!(said.contains("the credential at `file:prod/old-tool` is refused: "), "{said}");
+        assert!(said.contains("jeton client check") && !said.contains("JETON_CLIENT_"), "{said}");
+    }
     house.stop().await;
 }
 

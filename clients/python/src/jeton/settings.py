@@ -91,7 +91,10 @@ def _base_url(text: str, plain_http: bool) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise misconfigured("JETON_URL is not a usable URL: it must start with https://")
+        raise misconfigured(
+            "JETON_URL is not a usable URL: it must start with https://, "
+            "or with http:// where the broker is on this machine"
+        )
     if url.username is not None or url.password is not None:
         raise misconfigured("JETON_URL is not a usable URL: it must not carry a user name or password")
     if url.query or url.fragment:
