@@ -5,20 +5,52 @@
 
 use std::sync::Arc;
 
-use jeton_client::secret_store::{self, Reference, SecretStore, StoreError, Variables};
+use jeton_client::secret_store::{self, Reference, SecretStore, StoreError, StoreFault, Variables};
 
 /// Why a store is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operator did not name it.
-    #[error("`{0}` is not among the places that `secret_stores.deliver_to` names")]
-    NotConfigured(String),
+    #[error(
+        "`{reference}` is not among the places that `secret_stores.deliver_to` in the broker's configuration names ({}); \
+         an operator adds it there and starts the broker again",
+        list(places)
+    )]
+    NotConfigured {
+        /// Where a credential was to go.
+        reference: String,
+        /// What is named.
+        places: Vec<String>,
+    },
     /// It, or the reference.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("{}{}", .0, whose(.0))]
+    Store(StoreError),
     /// It gave back something else than it was given.
     #[error("`{0}`: what was written there is not what comes back: see who else writes there")]
     NotReadBack(Reference),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn list(places: &[String]) -> String {
+    match places {
+        [] => "none".to_owned(),
+        places => places.iter().map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Who reads this sits before another machine, perhaps, and would set the variables there.
+fn whose(error: &StoreError) -> &'static str {
+    match error.fault() {
+        Some(StoreFault::Unauthenticated(_) | StoreFault::Unfit(_)) => {
+            " (the broker speaks to the store: its environment and its machine count, not those of a command)"
+        }
+        _ => "",
+    }
 }
 
 /// Where credentials may go, and as whom this process speaks to those stores.
@@ -57,7 +89,7 @@ impl SecretStores {
             place.ends_with(['/', ':']) && text.starts_with(place.as_str()) && !text.contains("/arn:")
         };
         if !places.iter().any(is_in) {
-            return Err(Error::NotConfigured(text));
+            return Err(Error::NotConfigured { reference: text, places: places.clone() });
         }
         // Nor is a place leave to add a field to what others keep in it.
         Ok(secret_store::open_own(reference, &self.settings.variables)?)
@@ -75,12 +107,28 @@ mod tests {
         let stores = SecretStores::new(Settings { deliver_to, variables });
         let is_refused = |text: &str| {
             let opened = stores.open(&text.parse().unwrap());
-            matches!(opened, Err(Error::NotConfigured(_)))
+            matches!(opened, Err(Error::NotConfigured { .. }))
         };
         assert!(!is_refused("file:prod/x"));
         for other in ["file:production", "file:x", "aws-sm:eu-west-1/one2", "aws-sm:eu-west-2/one", "env:X"] {
             assert!(is_refused(other), "{other}");
         }
-        assert!(SecretStores::new(Settings::default()).open(&"file:x".parse().unwrap()).is_err());
+        let told = |stores: &SecretStores| stores.open(&"file:x".parse().unwrap()).err().unwrap().to_string();
+        let named = "in the broker's configuration names (`file:prod/`, `aws-sm:eu-west-1/one`)";
+        assert!(told(&stores).contains(named), "{}", told(&stores));
+        assert!(told(&SecretStores::new(Settings::default())).contains("names (none)"));
+    }
+
+    #[test]
+    fn a_credential_that_the_broker_lacks_is_said_to_be_the_brokers() {
+        let reference: Reference = "aws-sm:eu-west-1/one".parse().unwrap();
+        let fault =
+            |fault| Error::from(StoreError::Fault { reference: reference.clone(), fault }).to_string();
+        let told = fault(StoreFault::Unauthenticated("set AWS_ACCESS_KEY_ID"));
+        assert!(
+            told.contains("set AWS_ACCESS_KEY_ID (the broker speaks to the store: its environment"),
+            "{told}"
+        );
+        assert!(!fault(StoreFault::Throttled).contains("environment"));
     }
 }

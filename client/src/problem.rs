@@ -154,17 +154,17 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}", self.detail.trim_end_matches('.'), self.code)?;
-        if let Some(reason) = &self.reason {
-            write!(f, ": {reason}")?;
-        }
-        f.write_str(")")?;
+        f.write_str(self.detail.trim_end_matches('.'))?;
         // The detail may repeat the first of them.
         let told = self.errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail));
         for error in told.filter(|error| !self.detail.contains(error)) {
             write!(f, ", {error}")?;
         }
-        Ok(())
+        write!(f, " ({}", self.code)?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!((busy.current_expires_in, busy.retry_after), (Some(40), Some(Duration::from_secs(7))));
         let bad =
             read(400, r#"{"detail":"bad","code":"c","errors":[{"pointer":"/id","detail":"too long"}]}"#);
-        assert_eq!(bad.to_string(), "bad (c), /id: too long");
+        assert_eq!(bad.to_string(), "bad, /id: too long (c)");
         let told =
             r#"{"detail":"/id: too long","code":"c","errors":[{"pointer":"/id","detail":"too long"}]}"#;
         assert_eq!(read(400, told).to_string(), "/id: too long (c)");

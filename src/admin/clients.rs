@@ -34,7 +34,7 @@ use crate::store::Tx;
 pub use self::change::ClientChange;
 pub use self::deliver::Post;
 pub use self::drift::Drift;
-pub use self::error::Error;
+pub use self::error::{Error, Spare};
 pub use self::first::FirstClient;
 
 use self::rules::{check, check_resources, cover};

@@ -201,7 +201,13 @@ async fn act(remote: Remote, verb: Verb) -> Result<(), Error> {
         }
         Verb::Delete { client_id } => {
             let doing = format!("cannot delete the client {client_id}");
-            remote.call(&doing, Call::delete(&["clients", &client_id])).await
+            // Whoever may delete and not look is not told.
+            let delivery = remote.ask(Call::get(&["clients", &client_id, "delivery"])).await.ok();
+            let done = remote.call(&doing, Call::delete(&["clients", &client_id])).await;
+            if let (Ok(()), Some(line)) = (&done, delivery.as_ref().and_then(warnings::left)) {
+                output::tell(&line);
+            }
+            done
         }
         Verb::Secret { verb } => secrets(&remote, verb).await,
     }
@@ -260,9 +266,12 @@ async fn check(remote: &Remote, client_id: Option<String>) -> Result<(), Error> 
             }
         }
     }
-    let adrift = found.iter().filter(|delivery| !delivery.get("drift").is_none_or(Value::is_null)).count();
+    let told: Vec<_> = found.iter().filter_map(warnings::drift).collect();
     remote.show_items(found, &["client_id", "reference", "state", "version", "drift_code"])?;
-    if adrift == 0 { Ok(()) } else { Err(Error::Adrift(adrift)) }
+    for line in &told {
+        output::tell(line);
+    }
+    if told.is_empty() { Ok(()) } else { Err(Error::Adrift(told.len())) }
 }
 
 async fn secrets(remote: &Remote, verb: SecretVerb) -> Result<(), Error> {

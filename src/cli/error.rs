@@ -228,6 +228,11 @@ impl Error {
             Self::NoClient { .. } => {
                 Some("a client id is wanted, not an identifier: see `jeton client list`".to_owned())
             }
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Some(
+                "another program has it, perhaps a jeton that runs already: end that one, or choose another with --listen \
+                 (`listen` in the configuration)"
+                    .to_owned(),
+            ),
             Self::Server(error) if error.is_damaged() => {
                 Some("restore the database's file from a backup; keep the damaged one".to_owned())
             }
@@ -297,6 +302,18 @@ mod tests {
             error.line(),
             "jeton: this command speaks to a broker: the environment variable JETON_URL is not set; set it in the environment of this command"
         );
+    }
+
+    #[test]
+    fn who_finds_an_address_taken_is_told_what_to_do() {
+        let line = |kind: io::ErrorKind| {
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8080));
+            Error::Listen { address, source: kind.into() }.line()
+        };
+        let told = line(io::ErrorKind::AddrInUse);
+        assert!(told.starts_with("jeton: cannot listen on 127.0.0.1:8080: "), "{told}");
+        assert!(told.contains("another with --listen (`listen` in the configuration)"), "{told}");
+        assert!(!line(io::ErrorKind::PermissionDenied).contains("--listen"));
     }
 
     #[test]

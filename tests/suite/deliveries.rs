@@ -104,8 +104,8 @@ async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drif
     house.write(Method::POST, "/clients", &body).await;
     let credential = [("JETON_CREDENTIAL", "file:prod/admin")];
     // The credential also says where the broker is.
-    let line = ["client", "add-service", "pipeline", "--deliver-to", "file:", "--json"];
-    let made: Value = serde_json::from_str(&stdout(&command(&folder, &line, &credential).await)).unwrap();
+    let again = ["client", "add-service", "pipeline", "--deliver-to", "file:", "--json"];
+    let made: Value = serde_json::from_str(&stdout(&command(&folder, &again, &credential).await)).unwrap();
     assert_eq!(made["delivery"]["reference"], "file:prod/pipeline");
     let line = ["client", "add-programmatic", "notebook", "--json"];
     let script: Value = serde_json::from_str(&stdout(&command(&folder, &line, &credential).await)).unwrap();
@@ -118,6 +118,21 @@ async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drif
     assert_eq!(exit_code(&seen), 78);
     assert!(stderr(&seen).contains("1 credential(s) are not as delivered"), "{}", stderr(&seen));
     assert!(String::from_utf8_lossy(&seen.stdout).contains("missing"));
+    let id = made["client_id"].as_str().unwrap();
+    let remedy =
+        format!("`file:prod/pipeline`: nothing is there: deliver it again: `jeton client deliver {id}`");
+    assert!(stderr(&seen).contains(&remedy), "{}", stderr(&seen));
+    stdout(&command(&folder, &["client", "deliver", id], &credential).await);
+    stdout(&command(&folder, &["client", "check"], &credential).await);
+    let gone = command(&folder, &["client", "delete", id], &credential).await;
+    let left = "is still at `file:prod/pipeline`: remove it there (the file prod/pipeline.sealed in the server's folder";
+    assert!(stdout(&gone).is_empty() && stderr(&gone).contains(left), "{}", stderr(&gone));
+    std::fs::remove_file(format!("{folder}/prod/pipeline.sealed")).unwrap();
+    let again: Value = serde_json::from_str(&stdout(&command(&folder, &again, &credential).await)).unwrap();
+    std::fs::remove_file(format!("{folder}/prod/pipeline.sealed")).unwrap();
+    let id = again["client_id"].as_str().unwrap();
+    let gone = command(&folder, &["client", "delete", id], &credential).await;
+    assert!(stderr(&gone).is_empty(), "nothing is left: {}", stderr(&gone));
 
     for (reference, code, told) in [
         ("file:prod/other", 78, "secret files, `file:prod/other`: there is no such secret"),

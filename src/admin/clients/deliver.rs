@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::rules::cover;
 use super::secrets::MAX_SECRETS;
-use super::{Clients, Created, Error, NewClient, NewSecret};
+use super::{Clients, Created, Error, NewClient, NewSecret, Spare};
 use crate::identity::Superadmin;
 use crate::model::client::{Client, ClientId};
 use crate::model::delivery::{Delivery, DeliveryForm, DeliveryState};
@@ -96,15 +96,23 @@ impl Clients {
         })?;
         let reference = self.place(to, &client.identifier)?;
         let found = self.look(&reference, id).await?;
-        if let (Some(pending), Some(held)) = (&before, &found.held) {
-            let is_there = pending.reference == reference.to_string()
-                && self.is_secret(id, &secrets, pending.secret_id, held);
-            if pending.state == DeliveryState::Pending && is_there {
-                return self.finish_delivery(by, pending.clone()).await;
-            }
+        let here = before.as_ref().filter(|before| before.reference == reference.to_string());
+        let held = found.held.as_ref();
+        let is_there =
+            |one: &Delivery| held.is_some_and(|held| self.is_secret(id, &secrets, one.secret_id, held));
+        if let Some(pending) = here.filter(|one| one.state == DeliveryState::Pending && is_there(one)) {
+            return self.finish_delivery(by, pending.clone()).await;
         }
-        let seen = before.map(|before| before.secret_id);
-        let (secret, delivery) = self.begin_delivery(by, id, (&reference, form), seen).await?;
+        let lost = here.filter(|one| one.state == DeliveryState::Delivered && !is_there(one));
+        let lost = lost.map(|one| one.secret_id);
+        let seen = before.as_ref().map(|before| before.secret_id);
+        let begun = self.begin_delivery(by, id, (&reference, form), seen).await;
+        let (secret, delivery) = begun.map_err(|error| match (error, lost) {
+            (Error::TwoSecrets(client, _), Some(lost)) if is_live(&secrets, lost) => {
+                Error::TwoSecrets(client, Spare::Lost(lost))
+            }
+            (error, _) => error,
+        })?;
         self.hand_in(by, &client, &secret, delivery, &found).await
     }
 
@@ -182,10 +190,18 @@ impl Clients {
                 tx.conn().delete_client_secret(id, before.secret_id).await?;
                 (before.version.saturating_add(1), before.previous_secret_id)
             }
+            // One that was deleted by hand leaves the one before it to be retired.
+            Some(before) if !is_live(&tx.conn().list_client_secrets(id).await?, before.secret_id) => {
+                (before.version.saturating_add(1), before.previous_secret_id)
+            }
             Some(before) => (before.version.saturating_add(1), Some(before.secret_id)),
         };
-        if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
-            return Err(Error::TwoSecrets);
+        let live = tx.conn().list_client_secrets(id).await?;
+        if live.len() >= MAX_SECRETS {
+            let retiring = before.filter(|before| before.state == DeliveryState::Delivered);
+            let replaced = retiring.and_then(|before| before.previous_secret_id);
+            let replaced = replaced.filter(|one| is_live(&live, *one));
+            return Err(Error::TwoSecrets(id.clone(), replaced.map_or(Spare::Unknown, Spare::Replaced)));
         }
         let form = form.or(before.map(|before| before.form)).unwrap_or_default();
         let secret = self.insert_secret(tx.conn(), id).await?;
@@ -308,6 +324,10 @@ impl Clients {
 )]
 fn plain(secret: &Secret) -> jeton_client::Secret {
     jeton_client::Secret::new(secret.expose_secret())
+}
+
+fn is_live(secrets: &[ClientSecret], id: Uuid) -> bool {
+    secrets.iter().any(|secret| secret.id == id)
 }
 
 fn no_url() -> Error {

@@ -148,7 +148,12 @@ async fn the_secret_before_lives_until_nobody_has_used_it_for_a_day() {
         assert!(desk.is_let_in(&old).await && desk.is_let_in(&fresh).await, "{}", db.name);
         // A third one would end the first while it is in use.
         let third = desk.clients.deliver(&by, &id, (None, None)).await;
-        assert!(matches!(third, Err(Error::TwoSecrets)));
+        let (_, secrets) = desk.clients.find(&by, &id).await.unwrap().unwrap();
+        let first = secrets.iter().find(|secret| secret.id != rotated.secret_id).unwrap().id;
+        assert!(
+            matches!(third, Err(Error::TwoSecrets(_, Spare::Replaced(one))) if one == first),
+            "{third:?}"
+        );
 
         db.clock.advance(Duration::hours(20));
         assert!(desk.is_let_in(&old).await);
@@ -159,6 +164,33 @@ async fn the_secret_before_lives_until_nobody_has_used_it_for_a_day() {
         assert!(!desk.is_let_in(&old).await && desk.is_let_in(&fresh).await);
         assert_eq!(desk.clients.retire_superseded().await.unwrap(), 0);
         desk.clients.deliver(&desk.by().await, &id, (None, None)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lost_credential_is_delivered_again_once_its_secret_is_deleted() {
+    for db in databases().await {
+        let desk = Desk::on(&db).await;
+        let by = desk.by().await;
+        let (created, _) = desk.clients.add_service_client(&by, "pipeline", "file:").await.unwrap();
+        let (id, old) = (created.client.client_id, desk.held().await);
+        let lost = desk.clients.deliver(&by, &id, (None, None)).await.unwrap().secret_id;
+        desk.store().delete().await.unwrap();
+        // A program may have read it before: nothing is deleted by itself.
+        let refused = desk.clients.deliver(&by, &id, (None, None)).await.unwrap_err();
+        let told = format!("`jeton client secret delete {id} {lost}`");
+        assert!(refused.to_string().contains(&told), "{}: {refused}", db.name);
+        assert_eq!(desk.secrets(&id).await, 2);
+
+        desk.clients.delete_secret(&by, &id, lost).await.unwrap();
+        let done = desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
+        assert!(
+            desk.is_let_in(&old).await && desk.is_let_in(&desk.held().await).await && desk.is_well(&id).await
+        );
+        assert_ne!(done.previous_secret_id, Some(lost), "{}", db.name);
+        db.clock.advance(Duration::hours(25));
+        assert_eq!(desk.clients.retire_superseded().await.unwrap(), 1);
+        assert!(!desk.is_let_in(&old).await, "the one before the lost one is retired as ever");
     }
 }
 

@@ -1,6 +1,9 @@
 //! Why was a client not made, changed or found?
 
+use uuid::Uuid;
+
 use crate::model::client::ClientId;
+use crate::model::resource::ResourceScope;
 
 /// Why a client was not made, changed or found.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +18,8 @@ pub enum Error {
     #[error("another client has this identifier")]
     IdentifierTaken,
     /// It has two live secrets.
-    #[error("the client has two live secrets already")]
-    TwoSecrets,
+    #[error("the client has two live secrets{}", remedy(.0, .1))]
+    TwoSecrets(ClientId, Spare),
     /// Somebody else delivers it at this moment.
     #[error("a delivery of the client's credential is under way: try again in two minutes")]
     UnderWay,
@@ -30,6 +33,17 @@ pub enum Error {
         field: &'static str,
         /// Why.
         reason: &'static str,
+    },
+    /// Neither the broker nor a resource server of the client's knows it.
+    #[error(
+        "`{scope}` is neither a scope of the broker nor of the client's resource servers{}",
+        near.as_ref().map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+    )]
+    UnknownScope {
+        /// It.
+        scope: ResourceScope,
+        /// The one with nearly its name.
+        near: Option<String>,
     },
     /// A secret store did not do what it was asked, or is none that was named.
     #[error(transparent)]
@@ -54,5 +68,33 @@ impl From<crate::store::Error> for Error {
             crate::store::Error::AlreadyExists => Self::IdentifierTaken,
             other => Self::Store(other),
         }
+    }
+}
+
+/// Which of two live secrets is in the way. None is deleted for that: a program may hold it still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spare {
+    /// Nothing tells.
+    Unknown,
+    /// The one that the last delivery replaced.
+    Replaced(Uuid),
+    /// The one delivered last, which its store does not hold any more.
+    Lost(Uuid),
+}
+
+fn remedy(client: &ClientId, spare: &Spare) -> String {
+    match spare {
+        Spare::Unknown => format!(
+            "; delete one first: `jeton client show {client}` lists them, `jeton client secret delete {client} SECRET_ID` \
+             deletes one"
+        ),
+        Spare::Replaced(id) => format!(
+            ": the one that was replaced last ends when nobody has used it for a day; to end it now, `jeton client secret \
+             delete {client} {id}`"
+        ),
+        Spare::Lost(id) => format!(
+            ", and the one delivered last is in its store no more; delete that one first, if no program holds it still: \
+             `jeton client secret delete {client} {id}`"
+        ),
     }
 }

@@ -8,6 +8,7 @@ use super::Error;
 use crate::identity::Superadmin;
 use crate::model::client::Client;
 use crate::model::grant::GrantType;
+use crate::model::resource::ResourceScope;
 use crate::model::scope::Scope;
 use crate::store::Conn;
 
@@ -28,13 +29,18 @@ pub(super) async fn check_resources(conn: Conn<'_>, client: &Client) -> Result<(
             Error::Invalid { field: "resources", reason: "names a resource that is not registered" };
         known.append(&mut conn.find_resource(uri.as_str()).await?.ok_or(unregistered)?.scopes);
     }
-    if client.resource_scopes.is_subset(&known) {
-        return Ok(());
+    match client.resource_scopes.difference(&known).next() {
+        None => Ok(()),
+        Some(unknown) => Err(unknown_scope(unknown, &known)),
     }
-    Err(Error::Invalid {
-        field: "scopes",
-        reason: "names a scope that is neither the broker's nor of its resources",
-    })
+}
+
+fn unknown_scope(unknown: &ResourceScope, known: &BTreeSet<ResourceScope>) -> Error {
+    let own = Scope::ALL.iter().map(|scope| scope.as_str());
+    let all = own.chain(known.iter().map(ResourceScope::as_str));
+    let distances = all.map(|scope| (strsim::damerau_levenshtein(scope, unknown.as_str()), scope));
+    let near = distances.min().filter(|(distance, _)| *distance <= unknown.as_str().len().div_ceil(3));
+    Error::UnknownScope { scope: unknown.clone(), near: near.map(|(_, scope)| scope.to_owned()) }
 }
 
 /// Rights at other resource servers are whole: who has not all of the broker's may not give them.

@@ -11,7 +11,7 @@ use crate::store::clients::ClientSecret;
 use crate::vault::Vault;
 
 use super::rules::cover;
-use super::{Clients, Error, NewSecret};
+use super::{Clients, Error, NewSecret, Spare};
 
 /// How many live secrets a client has at most: the old one and the new one while it is rolled out.
 pub(super) const MAX_SECRETS: usize = 2;
@@ -29,7 +29,7 @@ impl Clients {
             });
         }
         if tx.conn().list_client_secrets(id).await?.len() >= MAX_SECRETS {
-            return Err(Error::TwoSecrets);
+            return Err(Error::TwoSecrets(id.clone(), Spare::Unknown));
         }
         let secret = self.insert_secret(tx.conn(), id).await?;
         self.finish(tx, by, id, "secret made").await?;

@@ -83,7 +83,7 @@ async fn there_are_two_live_secrets_at_most_even_when_many_are_made_at_once() {
         let made =
             futures_util::future::join_all((0..4).map(|_| authority.clients.add_secret(&by, &id))).await;
         assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{}", db.name);
-        assert!(made.iter().any(|made| matches!(made, Err(Error::TwoSecrets))));
+        assert!(made.iter().any(|made| matches!(made, Err(Error::TwoSecrets(_, Spare::Unknown)))));
         assert_eq!(authority.clients.find(&by, &id).await.unwrap().unwrap().1.len(), 2);
     }
 }
@@ -141,6 +141,21 @@ async fn fields_out_of_range_are_named() {
                 Err(Error::Invalid { field, .. }) => assert_eq!(field, expected, "{}", db.name),
                 other => panic!("{expected}: {other:?}"),
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_scope_is_named_with_the_one_that_was_meant() {
+    for db in databases().await {
+        let authority = Authority::begin(&db, Algorithm::Es256).await;
+        let by = authority.superadmin().await;
+        for (scope, meant) in [("binb:raed", "; did you mean `binb:read`?"), ("elsewhere:everything", "")] {
+            let resource_scopes = ResourceScope::parse(scope).into_iter().collect();
+            let new = NewClient { resource_scopes, ..service("job", "binb:read", None) };
+            let refused = authority.clients.create(&by, new).await.unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("`{scope}` is neither")), "{}: {refused}", db.name);
+            assert!(refused.ends_with(&format!("resource servers{meant}")), "{}: {refused}", db.name);
         }
     }
 }

@@ -38,6 +38,39 @@ pub(super) async fn lines(remote: &Remote, client: &Value, allow: &[String]) -> 
     told.into_iter().map(|text| format!("jeton: warning: {text}")).collect()
 }
 
+/// What is wrong with a delivery, and what to do; `None`: nothing is wrong.
+pub(super) fn drift(delivery: &Value) -> Option<String> {
+    let word = |pointer: &str| delivery.pointer(pointer).and_then(Value::as_str);
+    let (code, id) = (word("/drift/code")?, word("/client_id").unwrap_or("CLIENT_ID"));
+    let reference = word("/reference").unwrap_or_default();
+    let detail = word("/drift/detail").unwrap_or(code);
+    let deliver = format!("jeton client deliver {id}");
+    // What is unreadable says itself what to do.
+    let remedy = match code {
+        "pending" | "missing" | "not_live" | "outdated" => format!(": `{deliver}`"),
+        "foreign" => format!(": look whose it is, and remove it there or `{deliver} --deliver-to REFERENCE`"),
+        _ => String::new(),
+    };
+    Some(format!("jeton: `{reference}`: {detail}{remedy}"))
+}
+
+/// What a deleted client leaves in a store: its delivery as it was seen before.
+pub(super) fn left(delivery: &Value) -> Option<String> {
+    let reference = delivery.get("reference")?.as_str()?;
+    let is = match delivery.pointer("/drift/code").and_then(Value::as_str) {
+        Some("missing" | "foreign") => return None,
+        Some("pending" | "unreadable") => "may be",
+        _ => "is still",
+    };
+    let file = reference.strip_prefix("file:").map_or_else(String::new, |name| {
+        format!(" (the file {name}.sealed in the server's folder of secrets)")
+    });
+    Some(format!(
+        "jeton: warning: the client's credential, which is refused from now on, {is} at `{reference}`: remove it \
+         there{file}, else that name stays taken"
+    ))
+}
+
 /// A warning that this program does not know is told as it came.
 fn line(warning: &str, update: &str) -> String {
     match warning {

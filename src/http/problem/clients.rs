@@ -29,14 +29,13 @@ impl From<Error> for Problem {
             Error::NotFound => Self::new(Code::NotFound),
             Error::ExceedsOwn => Self::of(Code::Forbidden, "the client's rights exceed your own"),
             Error::IdentifierTaken => Self::of(Code::AlreadyExists, "another client has this identifier"),
-            Error::TwoSecrets => {
-                Self::of(Code::AlreadyExists, "the client has two live secrets; delete one first")
-            }
+            Error::TwoSecrets(..) => Self::of(Code::AlreadyExists, error.to_string()),
             Error::UnderWay => {
                 Self::of(Code::ProviderUnavailable, Chain(&error).to_string()).retry_after(120)
             }
             Error::Changed => Self::new(Code::PreconditionFailed),
             Error::Invalid { field, reason } => Self::invalid(&format!("/{field}"), reason),
+            Error::UnknownScope { .. } => Self::invalid("/scopes", error.to_string()),
             Error::Delivery(cause) => cause.into(),
             Error::HalfDone(client, cause) => {
                 let cause = Self::from(*cause);

@@ -270,7 +270,10 @@ fn check_url(url: &Url, rules: Rules, pointer: &str, found: &mut Findings) {
     }
     let private = loopback || address.is_some_and(|address| !is_public(address));
     if private && !lifted && !rules.builtin {
-        found.add(pointer, "must be at a public address");
+        let told = "must be at a public address";
+        // The setting helps with this machine alone.
+        let tries = "; for tries on this machine alone, set `outbound.allow_loopback = true` in the broker's configuration";
+        found.add(pointer, if loopback { format!("{told}{tries}") } else { told.to_owned() });
     }
     if !url.username().is_empty() || url.password().is_some() {
         found.add(pointer, "must not hold a user name or password");

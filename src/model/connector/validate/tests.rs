@@ -67,6 +67,22 @@ fn urls_are_https_public_and_bare() {
 }
 
 #[test]
+fn who_tries_with_this_machine_is_told_of_the_setting() {
+    let told = |url: &str| {
+        let changed = Definition { token_url: url.to_owned(), ..definition() };
+        let wrong = changed.validate(Rules::default()).unwrap_err();
+        wrong.into_iter().map(|one| one.detail).collect::<Vec<_>>().join(" ")
+    };
+    for (url, is_told) in
+        [("http://localhost:9/t", true), ("https://[::1]/", true), ("https://10.0.0.1/", false)]
+    {
+        let told = told(url);
+        assert!(told.contains("must be at a public address"), "{told}");
+        assert_eq!(told.contains("`outbound.allow_loopback = true`"), is_told, "{told}");
+    }
+}
+
+#[test]
 fn every_url_is_checked() {
     let bad = || Some("http://example.com".to_owned());
     let pointers = broken_by(|d| {
