@@ -133,7 +133,12 @@ async fn client_commands_take_a_reference_for_a_secret_and_check_tells_what_drif
     let id = again["client_id"].as_str().unwrap();
     let gone = command(&folder, &["client", "delete", id], &credential).await;
     assert!(stderr(&gone).is_empty(), "nothing is left: {}", stderr(&gone));
+    house.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reference_that_gives_no_credential_is_told_in_one_line() {
+    let (house, folder) = house(Home::sqlite()).await;
     for (reference, code, told) in [
         ("file:prod/other", 78, "secret files, `file:prod/other`: there is no such secret"),
         ("env:NOTHING", 78, "the environment, `env:NOTHING`: there is no such secret"),
