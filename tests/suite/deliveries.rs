@@ -232,7 +232,10 @@ async fn credentials_go_nowhere_else() {
             .to_string()
     };
     for (to, told) in [
-        ("file:elsewhere/x", "is not among the places that `secret_stores.deliver_to` names"),
+        (
+            "file:elsewhere/x",
+            "is not among the places that `secret_stores.deliver_to` in the broker's configuration",
+        ),
         ("env:X", "is not among the places"),
         ("aws-sm:eu-west-1/x", "is not among the places"),
         ("gcp-sm:prod/x", "`gcp-sm:prod/x` names no secret store known here: write file:NAME"),
