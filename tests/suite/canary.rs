@@ -169,14 +169,14 @@ async fn no_secret_is_found_in_logs_databases_or_refusals() {
             "{refusals}"
         );
         canaries.absent_from("a refusal", &refusals);
-        let running = database(&home).await;
+        let running = everything_in(&home).await;
         assert!(running.contains("octocat"), "the search sees what is in clear");
         canaries.absent_from("the database", &running);
         let (code, log) = scene.serving.terminate();
         assert_eq!(code, Some(0));
         assert!(log.contains("GET /{app_id}/{connector}/binb-token answered 200"), "{log}");
         canaries.absent_from("the log", &log);
-        canaries.absent_from("the database at rest", &database(&home).await);
+        canaries.absent_from("the database at rest", &everything_in(&home).await);
         if let Some(bytes) =
             std::fs::read(home.data_dir().join("keyring.toml")).ok().filter(|b| !b.is_empty())
         {
@@ -192,7 +192,7 @@ async fn no_secret_is_found_in_logs_databases_or_refusals() {
 }
 
 /// All of a database, as text: files as they lie there, or every row of every table.
-async fn database(home: &Home) -> String {
+pub(crate) async fn everything_in(home: &Home) -> String {
     if home.database_url.is_none() {
         let files = std::fs::read_dir(home.data_dir()).unwrap().map(|entry| entry.unwrap().path());
         let data = files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("jeton.db"));

@@ -12,6 +12,7 @@ use tokio::task::block_in_place;
 use super::gate::Gate;
 use super::servers::{Bao, Moto, keys};
 use super::{command, secret_of, stdout};
+use crate::canary::everything_in;
 use crate::support::app::{Home, http};
 use crate::support::cluster::own_address;
 use crate::support::program::{Serving, exit_code, jeton, run, stderr};
@@ -30,6 +31,8 @@ struct Office<'o> {
     /// As whom the test itself looks into the store, without the gate.
     looks: Variables,
     serving: Option<Serving>,
+    /// All that its brokers have logged.
+    log: String,
 }
 
 impl<'o> Office<'o> {
@@ -43,7 +46,11 @@ impl<'o> Office<'o> {
         let made = run(&home, "init", &["--json"]);
         let made: Value = serde_json::from_str(&stdout(&made)).unwrap();
         let text = |key: &str| made[key].as_str().unwrap().to_owned();
-        let own = [("JETON_SECRET_STORES__DELIVER_TO", place), ("JETON_INSTANCE__STACK", "prod")];
+        let own = [
+            ("JETON_SECRET_STORES__DELIVER_TO", place),
+            ("JETON_INSTANCE__STACK", "prod"),
+            ("RUST_LOG", "trace"),
+        ];
         let variables = own.iter().chain(as_whom).map(|(name, value)| (*name, (*value).to_owned()));
         let mut own = Self {
             home,
@@ -55,6 +62,7 @@ impl<'o> Office<'o> {
             reference: reference.parse().unwrap(),
             looks: Variables::of(looks.iter().copied()),
             serving: None,
+            log: String::new(),
         };
         own.serve();
         own
@@ -63,7 +71,7 @@ impl<'o> Office<'o> {
     /// Starts the broker, where it was before: what was delivered names its address. One that runs is killed.
     fn serve(&mut self) {
         block_in_place(|| {
-            self.serving.take().map(Serving::kill);
+            self.log.extend(self.serving.take().map(Serving::kill));
             let mut command = jeton(&self.home);
             command.arg("serve").args(self.home.flags()).args(["--listen", &self.address.to_string()]);
             command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
@@ -84,13 +92,15 @@ impl<'o> Office<'o> {
     /// The broker is killed when the store has done this step of a command, and has not said so.
     async fn dies_at(&mut self, step: &'static str, line: &[&str]) {
         let serving = self.serving.take().unwrap();
-        let mut command = std::pin::pin!(self.command(line));
-        tokio::select! {
-            output = &mut command => panic!("{step}: it ended: {}", stderr(&output)),
-            () = self.gate.keeps(step) => {}
-        }
-        block_in_place(|| serving.kill());
-        let told = command.await;
+        let (log, told) = {
+            let mut command = std::pin::pin!(self.command(line));
+            tokio::select! {
+                output = &mut command => panic!("{step}: it ended: {}", stderr(&output)),
+                () = self.gate.keeps(step) => {}
+            }
+            (block_in_place(|| serving.kill()), command.await)
+        };
+        self.log.push_str(&log);
         assert_eq!(exit_code(&told), 75, "{step}: {}", stderr(&told));
     }
 
@@ -144,6 +154,7 @@ impl<'o> Office<'o> {
         let written = self.held().await;
         stdout(&self.command(&["client", "deliver", &id]).await);
         let mut old = self.held().await;
+        let mut delivered = vec![secret_of(&written)];
         assert_eq!((secret_of(&old), old.version), (secret_of(&written), 1), "{name}: nothing is made anew");
         assert!(self.is_well().await && is_let_in(&old).await, "{name}");
         assert_eq!(self.live_secrets(&id).await, 1, "{name}");
@@ -155,6 +166,7 @@ impl<'o> Office<'o> {
             let given = self.held().await;
             assert_eq!(secret_of(&given) == secret_of(&old), anew, "{name}, {step}");
             assert!(is_let_in(&given).await && is_let_in(&old).await, "{name}, {step}");
+            delivered.push(secret_of(&given));
             if anew {
                 // Somebody may be at it still.
                 let refused = self.command(&["client", "deliver", &id]).await;
@@ -187,9 +199,25 @@ impl<'o> Office<'o> {
             }
             assert!(!is_let_in(&old).await && is_let_in(&fresh).await, "{name}, {step}");
             assert!(self.is_well().await, "{name}, {step}");
+            delivered.push(secret_of(&fresh));
             old = fresh;
         }
+        self.kept_none(&delivered).await;
         self.gate.close().await;
+    }
+
+    /// No secret is in a log or in the database, nor the key by which the broker speaks to AWS.
+    async fn kept_none(&mut self, delivered: &[String]) {
+        let name = self.home.name;
+        self.log.push_str(&block_in_place(|| self.serving.take().unwrap().kill()));
+        assert!(self.log.contains("/admin/v1/clients"), "it says much: {} bytes", self.log.len());
+        let database = everything_in(&self.home).await;
+        assert!(database.contains(&self.reference.to_string()), "{name}: it is read");
+        let own = self.variables.iter().filter(|(variable, _)| *variable == "AWS_SECRET_ACCESS_KEY");
+        for secret in delivered.iter().chain(own.map(|(_, secret)| secret)) {
+            assert!(!self.log.contains(secret), "{name}: a secret is in the log");
+            assert!(!database.contains(secret), "{name}: a secret is in the database");
+        }
     }
 }
 
