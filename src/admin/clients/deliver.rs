@@ -175,27 +175,16 @@ impl Clients {
         if before.as_ref().map(|before| before.secret_id) != seen {
             return Err(Error::Changed);
         }
-        let (version, previous) = match &before {
-            None => (1, None),
-            Some(before)
-                if before.state == DeliveryState::Pending && before.reference != reference.to_string() =>
-            {
+        if let Some(pending) = before.as_ref().filter(|before| before.state == DeliveryState::Pending) {
+            if pending.reference != reference.to_string() {
                 return Err(Error::Invalid {
                     field: "deliver_to",
                     reason: "is not where the pending delivery goes, which may have arrived there: finish that one first",
                 });
             }
-            Some(before) if before.state == DeliveryState::Pending => {
-                // It was given to nobody, or lies where nobody reads it.
-                tx.conn().delete_client_secret(id, before.secret_id).await?;
-                (before.version.saturating_add(1), before.previous_secret_id)
-            }
-            // One that was deleted by hand leaves the one before it to be retired.
-            Some(before) if !is_live(&tx.conn().list_client_secrets(id).await?, before.secret_id) => {
-                (before.version.saturating_add(1), before.previous_secret_id)
-            }
-            Some(before) => (before.version.saturating_add(1), Some(before.secret_id)),
-        };
+            // It was given to nobody, or lies where nobody reads it.
+            tx.conn().delete_client_secret(id, pending.secret_id).await?;
+        }
         let live = tx.conn().list_client_secrets(id).await?;
         if live.len() >= MAX_SECRETS {
             let retiring = before.filter(|before| before.state == DeliveryState::Delivered);
@@ -203,6 +192,11 @@ impl Clients {
             let replaced = replaced.filter(|one| is_live(&live, *one));
             return Err(Error::TwoSecrets(id.clone(), replaced.map_or(Spare::Unknown, Spare::Replaced)));
         }
+        let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
+        // One that is gone, by us or by hand, leaves the one before it to be retired.
+        let previous = before.as_ref().and_then(|before| {
+            if is_live(&live, before.secret_id) { Some(before.secret_id) } else { before.previous_secret_id }
+        });
         let form = form.or(before.map(|before| before.form)).unwrap_or_default();
         let secret = self.insert_secret(tx.conn(), id).await?;
         let delivery = self.pending(id, (reference, form), &secret, (version, previous));
