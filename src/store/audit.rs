@@ -59,10 +59,11 @@ fn insert_sql(postgres: bool) -> String {
              json_populate_recordset(NULL::audit_event, $1::json)"
         )
     } else {
-        "SELECT unhex(value->>'id', '-'), value->>'at', unhex(value->>'boot', '-'), value->>'seq', \
-         value->>'actor', value->>'action', value->>'result', value->>'app', value->>'connector', value->>'flow', \
-         unhex(value->>'token_set', '-'), value->>'subject', value->>'address', unhex(value->>'trace_id', '-') \
-         FROM json_each($1) WHERE TRUE"
+        // Materialized: else SQLite writes each record out as text anew for each of its columns.
+        "WITH record(r) AS MATERIALIZED (SELECT value FROM json_each($1)) \
+         SELECT unhex(r->>'id', '-'), r->>'at', unhex(r->>'boot', '-'), r->>'seq', r->>'actor', r->>'action', \
+         r->>'result', r->>'app', r->>'connector', r->>'flow', unhex(r->>'token_set', '-'), r->>'subject', \
+         r->>'address', unhex(r->>'trace_id', '-') FROM record WHERE TRUE"
             .to_owned()
     };
     format!("INSERT INTO audit_event ({COLUMNS}) {rows} ON CONFLICT (id) DO NOTHING")

@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{JoinType, QueryOrder, QuerySelect, RelationDef};
+use sea_orm::{FromQueryResult, QueryOrder, QueryResult, QuerySelect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -28,6 +28,13 @@ pub struct ClientSecret {
     /// About when it was last used since a newer one was made.
     pub used_at: Option<OffsetDateTime>,
 }
+
+/// What each request of a client reads: a text that stays the same, as building it would take longer than reading.
+const CLIENT_AND_SECRETS: &str = "SELECT c.client_id, c.identifier, c.kind, c.role, c.scopes, c.allow, c.resources, \
+    c.redirect_uris, c.jwks, c.token_lifetime_s, c.refresh_tokens, c.disabled, c.not_before, c.version, c.own_mac, \
+    c.created_at, s.id AS secret_id, s.secret_hash, s.created_at AS secret_created_at, s.used_at AS secret_used_at \
+    FROM client c LEFT JOIN client_secret s ON s.client_id = c.client_id WHERE c.client_id = $1 \
+    ORDER BY s.created_at, s.id";
 
 impl Conn<'_> {
     /// A client by its id.
@@ -93,20 +100,11 @@ impl Conn<'_> {
         &self,
         id: &ClientId,
     ) -> Result<Option<(Unchecked<Client>, Vec<ClientSecret>)>, Error> {
-        let of_client: RelationDef = client_secret::Entity::belongs_to(client::Entity)
-            .from(client_secret::Column::ClientId)
-            .to(client::Column::ClientId)
-            .into();
-        let rows = client::Entity::find_by_id(id.as_str())
-            .join(JoinType::LeftJoin, of_client.rev())
-            .select_also(client_secret::Entity)
-            .order_by_asc(client_secret::Column::CreatedAt)
-            .order_by_asc(client_secret::Column::Id)
-            .all(&self.db())
-            .await?;
-        let (clients, secrets): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let Some(client) = clients.into_iter().next() else { return Ok(None) };
-        Ok(Some((unchecked(client)?, secrets.into_iter().flatten().map(ClientSecret::from).collect())))
+        let rows = self.all(CLIENT_AND_SECRETS.to_owned(), vec![id.as_str().into()]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let client = unchecked(client::Model::from_query_result(first, "")?)?;
+        let secrets = rows.iter().map(read_secret).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Some((client, secrets)))
     }
 
     /// The live secrets of a client, oldest first.
@@ -175,6 +173,18 @@ impl From<client_secret::Model> for ClientSecret {
         let used_at = row.used_at.map(from_micros);
         Self { id: row.id, hash: row.secret_hash, created_at: from_micros(row.created_at), used_at }
     }
+}
+
+/// `None`: the client has no secret.
+fn read_secret(row: &QueryResult) -> Result<Option<ClientSecret>, Error> {
+    let Some(id) = row.try_get("", "secret_id")? else { return Ok(None) };
+    let used_at: Option<i64> = row.try_get("", "secret_used_at")?;
+    Ok(Some(ClientSecret {
+        id,
+        hash: row.try_get("", "secret_hash")?,
+        created_at: from_micros(row.try_get("", "secret_created_at")?),
+        used_at: used_at.map(from_micros),
+    }))
 }
 
 fn unchecked(mut row: client::Model) -> Result<Unchecked<Client>, Error> {
