@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = moment)]
     to: i64,
     /// Where the API is
-    #[arg(long, default_value = "https://api.aircall.io", value_parser = job::api_base)]
+    #[arg(long, env = "API_BASE", default_value = "https://api.aircall.io", value_parser = job::api_base)]
     api_base: Url,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     job: JobArgs,
     /// Where the API is
-    #[arg(long, default_value = "https://api.github.com", value_parser = job::api_base)]
+    #[arg(long, env = "API_BASE", default_value = "https://api.github.com", value_parser = job::api_base)]
     api_base: Url,
 }
 

@@ -47,7 +47,7 @@ impl Sink {
         }
     }
 
-    /// Makes the file appear.
+    /// Makes the file appear, and says so; records on standard output are a result by themselves.
     pub(crate) fn finish(self) -> io::Result<()> {
         if self.shows_progress {
             writeln!(io::stderr(), "\r\x1b[K{} records", self.records).ok();
@@ -57,7 +57,9 @@ impl Sink {
             Target::File { unfinished, path } => {
                 let file = unfinished.into_inner().map_err(io::IntoInnerError::into_error)?;
                 file.as_file().sync_all()?;
-                file.persist(path).map(|_| ()).map_err(|error| error.error)
+                file.persist(&path).map_err(|error| error.error)?;
+                writeln!(io::stdout(), "{} records written to {}", self.records, path.display()).ok();
+                Ok(())
             }
         }
     }

@@ -46,16 +46,16 @@ pub(crate) struct Settings {
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     trusted_proxies: Vec<String>,
     /// The header with the access token
-    #[arg(long, default_value = "Authorization")]
+    #[arg(long, env = "AUTH_TOKEN_HEADER", default_value = "Authorization")]
     auth_token_header: String,
     /// It holds the bare token, not `Bearer` and the token
-    #[arg(long)]
+    #[arg(long, env = "BARE_AUTH_TOKEN")]
     bare_auth_token: bool,
     /// The header with the signed ID token
-    #[arg(long, default_value = "x-id-token")]
+    #[arg(long, env = "ID_TOKEN_HEADER", default_value = "x-id-token")]
     id_token_header: String,
     /// The header with the refresh token
-    #[arg(long, default_value = "x-refresh-token")]
+    #[arg(long, env = "REFRESH_TOKEN_HEADER", default_value = "x-refresh-token")]
     refresh_token_header: String,
 }
 

@@ -19,7 +19,7 @@ class Application:
     """What azure-identity would be: a token by client_credentials."""
 
     def get_token(self, *scopes, **_):
-        form = {"grant_type": "client_credentials", "client_id": "app", "client_secret": "app-secret"}
+        form = {"grant_type": "client_credentials", "client_id": "app", "client_secret": "canary-azure-application-8d02c6"}
         form["scope"] = scopes[0]
         answer = requests.post(f"{BASE}/tenant/oauth2/v2.0/token", data=form, verify=CERTIFICATE, timeout=10)
         answer.raise_for_status()

@@ -19,7 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-APPLICATION = {"client_id": ["app"], "client_secret": ["app-secret"], "grant_type": ["client_credentials"]}
+SECRET = "canary-azure-application-8d02c6"
+APPLICATION = {"client_id": ["app"], "client_secret": [SECRET], "grant_type": ["client_credentials"]}
 SCOPE = ["https://vault.azure.net/.default"]
 
 
@@ -73,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
                     VAULT.throttled = int(value)
                 elif word == "deny":
                     VAULT.denied = set(value.split(",")) - {"none"}
-                return {"calls": VAULT.calls}
+                return {"calls": VAULT.calls, "tokens": sorted(VAULT.tokens)}
             case ("POST", [_tenant, "oauth2", "v2.0", "token"]):
                 return self.token()
         VAULT.calls += 1

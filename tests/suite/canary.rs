@@ -58,17 +58,17 @@ fn exchange(seen: &Seen) -> Scripted {
 
 /// What must not be found, by name.
 #[derive(Default)]
-struct Canaries(Vec<(&'static str, String)>);
+pub(crate) struct Canaries(Vec<(&'static str, String)>);
 
 impl Canaries {
-    fn add(&mut self, name: &'static str, secret: impl Into<String>) -> String {
+    pub(crate) fn add(&mut self, name: &'static str, secret: impl Into<String>) -> String {
         let secret = secret.into();
         assert!(secret.len() >= 12, "{name} is too short to be unique");
         self.0.push((name, secret.clone()));
         secret
     }
 
-    fn absent_from(&self, place: &str, text: &str) {
+    pub(crate) fn absent_from(&self, place: &str, text: &str) {
         for (name, secret) in &self.0 {
             let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
                 write!(hex, "{byte:02x}").unwrap();

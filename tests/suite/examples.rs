@@ -3,9 +3,8 @@
 mod tasks;
 mod terms;
 
-use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use jeton::model::time::ShiftedClock;
@@ -14,11 +13,11 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::support::app::Home;
+use crate::support::documented::{README, lines};
 use crate::support::house::House;
 use crate::support::program::built;
 use crate::support::provider::sandbox;
 
-const README: &str = include_str!("../../examples/README.md");
 const OIDC_PROXIED: &str = include_str!("../../examples/oidc_proxied/env.example");
 
 /// A house that puts credentials into files below `file:prod/`, and the folder of them. By the machine's clock its
@@ -66,66 +65,18 @@ async fn token(house: &House, identifier: &str, resource: &str, scopes: &[&str])
     house.broker.token_of(&house.client(&client).await).await
 }
 
-/// An example that runs, ended when the test ends.
-struct Example {
-    child: Child,
-    said: Lines<BufReader<ChildStdout>>,
-    log: Option<std::thread::JoinHandle<String>>,
-    _folder: tempfile::TempDir,
-}
-
-impl Example {
-    /// By its line of the README, beside an `.env` that is its sample, filled in so.
-    fn start(name: &str, sample: &str, changes: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let filled = |(name, value): (&str, &str)| format!("{name}={value:?}\n");
-        let env: String = variables(sample).chain(changes.iter().copied()).map(filled).collect();
-        std::fs::write(folder.path().join(".env"), env).unwrap();
-        // What cargo does once the example is built.
-        let cargo = format!("cargo() {{ shift 2; exec {:?} \"${{@:2}}\"; }}", built(name));
-        let example = format!("exec cargo run --example {name})");
-        let line = README.lines().find(|line| line.ends_with(&example)).expect("its line in the README");
-        let line = line.trim_start_matches('(').trim_end_matches(')').replace("exec cargo", "cargo");
-        let mut command = Command::new("bash");
-        command.args(["-euc", &format!("{cargo}; {line}")]).env_clear().current_dir(folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut stderr = child.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut log = String::new();
-            stderr.read_to_string(&mut log).unwrap();
-            log
-        });
-        Self { child, said, log: Some(log), _folder: folder }
+/// One command each, in the README; that they run is told by the tests that start them.
+#[test]
+fn every_example_is_started_by_a_documented_line() {
+    let manifest = include_str!("../../Cargo.toml").split("[[example]]\nname = \"").skip(1);
+    let programs = manifest.map(|rest| rest.split('"').next().unwrap());
+    let scripts = ["temporary_credentials", "get_token"];
+    for example in programs.chain(scripts) {
+        let [copy, line] = lines(example);
+        assert!(copy.starts_with("cp examples/") && copy.contains("/env.example .env "), "{copy}");
+        assert_eq!(README.matches(line).count(), 1, "{line}");
     }
-
-    /// The next line of its standard output.
-    async fn line(&mut self) -> String {
-        tokio::task::block_in_place(|| self.said.next()).unwrap_or_else(|| panic!("{}", self.rest())).unwrap()
-    }
-
-    /// The address in its next line.
-    async fn address(&mut self) -> String {
-        self.line().await.rsplit(' ').next().unwrap().trim_end_matches('/').to_owned()
-    }
-
-    /// Its exit code, and what it logged.
-    async fn end(mut self) -> (Option<i32>, String) {
-        let code = tokio::task::block_in_place(|| self.child.wait().unwrap().code());
-        (code, self.rest())
-    }
-
-    fn rest(&mut self) -> String {
-        self.log.take().map(|log| log.join().unwrap()).unwrap_or_default()
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+    assert_eq!(README.matches("cargo run --example").count(), 5, "no other lines");
 }
 
 /// Whoever leaves a line of a sample out gets what it says: the defaults, which the README tells too.
@@ -154,7 +105,7 @@ fn the_samples_say_the_defaults() {
 }
 
 /// What the sample of an environment sets.
-pub(crate) fn variables(sample: &str) -> impl Iterator<Item = (&str, &str)> {
+fn variables(sample: &str) -> impl Iterator<Item = (&str, &str)> {
     sample.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='))
 }
 

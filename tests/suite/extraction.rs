@@ -1,12 +1,21 @@
-//! Do the two extraction jobs of `examples/` work against a real broker and a provider with its API?
+//! Do the extraction jobs of `examples/` work against a real broker and a provider with its API?
+
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::Parser;
+use jeton::model::time::{Clock, ShiftedClock};
 use jeton_client::{Broker, BrokerSettings, Secret};
 use reqwest::Method;
 use serde_json::{Value, json};
+use time::macros::datetime;
 
+use crate::support::app::Home;
+use crate::support::documented::Checkout;
 use crate::support::house::{CLIENT_SECRET, House};
 use crate::support::jar::Jar;
+use crate::support::peer;
+use crate::support::provider::sandbox;
 
 #[expect(dead_code, clippy::duplicate_mod, reason = "each job has the whole of `job`, and a `main`")]
 #[path = "../../examples/aircall_calls.rs"]
@@ -19,6 +28,8 @@ mod github_repos;
 struct Connected {
     house: House,
     job: Broker,
+    /// The job's id and secret.
+    credential: (String, String),
     /// The client at the provider.
     provider_client: &'static str,
     out: tempfile::TempDir,
@@ -26,7 +37,10 @@ struct Connected {
 
 impl Connected {
     async fn start(connector: &str, provider_client: &'static str, scopes: &[&str]) -> Self {
-        let house = House::start().await;
+        Self::at(House::start().await, connector, provider_client, scopes).await
+    }
+
+    async fn at(house: House, connector: &str, provider_client: &'static str, scopes: &[&str]) -> Self {
         house.app("acme", "Acme").await;
         let body = json!({"client_id": provider_client, "client_secret": CLIENT_SECRET, "scopes": scopes});
         house.write(Method::PUT, &format!("/connectors/{connector}/credentials"), &body).await;
@@ -40,12 +54,26 @@ impl Connected {
         let allow = format!("acme/{connector}");
         let client = json!({"identifier": "load", "kind": "service", "role": "superadmin",
             "scopes": ["binb:read"], "allow": [allow]});
-        let made = house.write(Method::POST, "/clients", &client).await;
-        let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
-        let mut settings = BrokerSettings::new(&house.broker.url, id, Secret::new(secret)).unwrap();
+        let (id, secret) = house.client(&client).await;
+        let mut settings =
+            BrokerSettings::new(&house.broker.url, id.as_str(), Secret::new(secret.as_str())).unwrap();
         settings.first_pause = std::time::Duration::from_millis(1);
         let job = Broker::new(settings).unwrap();
-        Self { house, job, provider_client, out: tempfile::tempdir().unwrap() }
+        let out = tempfile::tempdir().unwrap();
+        Self { house, job, credential: (id, secret), provider_client, out }
+    }
+
+    /// One of the jobs, in a checkout of its own.
+    fn documented(&self, example: &str) -> Checkout {
+        let (id, secret) = &self.credential;
+        let mut changes = vec![
+            ("JETON_URL", self.house.broker.url.as_str()),
+            ("JETON_CLIENT_ID", id),
+            ("JETON_CLIENT_SECRET", secret),
+        ];
+        let provider = self.house.provider();
+        changes.push(("API_BASE", &provider));
+        Checkout::of(example, &changes)
     }
 
     fn line(&self, name: &str) -> Vec<String> {
@@ -55,8 +83,7 @@ impl Connected {
     }
 
     fn records(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.out.path().join("out.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        records(&std::fs::read_to_string(self.out.path().join("out.jsonl")).unwrap())
     }
 
     /// The provider forgets the access token that the broker hands out, and nothing else.
@@ -138,5 +165,55 @@ async fn aircall_calls_are_loaded_over_weeks_and_pages_until_the_grant_is_gone()
     let (status, problem) = at.house.binb_token("acme", "aircall").await;
     assert_eq!((status, &problem["code"]), (409, &json!("reauthorization_required")));
     assert_eq!(problem["reason"], "rejected");
+    at.house.stop().await;
+}
+
+fn records(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn github_repositories_are_loaded_by_the_documented_line() {
+    let at = Connected::start("github", "sandbox-github", &["repo"]).await;
+    let mut job = at.documented("github_repos").start();
+    let (code, said, log) = job.end().await;
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+    assert_eq!(said, "73 records written to repositories.jsonl\n");
+    assert_eq!(ids(&records(&job.file("repositories.jsonl"))).len(), 73);
+
+    // The smallest job has the same sample.
+    let Some(python) = peer::python("-c") else { return };
+    let mut smallest = at.documented("get_token");
+    smallest.program("python3", &format!("exec {:?} \"$@\"", python.get_program()));
+    // As `pip install ./clients/python` does it, without the network.
+    smallest.environment("PYTHONPATH", &Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/python/src"));
+    smallest.environment("PYTHONDONTWRITEBYTECODE", Path::new("1"));
+    let (code, said, log) = smallest.start().end().await;
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+    assert!(said.starts_with("a token of generation 1 that expires at 20"), "{said}");
+
+    at.house.sandbox.handle().revoke_grants_of("alice");
+    let (code, said, log) = at.documented("github_repos").start().end().await;
+    assert_eq!((code, said.as_str()), (Some(78), ""), "{log}");
+    assert!(log.contains("connect the account again: http"), "{log}");
+    at.house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aircall_calls_are_loaded_by_the_documented_line() {
+    // The sandbox's calls are those of the four weeks before the last of the documented days.
+    let clock = Arc::new(ShiftedClock::default());
+    clock.advance(datetime!(2026-11-24 0:00 UTC) - clock.now());
+    let house = House::with(Home::sqlite(), sandbox(clock.clone()), clock, &[]).await;
+    let at = Connected::at(house, "aircall", "sandbox-aircall", &["public_api"]).await;
+    let mut job = at.documented("aircall_calls").start();
+    let (code, said, log) = job.end().await;
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+    // 500, one every 4838.4 seconds; those of October are left out.
+    assert_eq!(said, "410 records written to calls.jsonl\n");
+    let calls = records(&job.file("calls.jsonl"));
+    assert_eq!(ids(&calls).len(), 410);
+    let first = calls[0]["started_at"].as_i64().unwrap() - datetime!(2026-11-01 0:00 UTC).unix_timestamp();
+    assert!((0..4_839).contains(&first), "{first}");
     at.house.stop().await;
 }

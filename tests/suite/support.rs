@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod browser;
 pub(crate) mod cluster;
+pub(crate) mod documented;
 pub(crate) mod house;
 pub(crate) mod jar;
 pub(crate) mod memory;

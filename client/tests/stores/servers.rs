@@ -1,4 +1,5 @@
-//! Secret stores that others wrote, as PyPI carries them: OpenBao, and moto's AWS, which checks signatures and policies.
+//! Secret stores that others wrote, as PyPI carries them: OpenBao, and moto's AWS, which checks signatures and policies;
+//! and what Microsoft's client takes for Azure Key Vault.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -12,14 +13,18 @@ pub(crate) struct Bao {
 }
 
 impl Bao {
-    /// In memory, unsealed, with the token `root`; `None` as for every peer.
+    /// The operator's token, which is like nothing else that could be in a log.
+    pub(crate) const ROOT: &str = "canary-openbao-root-3f9b27d1";
+
+    /// In memory, unsealed; `None` as for every peer.
     pub(crate) fn start() -> Option<Self> {
         let python = peer::python("-c")?;
         let program = std::path::Path::new(python.get_program()).with_file_name("bao");
         let mut command = std::process::Command::new(program);
         // A port that is free now; the server takes no 0.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        command.args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"]);
+        command.args(["server", "-dev", "-dev-no-store-token"]);
+        command.arg(format!("-dev-root-token-id={}", Self::ROOT));
         command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).env("HOME", std::env::temp_dir());
         let (running, _) = Running::start(command, "Development mode should NOT");
         Some(Self { url: format!("http://127.0.0.1:{port}"), _running: running })
@@ -30,7 +35,7 @@ impl Bao {
         rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         #[expect(clippy::disallowed_methods, reason = "the test is no server")]
         let request = reqwest::Client::new().request(method, format!("{}/v1/{path}", self.url));
-        let answer = request.header("x-vault-token", "root").json(body).send().await.unwrap();
+        let answer = request.header("x-vault-token", Self::ROOT).json(body).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.json().await.unwrap_or_default()
     }
@@ -86,4 +91,54 @@ impl Moto {
 /// The variables by which AWS at this address is spoken to.
 pub(crate) fn keys<'k>(url: &'k str, id: &'k str, secret: &'k str) -> [(&'static str, &'k str); 3] {
     [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]
+}
+
+/// `tests/peers/azure_vault.py`, which stands in for Azure Key Vault and for Entra ID.
+pub(crate) struct Azure {
+    pub(crate) plain: String,
+    secure: String,
+    certificate: String,
+    _running: Running,
+}
+
+impl Azure {
+    /// The secret of the application that it lets in.
+    pub(crate) const SECRET: &str = "canary-azure-application-8d02c6";
+
+    pub(crate) fn start() -> Option<Self> {
+        let command = peer::python("azure_vault.py")?;
+        let (running, ready) = Running::start(command, "ready ");
+        let [plain, secure, certificate] = ready.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let (plain, secure) = (format!("http://127.0.0.1:{plain}"), format!("https://127.0.0.1:{secure}"));
+        Some(Self { plain, secure, certificate: certificate.to_owned(), _running: running })
+    }
+
+    /// What Microsoft's client says.
+    pub(crate) fn judge(&self, words: &[&str]) -> String {
+        let mut command = peer::python("azure_judge.py").unwrap();
+        let output = command.args([&self.secure, &self.certificate]).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Tells it how to behave; what it has seen and given so far.
+    pub(crate) async fn set(&self, word: &str, value: &str) -> Value {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        #[expect(clippy::disallowed_methods, reason = "the test is no server")]
+        let request = reqwest::Client::new().post(format!("{}/stub/{word}/{value}", self.plain));
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success());
+        answer.json().await.unwrap()
+    }
+}
+
+/// The variables by which its application speaks to Azure at this address.
+pub(crate) fn application<'k>(url: &'k str, secret: &'k str) -> [(&'static str, &'k str); 5] {
+    [
+        ("JETON_AZURE_KEYVAULT_ENDPOINT", url),
+        ("AZURE_AUTHORITY_HOST", url),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "app"),
+        ("AZURE_CLIENT_SECRET", secret),
+    ]
 }

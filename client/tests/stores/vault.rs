@@ -17,7 +17,7 @@ fn at(bao: &Bao, more: &[(&str, &str)]) -> Variables {
 #[tokio::test]
 async fn a_secret_lives_in_openbao() {
     let Some(bao) = Bao::start() else { return };
-    let root = at(&bao, &[("BAO_TOKEN", "root")]);
+    let root = at(&bao, &[("BAO_TOKEN", Bao::ROOT)]);
     let secret = store(REFERENCE, &root);
     lives(&*secret, false).await;
 
@@ -78,7 +78,7 @@ async fn a_role_and_a_token_without_rights_are_told_what_they_lack() {
 #[tokio::test]
 async fn a_sealed_store_gives_and_takes_nothing() {
     let Some(bao) = Bao::start() else { return };
-    let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", "root")]));
+    let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", Bao::ROOT)]));
     replace(&*secret, "canary", &Expected::Absent).await;
     bao.call(reqwest::Method::PUT, "sys/seal", &json!({})).await;
     let error = secret.get().await.unwrap_err();
@@ -112,7 +112,7 @@ async fn a_busy_openbao_is_asked_again_and_not_for_ever() {
 #[tokio::test]
 async fn openbao_itself_says_when_it_is_busy() {
     let Some(bao) = Bao::start() else { return };
-    let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", "root")]));
+    let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", Bao::ROOT)]));
     replace(&*secret, "canary", &Expected::Absent).await;
     let quota = json!({"rate": 1, "interval": "1h", "path": "secret/"});
     bao.call(reqwest::Method::PUT, "sys/quotas/rate-limit/busy", &quota).await;

@@ -1,5 +1,5 @@
-//! What becomes of a delivery when the broker is killed in the midst of it? What OpenBao, or moto's AWS, has done is
-//! done, and nobody wrote so.
+//! What becomes of a delivery when the broker is killed in the midst of it? What OpenBao, moto's AWS, or what stands in
+//! for Azure has done is done, and nobody wrote so. Then logs and databases are searched for all that was secret in it.
 
 use std::net::SocketAddr;
 use std::process::Output;
@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::task::block_in_place;
 
 use super::gate::Gate;
-use super::servers::{Bao, Moto, keys};
+use super::servers::{Azure, Bao, Moto, application, keys};
 use super::{command, secret_of, stdout};
-use crate::canary::everything_in;
+use crate::canary::{Canaries, everything_in};
 use crate::support::app::{Home, http};
 use crate::support::cluster::own_address;
 use crate::support::program::{Serving, exit_code, jeton, run, stderr};
@@ -145,8 +145,8 @@ impl<'o> Office<'o> {
     }
 
     /// A first delivery is cut off at the first step, and new secrets at each of the others; `true`: what was written
-    /// then is read by nobody yet.
-    async fn goes_on(mut self, first: &'static str, others: [(&'static str, bool); 2]) {
+    /// then is read by nobody yet. What was delivered.
+    async fn goes_on(&mut self, first: &'static str, others: [(&'static str, bool); 2]) -> Canaries {
         let name = self.home.name;
         self.dies_at(first, &["client", "add-service", "pipeline", "--deliver-to", self.place]).await;
         self.serve();
@@ -154,7 +154,8 @@ impl<'o> Office<'o> {
         let written = self.held().await;
         stdout(&self.command(&["client", "deliver", &id]).await);
         let mut old = self.held().await;
-        let mut delivered = vec![secret_of(&written)];
+        let mut delivered = Canaries::default();
+        delivered.add("what was delivered first", secret_of(&written));
         assert_eq!((secret_of(&old), old.version), (secret_of(&written), 1), "{name}: nothing is made anew");
         assert!(self.is_well().await && is_let_in(&old).await, "{name}");
         assert_eq!(self.live_secrets(&id).await, 1, "{name}");
@@ -166,7 +167,7 @@ impl<'o> Office<'o> {
             let given = self.held().await;
             assert_eq!(secret_of(&given) == secret_of(&old), anew, "{name}, {step}");
             assert!(is_let_in(&given).await && is_let_in(&old).await, "{name}, {step}");
-            delivered.push(secret_of(&given));
+            delivered.add("what was written before the kill", secret_of(&given));
             if anew {
                 // Somebody may be at it still.
                 let refused = self.command(&["client", "deliver", &id]).await;
@@ -199,25 +200,24 @@ impl<'o> Office<'o> {
             }
             assert!(!is_let_in(&old).await && is_let_in(&fresh).await, "{name}, {step}");
             assert!(self.is_well().await, "{name}, {step}");
-            delivered.push(secret_of(&fresh));
+            delivered.add("what was delivered after it", secret_of(&fresh));
             old = fresh;
         }
-        self.kept_none(&delivered).await;
-        self.gate.close().await;
+        delivered
     }
 
-    /// No secret is in a log or in the database, nor the key by which the broker speaks to AWS.
-    async fn kept_none(&mut self, delivered: &[String]) {
-        let name = self.home.name;
+    /// None of these secrets is in a log or in the database, nor that by which the broker speaks to the store.
+    async fn kept_none(mut self, mut secrets: Canaries) {
+        let own = |name: &str| ["AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "BAO_TOKEN"].contains(&name);
+        let (_, own) = self.variables.iter().find(|(name, _)| own(name)).unwrap();
+        secrets.add("the broker's own secret", own);
         self.log.push_str(&block_in_place(|| self.serving.take().unwrap().kill()));
         assert!(self.log.contains("/admin/v1/clients"), "it says much: {} bytes", self.log.len());
         let database = everything_in(&self.home).await;
-        assert!(database.contains(&self.reference.to_string()), "{name}: it is read");
-        let own = self.variables.iter().filter(|(variable, _)| *variable == "AWS_SECRET_ACCESS_KEY");
-        for secret in delivered.iter().chain(own.map(|(_, secret)| secret)) {
-            assert!(!self.log.contains(secret), "{name}: a secret is in the log");
-            assert!(!database.contains(secret), "{name}: a secret is in the database");
-        }
+        assert!(database.contains(&self.reference.to_string()), "{}: it is read", self.home.name);
+        secrets.absent_from("the log", &self.log);
+        secrets.absent_from("the database", &database);
+        self.gate.close().await;
     }
 }
 
@@ -242,10 +242,11 @@ async fn a_delivery_to_openbao_survives_that_the_broker_is_killed() {
         )
         .await;
         let url = gate.url.clone();
-        let as_whom = [("BAO_ADDR", url.as_str()), ("BAO_TOKEN", "root")];
-        let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", "root")];
-        let office = Office::open(home, gate, &as_whom, &looks, [&place, &reference]);
-        office.goes_on("POST ", [("POST ", false), ("?version=", false)]).await;
+        let as_whom = [("BAO_ADDR", url.as_str()), ("BAO_TOKEN", Bao::ROOT)];
+        let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", Bao::ROOT)];
+        let mut office = Office::open(home, gate, &as_whom, &looks, [&place, &reference]);
+        let secrets = office.goes_on("POST ", [("POST ", false), ("?version=", false)]).await;
+        office.kept_none(secrets).await;
     }
 }
 
@@ -260,7 +261,29 @@ async fn a_delivery_to_aws_survives_that_the_broker_is_killed() {
         // Each home has a region of its own.
         let region = if home.name == "sqlite" { "eu-west-1" } else { "eu-west-3" };
         let (place, reference) = (format!("aws-sm:{region}/"), format!("aws-sm:{region}/prod/pipeline"));
-        let office = Office::open(home, gate, &as_whom, &moto.may(), [&place, &reference]);
-        office.goes_on("CreateSecret", [("PutSecretValue", true), ("UpdateSecretVersionStage", false)]).await;
+        let mut office = Office::open(home, gate, &as_whom, &moto.may(), [&place, &reference]);
+        let steps = [("PutSecretValue", true), ("UpdateSecretVersionStage", false)];
+        let secrets = office.goes_on("CreateSecret", steps).await;
+        office.kept_none(secrets).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_to_azure_survives_that_the_broker_is_killed() {
+    for home in Home::each().await {
+        let Some(azure) = Azure::start() else { return };
+        let gate = Gate::before(&azure.plain);
+        let url = gate.url.clone();
+        let (as_whom, looks) = (application(&url, Azure::SECRET), application(&azure.plain, Azure::SECRET));
+        let place = ["azure-kv:corp-vault/", "azure-kv:corp-vault/prod-pipeline"];
+        let mut office = Office::open(home, gate, &as_whom, &looks, place);
+        let mut secrets = office.goes_on("PUT ", [("PUT ", false), ("/prod-pipeline/", false)]).await;
+        let seen = azure.set("deny", "none").await;
+        let tokens = seen["tokens"].as_array().unwrap();
+        assert!(!tokens.is_empty(), "the broker had at least one");
+        for token in tokens {
+            secrets.add("an access token for Azure", token.as_str().unwrap());
+        }
+        office.kept_none(secrets).await;
     }
 }

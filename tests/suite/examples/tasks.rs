@@ -3,8 +3,9 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Example, call, house, house_at, prepare, tampered, token};
+use super::{call, house, house_at, prepare, tampered, token};
 use crate::support::app::Home;
+use crate::support::documented::Example;
 use crate::support::sql::Sql;
 
 pub(super) const SAMPLE: &str = include_str!("../../../examples/tasks/env.example");
@@ -27,7 +28,7 @@ async fn services_call_each_other_and_nobody_else_can_start_end_or_read() {
         let [signature, claims] = tampered(&may_start, &may_end);
 
         let own = [("JETON_URL", house.broker.url.as_str()), ("JETON_SECRETS_DIR", &folder), ("WORK_S", "2")];
-        let mut example = Example::start("tasks", SAMPLE, &own);
+        let mut example = Example::start("tasks", &own);
         let [coordinator, extract, load] =
             [example.address().await, example.address().await, example.address().await];
         let task = json!({"task": "nightly-load"});
@@ -61,8 +62,8 @@ async fn services_call_each_other_and_nobody_else_can_start_end_or_read() {
         for expected in ["extract: ended, 42 rows", "load: ended, 42 rows", "2 tasks ended"] {
             assert_eq!(example.line().await, expected);
         }
-        let (code, log) = example.end().await;
-        assert_eq!(code, Some(0), "{log}");
+        let (code, rest, log) = example.end().await;
+        assert_eq!((code, rest.as_str()), (Some(0), ""), "{log}");
         assert!(log.contains("starts the task `nightly-load`"), "{log}");
         house.stop().await;
     }
@@ -73,8 +74,8 @@ async fn a_client_asks_once_for_its_token_for_a_service_however_often_it_calls()
     let (house, folder) = house_at(Home::sqlite(), time::Duration::ZERO).await;
     prepare(&house, &folder, "### A coordinator and two services\n").await;
     let own = [("JETON_URL", house.broker.url.as_str()), ("JETON_SECRETS_DIR", &folder), ("WORK_S", "2")];
-    let example = Example::start("tasks", SAMPLE, &own);
-    let (code, log) = example.end().await;
+    let mut example = Example::start("tasks", &own);
+    let (code, _, log) = example.end().await;
     assert_eq!(code, Some(0), "{log}");
     let sql = Sql::open(&house.home).await;
     // The coordinator calls two services, each twice; each of these has an audience of its own.

@@ -10,9 +10,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use url::Url;
 
-use super::{Example, call, house, prepare, tampered, token};
+use super::{call, house, prepare, tampered, token};
 use crate::scripted::ScriptedServer;
 use crate::support::app::Home;
+use crate::support::documented::Example;
 
 pub(super) const SAMPLE: &str = include_str!("../../../examples/terms/env.example");
 const TERMS: &str = "https://terms.example.com";
@@ -37,7 +38,7 @@ async fn the_pipeline_creates_terms_for_longer_than_a_token_lives() {
             [token(&house, "r", TERMS, &SCOPES[1..]).await, token(&house, "w", TERMS, &SCOPES[..1]).await];
         let stranger = token(&house, "s", MIRROR, &SCOPES).await;
         let own = [("JETON_URL", house.broker.url.as_str()), ("JETON_SECRETS_DIR", &folder)];
-        let mut example = Example::start("terms", SAMPLE, &own);
+        let mut example = Example::start("terms", &own);
         let at = example.address().await;
         let [create, list] = ["create-term", "list-terms"].map(|path| format!("{at}/api/{path}/"));
 
@@ -55,8 +56,8 @@ async fn the_pipeline_creates_terms_for_longer_than_a_token_lives() {
         }
 
         let report = example.line().await;
-        let (code, log) = example.end().await;
-        assert_eq!(code, Some(0), "{log}");
+        let (code, rest, log) = example.end().await;
+        assert_eq!((code, rest.as_str()), (Some(0), ""), "{log}");
         let tokens = report
             .strip_prefix("5 terms created, 6 listed, with ")
             .and_then(|rest| rest.strip_suffix(" token(s), the last one kept at file:prod/pipeline-token"));
@@ -104,10 +105,10 @@ async fn no_call_of_the_pipeline_carries_a_token_that_has_ended() {
     store.put(&credential.document(), &Expected::Absent).await.unwrap();
 
     let own = [("TERMS_URL", server.url.as_str()), ("JETON_SECRETS_DIR", &folder)];
-    let mut example = Example::start("terms", SAMPLE, &own);
+    let mut example = Example::start("terms", &own);
     let report = example.line().await;
-    let (code, log) = example.end().await;
-    assert_eq!(code, Some(0), "{log}");
+    let (code, rest, log) = example.end().await;
+    assert_eq!((code, rest.as_str()), (Some(0), ""), "{log}");
     assert!(report.starts_with("5 terms created, 0 listed, with "), "{report}");
     assert_eq!(*late.lock().unwrap(), 0);
     let asked = server.seen().iter().filter(|seen| seen.target == "/o/token/").count();
@@ -119,8 +120,8 @@ async fn no_call_of_the_pipeline_carries_a_token_that_has_ended() {
 async fn a_pipeline_without_its_credential_says_so_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let own = [("JETON_SECRETS_DIR", folder.path().to_str().unwrap()), ("TERMS_URL", "http://127.0.0.1:1/")];
-    let (code, log) = Example::start("terms", SAMPLE, &own).end().await;
-    assert_eq!(code, Some(78), "{log}");
+    let (code, rest, log) = Example::start("terms", &own).end().await;
+    assert_eq!((code, rest.as_str()), (Some(78), ""), "{log}");
     assert!(log.contains("secret files, `file:prod/pipeline`: there is no such secret"), "{log}");
     assert_eq!(log.lines().count(), 1, "{log}");
 }

@@ -1,8 +1,7 @@
 //! Does the example of a service behind a proxy greet who signed in, and work on with their tokens when they have ended?
 
-use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
@@ -15,11 +14,9 @@ use super::TERMS;
 use super::forwarded::{CLIENT, PROXY, Proxy, arrange, sign_in};
 use super::server::free_ports;
 use crate::support::app::http;
+use crate::support::documented::{Checkout, Example};
 use crate::support::jar::Jar;
 use crate::support::program::built;
-
-const README: &str = include_str!("../../../examples/README.md");
-const SAMPLE: &str = include_str!("../../../examples/oidc_proxied/env.example");
 
 /// A remote service that forgives no clock; its address.
 fn remote(issuer: &str) -> String {
@@ -36,55 +33,26 @@ fn remote(issuer: &str) -> String {
     format!("http://{address}/api/list-terms/")
 }
 
-/// The running example.
-struct Example {
-    child: Child,
-    said: Lines<BufReader<ChildStdout>>,
-    port: u16,
-}
-
-impl Example {
-    /// With the environment of its sample, filled in.
-    fn start(issuer: &str, remote: &str) -> Self {
-        let mut command = Command::new(built("oidc_proxied"));
-        command.env_clear();
-        let sample = SAMPLE.lines().filter(|line| !line.starts_with('#'));
-        for (name, sample) in sample.filter_map(|line| line.split_once('=')) {
-            command.env(
-                name,
-                match name {
-                    "OPEN_ID_CONNECT_URL" => issuer,
-                    "OPEN_ID_CONNECT_CLIENT_ID" => "jeton",
-                    "OPEN_ID_CONNECT_CLIENT_SECRET" => "peer-secret",
-                    "REMOTE_PROTECTED_ENDPOINT" => remote,
-                    "TRUSTED_PROXIES" => PROXY,
-                    "INTERVAL_S" => "1",
-                    "CALLS" => "4",
-                    _ => sample,
-                },
-            );
-        }
-        // As the README starts it, but at any port.
-        let line = README.lines().find_map(|line| line.split_once("--example oidc_proxied -- --host "));
-        let documented = format!("--host {}", line.unwrap().1.trim_end_matches(')')).replace("8000", "0");
-        command.args(documented.split(' '));
-        // As Apache's module has it.
-        command.args("--auth-token-header OIDC_access_token --bare-auth-token".split(' '));
-        command.args("--id-token-header OIDC_id_token --refresh-token-header OIDC_refresh_token".split(' '));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let listening = said.next().expect("it ended before it listened").unwrap();
-        let port = listening.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
-        Self { child, said, port }
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// Filled in for Apache's module, which has names of its own for headers.
+fn start(issuer: &str, remote: &str) -> Example {
+    let mut checkout = Checkout::of(
+        "oidc_proxied",
+        &[
+            ("OPEN_ID_CONNECT_URL", issuer),
+            ("OPEN_ID_CONNECT_CLIENT_ID", CLIENT.0),
+            ("OPEN_ID_CONNECT_CLIENT_SECRET", CLIENT.1),
+            ("REMOTE_PROTECTED_ENDPOINT", remote),
+            ("TRUSTED_PROXIES", PROXY),
+            ("INTERVAL_S", "1"),
+            ("CALLS", "4"),
+            ("AUTH_TOKEN_HEADER", "OIDC_access_token"),
+            ("BARE_AUTH_TOKEN", "true"),
+            ("ID_TOKEN_HEADER", "OIDC_id_token"),
+            ("REFRESH_TOKEN_HEADER", "OIDC_refresh_token"),
+        ],
+    );
+    checkout.takes_any_port();
+    checkout.start()
 }
 
 async fn get(url: &str, token: Option<&str>) -> Value {
@@ -99,11 +67,13 @@ async fn get(url: &str, token: Option<&str>) -> Value {
 async fn the_example_greets_and_calls_on_when_the_visitors_token_has_ended() {
     let [port] = free_ports();
     let Some(provider) = arrange(port, 2) else { return };
-    let mut example = Example::start(&provider.url, &remote(&provider.url));
-    let apache = Proxy::apache(port, example.port, &provider.url, CLIENT);
+    let mut example = start(&provider.url, &remote(&provider.url));
+    let address = example.address().await;
+    let own_port = address.rsplit(':').next().unwrap().parse().unwrap();
+    let apache = Proxy::apache(port, own_port, &provider.url, CLIENT);
     let nobody = json!({"message": "Hello, unauthorised person!", "remote": null});
     for path in ["/", "/shop/"] {
-        let direct = format!("http://127.0.0.1:{}{path}", example.port);
+        let direct = format!("{address}{path}");
         assert_eq!(get(&direct, None).await, nobody);
         assert_eq!(get(&direct, Some("a token past the proxy")).await, nobody);
     }
@@ -113,12 +83,13 @@ async fn the_example_greets_and_calls_on_when_the_visitors_token_has_ended() {
         let expected = json!({"message": format!("Hello, {name}!"), "remote": {"status": 200}});
         assert_eq!(told, expected, "{}\n{}", seen.body, apache.log());
     }
-    let report = example.said.next().unwrap().unwrap();
+    let report = example.line().await;
     let (calls, refreshes) = report.rsplit_once(", ").unwrap();
     assert_eq!(calls, "ada: 4 calls in the background, 4 good", "{report}");
     let refreshes = refreshes.split(' ').next().unwrap().parse::<u32>().unwrap();
     assert!((1..=4).contains(&refreshes), "{report}");
-    assert!(example.child.wait().unwrap().success(), "it ends by itself");
+    let (code, rest, log) = example.end().await;
+    assert_eq!((code, rest.as_str()), (Some(0), ""), "it ends by itself: {log}");
 }
 
 #[test]

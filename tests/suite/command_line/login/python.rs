@@ -6,14 +6,13 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use serde_json::{Value, json};
 
 use super::{Machine, ok, signed_in, stderr, stdout};
-use crate::examples::variables;
 use crate::scripted::ScriptedServer;
+use crate::support::documented::Checkout;
 use crate::support::house::House;
 use crate::support::peer;
 
 const NOTEBOOKS: &str = include_str!("../../../../docs/notebooks.md");
 const AWS: &str = include_str!("../../../../docs/aws.md");
-const SAMPLE: &str = include_str!("../../../../examples/temporary_credentials/env.example");
 const ROLE: &str = "arn:aws:iam::123456789012:role/analysis";
 
 fn block(manual: &str, language: &str) -> String {
@@ -122,8 +121,7 @@ async fn an_id_token_becomes_aws_keys_at_an_sts_that_others_wrote() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_gets_a_token_and_aws_keys_by_one_sign_in() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/temporary_credentials/main.py");
-    let (Some(moto), Some(mut script)) = (peer::python("-m"), peer::python(script)) else {
+    let (Some(moto), Some(python)) = (peer::python("-m"), peer::python("-c")) else {
         return;
     };
     let house = House::start().await;
@@ -132,26 +130,26 @@ async fn the_example_gets_a_token_and_aws_keys_by_one_sign_in() {
     let folder = machine.home.path().join(".aws");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("config"), block(AWS, "ini")).unwrap();
-    let built = std::path::Path::new(env!("CARGO_BIN_EXE_jeton")).parent().unwrap();
-    script.env_clear().envs(variables(SAMPLE)).env("CONNECTOR", "sandbox");
-    script.env("HOME", machine.home.path()).env("PATH", format!("{}:/usr/bin:/bin", built.display()));
-    script.env("AWS_ENDPOINT_URL_STS", &moto.url);
-    let mut run = || tokio::task::block_in_place(|| script.output().unwrap());
-    let output = run();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let told = stdout(&output);
+    let start = || {
+        let changes = [("CONNECTOR", "sandbox"), ("AWS_ENDPOINT_URL_STS", moto.url.as_str())];
+        let mut checkout = Checkout::of("temporary_credentials", &changes);
+        checkout.program("python3", &format!("exec {:?} \"$@\"", python.get_program()));
+        checkout.environment("HOME", machine.home.path());
+        checkout.start()
+    };
+    let (code, told, log) = start().end().await;
+    assert_eq!((code, log.as_str()), (Some(0), ""));
     let [token, keys] = told.lines().collect::<Vec<_>>()[..].try_into().unwrap();
     assert!(token.starts_with("a token of acme sandbox until 20"), "{token}");
     assert!(
         keys.starts_with("AWS keys of arn:aws:sts::") && keys.contains("assumed-role/analysis/jeton"),
         "{keys}"
     );
-    assert_eq!(stderr(&output), "");
 
     assert_eq!(machine.run(&["logout"]).await.status.code(), Some(0));
-    let output = run();
-    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(78), ""));
-    assert!(stderr(&output).contains("run `jeton login`"), "{}", stderr(&output));
+    let (code, told, log) = start().end().await;
+    assert_eq!((code, told.as_str()), (Some(78), ""));
+    assert!(log.contains("run `jeton login`"), "{log}");
     house.stop().await;
 }
 
