@@ -4,60 +4,22 @@ use jeton_client::secret_store::{Expected, StoreFault, Variables};
 use jeton_client::{Action, Secret};
 
 use crate::life::{fault, lives, one_line, replace, store, value};
-use crate::peer;
-use crate::running::Running;
+use crate::scripted::ScriptedServer;
+use crate::servers::Azure;
 
 const REFERENCE: &str = "azure-kv:corp-vault/prod-pipeline";
 
-struct Stub {
-    plain: String,
-    secure: String,
-    certificate: String,
-    _running: Running,
-}
-
-impl Stub {
-    fn start() -> Option<Self> {
-        let command = peer::python("azure_vault.py")?;
-        let (running, ready) = Running::start(command, "ready ");
-        let [plain, secure, certificate] = ready.split(' ').collect::<Vec<_>>().try_into().unwrap();
-        let (plain, secure) = (format!("http://127.0.0.1:{plain}"), format!("https://127.0.0.1:{secure}"));
-        Some(Self { plain, secure, certificate: certificate.to_owned(), _running: running })
-    }
-
-    /// What Microsoft's client says.
-    fn judge(&self, words: &[&str]) -> String {
-        let mut command = peer::python("azure_judge.py").unwrap();
-        let output = command.args([&self.secure, &self.certificate]).args(words).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    async fn set(&self, word: &str, value: &str) {
-        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-        #[expect(clippy::disallowed_methods, reason = "the test is no server")]
-        let request = reqwest::Client::new().post(format!("{}/stub/{word}/{value}", self.plain));
-        assert!(request.send().await.unwrap().status().is_success());
-    }
-
-    fn with(&self, secret: &str) -> Variables {
-        Variables::of([
-            ("JETON_AZURE_KEYVAULT_ENDPOINT", self.plain.as_str()),
-            ("AZURE_AUTHORITY_HOST", &self.plain),
-            ("AZURE_TENANT_ID", "tenant"),
-            ("AZURE_CLIENT_ID", "app"),
-            ("AZURE_CLIENT_SECRET", secret),
-        ])
-    }
+fn with(stub: &Azure, secret: &str) -> Variables {
+    Variables::of(stub.keys(secret))
 }
 
 #[tokio::test]
 async fn a_secret_lives_in_azure() {
-    let Some(stub) = Stub::start() else { return };
-    assert_eq!(stub.judge(&["judge"]), "judged");
-    let secret = store(REFERENCE, &stub.with("app-secret"));
+    let Some(stub) = Azure::start() else { return };
+    assert_eq!(stub.judge(&["judge"]).await, "judged");
+    let secret = store(REFERENCE, &with(&stub, "app-secret"));
     lives(&*secret, false).await;
-    assert_eq!(stub.judge(&["read", "prod-pipeline"]), "canary-4");
+    assert_eq!(stub.judge(&["read", "prod-pipeline"]).await, "canary-4");
 
     secret.delete().await.unwrap();
     assert_eq!(value(secret.get().await.unwrap()), None);
@@ -68,8 +30,8 @@ async fn a_secret_lives_in_azure() {
 
 #[tokio::test]
 async fn a_busy_vault_is_asked_again_and_a_missing_right_named() {
-    let Some(stub) = Stub::start() else { return };
-    let secret = store(REFERENCE, &stub.with("app-secret"));
+    let Some(stub) = Azure::start() else { return };
+    let secret = store(REFERENCE, &with(&stub, "app-secret"));
     stub.set("throttle", "2").await;
     replace(&*secret, "canary", &Expected::Absent).await;
     stub.set("throttle", "9").await;
@@ -89,7 +51,7 @@ async fn a_busy_vault_is_asked_again_and_a_missing_right_named() {
     assert!(one_line(&secret.get().await.unwrap_err(), REFERENCE).contains("allow `Get`"));
     stub.set("deny", "none").await;
 
-    let wrong = store(REFERENCE, &stub.with("canary"));
+    let wrong = store(REFERENCE, &with(&stub, "canary"));
     let error = wrong.get().await.unwrap_err();
     assert!(one_line(&error, REFERENCE).contains("Entra ID refuses it: check AZURE_TENANT_ID"), "{error}");
     assert!(matches!(fault(wrong.get().await), StoreFault::Unauthenticated(_)));
@@ -97,15 +59,55 @@ async fn a_busy_vault_is_asked_again_and_a_missing_right_named() {
 
 #[tokio::test]
 async fn a_vault_that_is_not_there_is_named() {
-    let Some(stub) = Stub::start() else { return };
-    let variables = Variables::of([
-        ("JETON_AZURE_KEYVAULT_ENDPOINT", "http://127.0.0.1:9"),
-        ("AZURE_AUTHORITY_HOST", &stub.plain),
-        ("AZURE_TENANT_ID", "tenant"),
-        ("AZURE_CLIENT_ID", "app"),
-        ("AZURE_CLIENT_SECRET", "app-secret"),
-    ]);
-    let error = store(REFERENCE, &variables).get().await.unwrap_err();
-    assert!(one_line(&error, REFERENCE).contains("no answer from http://127.0.0.1:9"), "{error}");
-    assert_eq!(error.action(), Action::Retry);
+    let Some(stub) = Azure::start() else { return };
+    let at = |name: &'static str, url: &str| {
+        let pairs = stub.keys("app-secret");
+        Variables::of(pairs.map(|(own, value)| (own, if own == name { url } else { value }.to_owned())))
+    };
+    for (variable, check) in [
+        (
+            "JETON_AZURE_KEYVAULT_ENDPOINT",
+            "the vault's name, and JETON_AZURE_KEYVAULT_ENDPOINT where it is set",
+        ),
+        ("AZURE_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST where it is set"),
+    ] {
+        let error = store(REFERENCE, &at(variable, "http://127.0.0.1:9")).get().await.unwrap_err();
+        let told = format!(
+            "no answer from http://127.0.0.1:9 (Connection refused (os error 111)): check the network, {check}, then try again"
+        );
+        assert!(one_line(&error, REFERENCE).ends_with(&told), "{error}");
+        assert_eq!(error.action(), Action::Retry);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_fails_is_told_by_what_it_was() {
+    let application = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "canary")];
+    let managed = [("IDENTITY_HEADER", "canary")];
+    for (status, is_managed, action, told) in [
+        (429, false, Action::Retry, "the store asks for fewer calls"),
+        (
+            503,
+            false,
+            Action::Retry,
+            "the store fails (temporarily_unavailable, status 503): look after it, then try again",
+        ),
+        (401, false, Action::RequestAccess, "Entra ID refuses it: check AZURE_TENANT_ID"),
+        (429, true, Action::Retry, "the store asks for fewer calls"),
+        (
+            403,
+            true,
+            Action::RequestAccess,
+            "its machine's managed identity gives no token: assign one to the machine",
+        ),
+    ] {
+        let answer = r#"{"error":"temporarily_unavailable","error_description":"canary"}"#.to_owned();
+        let server = ScriptedServer::start(move |_, _| (status, "retry-after: 0\r\n", answer.clone())).await;
+        let whose = if is_managed { &managed[..] } else { &application };
+        let address = if is_managed { "IDENTITY_ENDPOINT" } else { "AZURE_AUTHORITY_HOST" };
+        let variables = Variables::of(whose.iter().copied().chain([(address, server.url.as_str())]));
+        let error = store(REFERENCE, &variables).get().await.unwrap_err();
+        assert!(one_line(&error, REFERENCE).contains(told), "{status}: {error}");
+        assert_eq!(error.action(), action, "{status}");
+    }
 }

@@ -1,4 +1,5 @@
 //! Secret stores that others wrote, as PyPI carries them: OpenBao, and moto's AWS, which checks signatures and policies.
+//! And a stand-in for Azure Key Vault that Microsoft's own client takes for one.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -86,4 +87,48 @@ impl Moto {
 /// The variables by which AWS at this address is spoken to.
 pub(crate) fn keys<'k>(url: &'k str, id: &'k str, secret: &'k str) -> [(&'static str, &'k str); 3] {
     [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]
+}
+
+pub(crate) struct Azure {
+    plain: String,
+    secure: String,
+    certificate: String,
+    _running: Running,
+}
+
+impl Azure {
+    pub(crate) fn start() -> Option<Self> {
+        let (running, ready) = Running::start(peer::python("azure_vault.py")?, "ready ");
+        let [plain, secure, certificate] = ready.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let (plain, secure) = (format!("http://127.0.0.1:{plain}"), format!("https://127.0.0.1:{secure}"));
+        Some(Self { plain, secure, certificate: certificate.to_owned(), _running: running })
+    }
+
+    /// `throttle`: how many calls; `deny`: which rights.
+    pub(crate) async fn set(&self, word: &str, value: &str) {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        #[expect(clippy::disallowed_methods, reason = "the test is no server")]
+        let request = reqwest::Client::new().post(format!("{}/stub/{word}/{value}", self.plain));
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
+    /// The variables by which it is spoken to, as the application with this secret; `app-secret` is the right one.
+    pub(crate) fn keys<'k>(&'k self, secret: &'k str) -> [(&'static str, &'k str); 5] {
+        [
+            ("JETON_AZURE_KEYVAULT_ENDPOINT", &self.plain),
+            ("AZURE_AUTHORITY_HOST", &self.plain),
+            ("AZURE_TENANT_ID", "tenant"),
+            ("AZURE_CLIENT_ID", "app"),
+            ("AZURE_CLIENT_SECRET", secret),
+        ]
+    }
+
+    /// What Microsoft's client says.
+    pub(crate) async fn judge(&self, words: &[&str]) -> String {
+        let mut command = peer::python("azure_judge.py").unwrap();
+        command.args([&self.secure, &self.certificate]).args(words);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
 }

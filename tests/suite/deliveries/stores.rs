@@ -11,12 +11,10 @@ use jeton_client::secret_store::{Expected, Reference, ServiceCredential, Variabl
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::running::Running;
-use super::servers::Bao;
+use super::servers::{Azure, Bao};
 use super::{command, held, house, secret_of, stdout};
 use crate::support::app::{Home, http};
 use crate::support::house::House;
-use crate::support::peer;
 use crate::support::program::{exit_code, stderr};
 
 /// A broker that may deliver to one place, and its superadmin at the command line.
@@ -131,30 +129,14 @@ async fn a_delivery_to_openbao_goes_on_and_touches_nothing_of_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_to_azure_goes_on_and_microsofts_client_reads_it() {
-    let Some(stub) = peer::python("azure_vault.py") else { return };
-    let (_running, ready) = Running::start(stub, "ready ");
-    let [plain, secure, certificate] = ready.split(' ').collect::<Vec<_>>().try_into().unwrap();
-    let (plain, secure) = (format!("http://127.0.0.1:{plain}"), format!("https://127.0.0.1:{secure}"));
-    let as_whom = [
-        ("JETON_AZURE_KEYVAULT_ENDPOINT", plain.as_str()),
-        ("AZURE_AUTHORITY_HOST", plain.as_str()),
-        ("AZURE_TENANT_ID", "tenant"),
-        ("AZURE_CLIENT_ID", "app"),
-        ("AZURE_CLIENT_SECRET", "app-secret"),
-    ];
+    let Some(azure) = Azure::start() else { return };
+    let as_whom = azure.keys("app-secret");
     let post = Post::at("azure-kv:corp-vault/", &as_whom, &as_whom).await;
-    let deny = async |what: &str| {
-        let answer = http().post(format!("{plain}/stub/deny/{what}")).send().await.unwrap();
-        assert!(answer.status().is_success());
-    };
-    deny("set").await;
+    azure.set("deny", "set").await;
     let reference = "azure-kv:corp-vault/prod-pipeline";
-    post.goes_on("azure-kv:corp-vault/", reference, async || deny("none").await).await;
+    post.goes_on("azure-kv:corp-vault/", reference, async || azure.set("deny", "none").await).await;
 
-    let mut judge = peer::python("azure_judge.py").unwrap();
-    judge.args([secure.as_str(), certificate, "read", "prod-pipeline"]);
-    let read = tokio::task::spawn_blocking(move || judge.output().unwrap()).await.unwrap();
-    let document: Value = serde_json::from_str(&stdout(&read)).unwrap();
+    let document: Value = serde_json::from_str(&azure.judge(&["read", "prod-pipeline"]).await).unwrap();
     let held = post.held(reference).await;
     assert_eq!(document["client_id"], held.client_id);
     assert_eq!(document["client_secret"], secret_of(&held));
