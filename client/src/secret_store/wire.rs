@@ -110,3 +110,38 @@ pub(super) fn json(answer: &Answer) -> Result<Value, StoreFault> {
 pub(super) fn text<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
     body.pointer(pointer).and_then(Value::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::scripted::ScriptedServer;
+
+    async fn told(url: &str) -> String {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let http = broker::http_client(Duration::from_millis(500)).unwrap();
+        let Err(Error::Transport(cause)) = broker::exchange(http.get(url)).await else { panic!("{url}") };
+        unreachable(&url.parse().unwrap(), &cause, "").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_fails_is_told_in_this_machines_words() {
+        let silent = ScriptedServer::start(|_, _| (1, "", String::new())).await;
+        let broken = ScriptedServer::start(|_, _| (0, "", String::new())).await;
+        let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let speaks_no_tls = format!("https://{}", plain.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = plain.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 canary\r\n\r\n").await.unwrap();
+        });
+        for (url, why) in [
+            (format!("{}/canary", silent.url), "not in time"),
+            (format!("{}/canary", broken.url), "the connection broke"),
+            (format!("{speaks_no_tls}/canary"), "received corrupt message of type InvalidContentType"),
+        ] {
+            let (at, told) = (url.trim_end_matches("/canary"), told(&url).await);
+            assert!(told.starts_with(&format!("no answer from {at} ({why}): ")), "{told}");
+        }
+    }
+}
