@@ -46,7 +46,12 @@ fn list(places: &[String]) -> String {
 /// Who reads this sits before another machine, perhaps, and would set the variables there.
 fn whose(error: &StoreError) -> &'static str {
     match error.fault() {
-        Some(StoreFault::Unauthenticated(_) | StoreFault::Unfit(_)) => {
+        Some(
+            StoreFault::Unauthenticated(_)
+            | StoreFault::Unfit(_)
+            | StoreFault::Denied(_)
+            | StoreFault::Unreachable(_),
+        ) => {
             " (the broker speaks to the store: its environment and its machine count, not those of a command)"
         }
         _ => "",

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use error::{StoreError, StoreFault};
+pub use error::{StoreError, StoreFault, StoreUnreached};
 pub use payload::ServiceCredential;
 pub use reference::{Reference, ReferenceError};
 pub use stored::StoredCredential;

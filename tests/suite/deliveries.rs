@@ -7,6 +7,7 @@ mod gate;
 mod running;
 #[path = "../../client/tests/stores/servers.rs"]
 mod servers;
+mod services;
 mod stores;
 
 use std::os::unix::fs::PermissionsExt;

@@ -62,19 +62,14 @@ pub enum StoreFault {
     #[error("the store does not know this program: {0}")]
     Unauthenticated(&'static str),
     /// Too many calls.
-    #[error("the store asks for fewer calls: try again later")]
+    #[error("the store asks for fewer calls: try again in a minute; where that goes on, raise its limit")]
     Throttled,
     /// Nobody can read.
     #[error("the store is sealed: unseal it, then try again")]
     Sealed,
     /// No answer.
-    #[error("no answer from {at}: check the network, {check}, then try again")]
-    Unreachable {
-        /// The origin that was called.
-        at: String,
-        /// What may be wrong instead.
-        check: &'static str,
-    },
+    #[error(transparent)]
+    Unreachable(Box<StoreUnreached>),
     /// What is kept is no credential.
     #[error("what is kept there {0}: store it again")]
     Malformed(&'static str),
@@ -82,7 +77,7 @@ pub enum StoreFault {
     #[error("{0}")]
     Unfit(String),
     /// The store's no that none of these tells.
-    #[error("the store said no ({code}, status {status}): see its documentation")]
+    #[error("{} ({code}, status {status}): {}", refused(*status)[0], refused(*status)[1])]
     Refused {
         /// HTTP status.
         status: u16,
@@ -94,12 +89,24 @@ pub enum StoreFault {
     Garbled,
 }
 
+/// Nobody answered where a store should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no answer from {at} ({why}): check the network, {check}, then try again")]
+pub struct StoreUnreached {
+    /// The origin that was called.
+    pub at: String,
+    /// What this machine makes of it.
+    pub why: String,
+    /// What may be wrong instead.
+    pub check: &'static str,
+}
+
 impl StoreError {
     /// What to do.
     pub fn action(&self) -> Action {
         let Self::Fault { fault, .. } = self else { return Action::FixConfiguration };
         match fault {
-            StoreFault::Throttled | StoreFault::Sealed | StoreFault::Unreachable { .. } => Action::Retry,
+            StoreFault::Throttled | StoreFault::Sealed | StoreFault::Unreachable(_) => Action::Retry,
             StoreFault::Refused { status: 429 | 500.., .. } => Action::Retry,
             StoreFault::Denied(_) | StoreFault::Unauthenticated(_) => Action::RequestAccess,
             StoreFault::Exists | StoreFault::Shared | StoreFault::Changed => Action::ChangeRequest,
@@ -134,8 +141,19 @@ fn hint(reference: &Reference, fault: &StoreFault) -> &'static str {
         (StoreFault::Absent, Reference::Aws { .. }) => {
             " (another region, or another account's keys, has secrets of its own)"
         }
-        (StoreFault::Absent, Reference::File { .. } | Reference::Azure { .. } | Reference::Vault { .. })
-        | (_, _) => "",
+        (StoreFault::Absent, Reference::Azure { .. }) => " (one that was deleted is to be recovered)",
+        (StoreFault::Absent, Reference::Vault { .. }) => {
+            " (what follows # is the field; another namespace has secrets of its own)"
+        }
+        (StoreFault::Absent, Reference::File { .. }) | (_, _) => "",
+    }
+}
+
+/// What happened, and what to do: a store that fails is no matter of reading.
+fn refused(status: u16) -> [&'static str; 2] {
+    match status {
+        500.. => ["the store fails", "look after it, then try again"],
+        _ => ["the store said no", "see its documentation"],
     }
 }
 

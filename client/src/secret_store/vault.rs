@@ -157,6 +157,7 @@ impl Store {
                 let version = body.pointer("/data/metadata/version").and_then(Value::as_u64);
                 Ok(Some(Fields { fields: fields.clone(), version: version.ok_or(StoreFault::Garbled)? }))
             }
+            404 if errors(&answer).contains("no handler for route") => Err(self.unmounted()),
             404 if body.is_ok_and(|body| body.pointer("/data/metadata").is_some()) => {
                 Err(StoreFault::Deleted)
             }
@@ -190,12 +191,13 @@ impl Store {
             }
             400 if errors(&answer).contains("check-and-set") && version == 0 => Err(StoreFault::Exists),
             400 if errors(&answer).contains("check-and-set") => Err(StoreFault::Changed),
-            404 => Err(StoreFault::Unfit(format!(
-                "no key-value engine is mounted at `{}`: mend the reference",
-                self.mount
-            ))),
+            404 => Err(self.unmounted()),
             _ => Err(self.refusal(&answer, "create and update")),
         }
+    }
+
+    fn unmounted(&self) -> StoreFault {
+        StoreFault::Unfit(format!("no key-value engine is mounted at `{}`: mend the reference", self.mount))
     }
 
     async fn replace(&self, value: &Secret, expected: &Expected) -> Result<Version, StoreFault> {
@@ -226,7 +228,7 @@ impl Store {
     fn refusal(&self, answer: &Answer, right: &str) -> StoreFault {
         match answer.status {
             403 => StoreFault::Denied(format!(
-                "allow `{right}` on `{}/data/{}` to the policy of its token, or check that the token lives",
+                "allow `{right}` on `{}/data/{}` to the policy of its token, or get it a new one where that has ended",
                 self.mount, self.path
             )),
             429 => StoreFault::Throttled,

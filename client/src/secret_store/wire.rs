@@ -1,12 +1,13 @@
 //! How does one call reach a store, and when is it sent again?
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use super::error::StoreFault;
+use super::error::{StoreFault, StoreUnreached};
 use crate::broker::{self, Answer};
 use crate::error::Error;
 use crate::patience::Patience;
@@ -14,9 +15,11 @@ use crate::secret::Secret;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest cause that is told, in bytes.
+const LONGEST: usize = 300;
 
 /// An HTTP client that knows which variable to name when nobody answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wire {
     pub(super) http: reqwest::Client,
     check: &'static str,
@@ -26,6 +29,11 @@ impl Wire {
     pub(super) fn new(check: &'static str) -> Result<Self, StoreFault> {
         let http = broker::http_client(TIMEOUT).map_err(|error| StoreFault::Unfit(error.to_string()))?;
         Ok(Self { http, check })
+    }
+
+    /// The same, on its way to another address: where a store sends its callers to prove who they are.
+    pub(super) fn checking(&self, check: &'static str) -> Self {
+        Self { check, ..self.clone() }
     }
 
     /// Sends what `request` makes, and again where the store did not take it and asks for time.
@@ -47,12 +55,27 @@ impl Wire {
 
     pub(super) fn fault(&self, at: &Url, error: &Error) -> StoreFault {
         match error {
-            Error::Transport(_) => {
-                StoreFault::Unreachable { at: at.origin().ascii_serialization(), check: self.check }
-            }
+            Error::Transport(cause) => unreachable(at, cause, self.check),
             _ => StoreFault::Garbled,
         }
     }
+}
+
+pub(super) fn unreachable(at: &Url, cause: &reqwest::Error, check: &'static str) -> StoreFault {
+    let at = at.origin().ascii_serialization();
+    StoreFault::Unreachable(Box::new(StoreUnreached { at, why: why(cause), check }))
+}
+
+/// What this machine says of a connection: once there is one, the words are the other side's, perhaps.
+fn why(cause: &reqwest::Error) -> String {
+    if cause.is_timeout() {
+        return "not in time".to_owned();
+    }
+    let causes = std::iter::successors(cause.source(), |&cause| cause.source());
+    let innermost = causes.last().filter(|_| cause.is_connect()).map(ToString::to_string);
+    // A certificate may name a thousand hosts.
+    let is_fit = |text: &String| text.len() <= LONGEST && !text.contains(char::is_control);
+    innermost.filter(is_fit).unwrap_or_else(|| "the connection broke".to_owned())
 }
 
 /// A header that no log of the HTTP client shows.
@@ -86,4 +109,39 @@ pub(super) fn json(answer: &Answer) -> Result<Value, StoreFault> {
 /// A string in it.
 pub(super) fn text<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
     body.pointer(pointer).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::scripted::ScriptedServer;
+
+    async fn told(url: &str) -> String {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let http = broker::http_client(Duration::from_millis(500)).unwrap();
+        let Err(Error::Transport(cause)) = broker::exchange(http.get(url)).await else { panic!("{url}") };
+        unreachable(&url.parse().unwrap(), &cause, "").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_fails_is_told_in_this_machines_words() {
+        let silent = ScriptedServer::start(|_, _| (1, "", String::new())).await;
+        let broken = ScriptedServer::start(|_, _| (0, "", String::new())).await;
+        let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let speaks_no_tls = format!("https://{}", plain.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = plain.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 canary\r\n\r\n").await.unwrap();
+        });
+        for (url, why) in [
+            (format!("{}/canary", silent.url), "not in time"),
+            (format!("{}/canary", broken.url), "the connection broke"),
+            (format!("{speaks_no_tls}/canary"), "received corrupt message of type InvalidContentType"),
+        ] {
+            let (at, told) = (url.trim_end_matches("/canary"), told(&url).await);
+            assert!(told.starts_with(&format!("no answer from {at} ({why}): ")), "{told}");
+        }
+    }
 }

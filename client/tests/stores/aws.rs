@@ -95,7 +95,7 @@ async fn a_hostile_answer_is_refused_and_not_repeated() {
 async fn an_aws_that_is_not_there_is_named() {
     let error = store(REFERENCE, &variables("http://127.0.0.1:9", "A", "canary")).get().await.unwrap_err();
     let line = one_line(&error, REFERENCE);
-    assert!(line.contains("no answer from http://127.0.0.1:9: check the network, the region"), "{line}");
+    assert!(line.contains("no answer from http://127.0.0.1:9 (Connection refused (os error 111)): check the network, the region"), "{line}");
     let nobody = Variables::of([("AWS_EC2_METADATA_DISABLED", "true")]);
     let error = jeton_client::secret_store::open(&REFERENCE.parse().unwrap(), &nobody).unwrap_err();
     assert!(

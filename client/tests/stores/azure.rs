@@ -4,6 +4,7 @@ use jeton_client::secret_store::{Expected, StoreFault, Variables};
 use jeton_client::{Action, Secret};
 
 use crate::life::{fault, lives, one_line, replace, store, value};
+use crate::scripted::ScriptedServer;
 use crate::servers::{Azure, application};
 
 const REFERENCE: &str = "azure-kv:corp-vault/prod-pipeline";
@@ -15,10 +16,10 @@ fn with(azure: &Azure, secret: &str) -> Variables {
 #[tokio::test]
 async fn a_secret_lives_in_azure() {
     let Some(azure) = Azure::start() else { return };
-    assert_eq!(azure.judge(&["judge"]), "judged");
+    assert_eq!(azure.judge(&["judge"]).await, "judged");
     let secret = store(REFERENCE, &with(&azure, Azure::SECRET));
     lives(&*secret, false).await;
-    assert_eq!(azure.judge(&["read", "prod-pipeline"]), "canary-4");
+    assert_eq!(azure.judge(&["read", "prod-pipeline"]).await, "canary-4");
 
     secret.delete().await.unwrap();
     assert_eq!(value(secret.get().await.unwrap()), None);
@@ -59,10 +60,54 @@ async fn a_busy_vault_is_asked_again_and_a_missing_right_named() {
 #[tokio::test]
 async fn a_vault_that_is_not_there_is_named() {
     let Some(azure) = Azure::start() else { return };
-    let mut variables = application(&azure.plain, Azure::SECRET);
-    variables[0].1 = "http://127.0.0.1:9";
-    let variables = Variables::of(variables);
-    let error = store(REFERENCE, &variables).get().await.unwrap_err();
-    assert!(one_line(&error, REFERENCE).contains("no answer from http://127.0.0.1:9"), "{error}");
-    assert_eq!(error.action(), Action::Retry);
+    let at = |name: &'static str, url: &str| {
+        let pairs = application(&azure.plain, Azure::SECRET);
+        Variables::of(pairs.map(|(own, value)| (own, if own == name { url } else { value }.to_owned())))
+    };
+    for (variable, check) in [
+        (
+            "JETON_AZURE_KEYVAULT_ENDPOINT",
+            "the vault's name, and JETON_AZURE_KEYVAULT_ENDPOINT where it is set",
+        ),
+        ("AZURE_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST where it is set"),
+    ] {
+        let error = store(REFERENCE, &at(variable, "http://127.0.0.1:9")).get().await.unwrap_err();
+        let told = format!(
+            "no answer from http://127.0.0.1:9 (Connection refused (os error 111)): check the network, {check}, then try again"
+        );
+        assert!(one_line(&error, REFERENCE).ends_with(&told), "{error}");
+        assert_eq!(error.action(), Action::Retry);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_fails_is_told_by_what_it_was() {
+    let application = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "canary")];
+    let managed = [("IDENTITY_HEADER", "canary")];
+    for (status, is_managed, action, told) in [
+        (429, false, Action::Retry, "the store asks for fewer calls"),
+        (
+            503,
+            false,
+            Action::Retry,
+            "the store fails (temporarily_unavailable, status 503): look after it, then try again",
+        ),
+        (401, false, Action::RequestAccess, "Entra ID refuses it: check AZURE_TENANT_ID"),
+        (429, true, Action::Retry, "the store asks for fewer calls"),
+        (
+            403,
+            true,
+            Action::RequestAccess,
+            "its machine's managed identity gives no token: assign one to the machine",
+        ),
+    ] {
+        let answer = r#"{"error":"temporarily_unavailable","error_description":"canary"}"#.to_owned();
+        let server = ScriptedServer::start(move |_, _| (status, "retry-after: 0\r\n", answer.clone())).await;
+        let whose = if is_managed { &managed[..] } else { &application };
+        let address = if is_managed { "IDENTITY_ENDPOINT" } else { "AZURE_AUTHORITY_HOST" };
+        let variables = Variables::of(whose.iter().copied().chain([(address, server.url.as_str())]));
+        let error = store(REFERENCE, &variables).get().await.unwrap_err();
+        assert!(one_line(&error, REFERENCE).contains(told), "{status}: {error}");
+        assert_eq!(error.action(), action, "{status}");
+    }
 }

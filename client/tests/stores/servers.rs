@@ -114,9 +114,10 @@ impl Azure {
     }
 
     /// What Microsoft's client says.
-    pub(crate) fn judge(&self, words: &[&str]) -> String {
+    pub(crate) async fn judge(&self, words: &[&str]) -> String {
         let mut command = peer::python("azure_judge.py").unwrap();
-        let output = command.args([&self.secure, &self.certificate]).args(words).output().unwrap();
+        command.args([&self.secure, &self.certificate]).args(words);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }

@@ -126,7 +126,8 @@ async fn a_store_that_is_not_there_is_named() {
     let variables = Variables::of([("BAO_ADDR", "http://127.0.0.1:9"), ("BAO_TOKEN", "canary")]);
     let error = store(REFERENCE, &variables).get().await.unwrap_err();
     let line = one_line(&error, REFERENCE);
-    let told = "no answer from http://127.0.0.1:9: check the network, BAO_ADDR or VAULT_ADDR, then try again";
+    let told = "no answer from http://127.0.0.1:9 (Connection refused (os error 111)): check the network, BAO_ADDR or \
+                VAULT_ADDR, then try again";
     assert!(line.starts_with("Vault or OpenBao, ") && line.ends_with(told), "{line}");
     assert_eq!(error.action(), Action::Retry);
     let plain = Variables::of([("BAO_ADDR", "http://vault.example"), ("BAO_TOKEN", "canary")]);

@@ -134,11 +134,11 @@ advice! {
     ProviderMisconfigured
         "The provider refuses our client: its id, secret or redirect URI is wrong there. `provider_error` is its code (`origin_changed` is ours: the connector's definition names a new address, and waits to be confirmed). No grant is lost by it, and tokens that live are still handed out."
         "Ask an admin to correct the credentials of this connector."
-        "Every connection of these credentials is affected. Look at the client in the provider's console: was its secret changed, or has it expired? `jeton credentials set CONNECTOR` stores the new one; then refreshes go on by themselves. `jeton connection list --state misconfigured` shows who waits."
+        "Every connection of these credentials is affected. Look at the client in the provider's console: was its secret changed, or has it expired? `jeton credentials set CONNECTOR` stores the new one; then refreshes go on by themselves. `jeton connection list --state misconfigured` shows who waits. Where a credential was delivered, the secret store is meant: `detail` names it and what to do."
     ProviderUnavailable
         "The provider is down, limits the rate or gave no readable answer, and there is no token that meets the call."
         "Where `current_expires_in` is set, the same call without `min_ttl` gets a token of so many seconds."
-        "Look at the provider's status page; tokens that live are served meanwhile, and all goes on by itself. When all providers fail, it is our way out: `jeton doctor` tries each one. Do not restart anything for it."
+        "Look at the provider's status page; tokens that live are served meanwhile, and all goes on by itself. When all providers fail, it is our way out: `jeton doctor` tries each one. Do not restart anything for it. Where a credential was delivered, the secret store is meant: `detail` names it and what to do."
     RefreshInProgress
         "Another caller or replica is refreshing this token, or what became of the last attempt is not known yet; `detail` then says until when. A refresh token is not sent a second time blindly."
         "A larger `wait` waits within the call."

@@ -13,7 +13,8 @@ impl From<secret_stores::Error> for Problem {
             return Self::invalid("/deliver_to", told);
         };
         match cause.action() {
-            Action::Retry => Self::of(Code::ProviderUnavailable, told),
+            // A store that is busy, sealed or away is none the better for being asked every second.
+            Action::Retry => Self::of(Code::ProviderUnavailable, told).retry_after(60),
             Action::ChangeRequest => Self::of(Code::AlreadyExists, told),
             Action::Reauthorize | Action::FixConfiguration | Action::RequestAccess => match cause.fault() {
                 Some(_) => Self::of(Code::ProviderMisconfigured, told),

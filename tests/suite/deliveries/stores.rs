@@ -137,8 +137,7 @@ async fn a_delivery_to_azure_goes_on_and_microsofts_client_reads_it() {
     let allow = async || drop(azure.set("deny", "none").await);
     post.goes_on("azure-kv:corp-vault/", reference, allow).await;
 
-    let read = tokio::task::block_in_place(|| azure.judge(&["read", "prod-pipeline"]));
-    let document: Value = serde_json::from_str(&read).unwrap();
+    let document: Value = serde_json::from_str(&azure.judge(&["read", "prod-pipeline"]).await).unwrap();
     let held = post.held(reference).await;
     assert_eq!(document["client_id"], held.client_id);
     assert_eq!(document["client_secret"], secret_of(&held));

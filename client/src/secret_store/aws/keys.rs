@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 use super::super::error::StoreFault;
 use super::super::variables::Variables;
-use super::super::wire::{Wire, header, json as json_of, plain, text};
+use super::super::wire::{Wire, header, json as json_of, plain, text, unreachable};
 use super::amazon;
 use crate::error::Error;
 use crate::login::now;
@@ -185,10 +185,9 @@ fn keys_of(text: &str, profile: &str) -> Option<Keys> {
 
 async fn web_identity(token_file: &str, role: &AssumeRole) -> Result<Keys, StoreFault> {
     let keys = role.keys(&read(token_file)?).await.map_err(|error| match error {
-        Error::StsUnreached(_) => StoreFault::Unreachable {
-            at: role.endpoint.origin().ascii_serialization(),
-            check: "the region, and AWS_ENDPOINT_URL_STS where it is set",
-        },
+        Error::StsUnreached(cause) => {
+            unreachable(&role.endpoint, &cause, "the region, and AWS_ENDPOINT_URL_STS where it is set")
+        }
         Error::Sts(refusal) => StoreFault::refused(refusal.status, Some(&refusal.code)),
         _ => StoreFault::Garbled,
     })?;
@@ -214,6 +213,7 @@ async fn container(wire: &Wire, url: &Url, token: Option<&Secret>) -> Result<Key
             None => request,
         })
     };
+    let wire = wire.checking("AWS_CONTAINER_CREDENTIALS_FULL_URI where it is set");
     let answer = wire.send(url, make, |_| false).await?;
     if answer.status != 200 {
         return Err(StoreFault::Unauthenticated("its container's endpoint gives no keys: check its role"));

@@ -20,6 +20,8 @@ const SCOPE: &str = "https://vault.azure.net/.default";
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const WHO: &str =
     "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run it with a managed identity";
+const UNASSIGNED: &str = "its machine's managed identity gives no token: assign one to the machine and check \
+                          AZURE_CLIENT_ID, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET";
 /// A token that ends within this is replaced first.
 const MARGIN: Duration = Duration::from_secs(300);
 
@@ -84,6 +86,7 @@ impl Bearer {
                     form.extend(proof.iter().map(|(name, value)| (*name, plain(value))));
                     Ok(http.post(url.clone()).form(&form))
                 };
+                let wire = wire.checking("AZURE_AUTHORITY_HOST where it is set");
                 wire.send(url, make, |answer| answer.status == 429).await?
             }
             From::Managed { url, header: proof } => {
@@ -102,12 +105,14 @@ impl Bearer {
             }
         };
         let body = json_of(&answer).unwrap_or_default();
-        match (answer.status, text(&body, "/access_token")) {
-            (200, Some(token)) => Ok((Secret::new(token), life(&body))),
-            (400 | 401, _) => Err(StoreFault::Unauthenticated(
+        match (answer.status, text(&body, "/access_token"), &self.from) {
+            (200, Some(token), _) => Ok((Secret::new(token), life(&body))),
+            (429, ..) => Err(StoreFault::Throttled),
+            (400 | 401, _, From::Application { .. }) => Err(StoreFault::Unauthenticated(
                 "Entra ID refuses it: check AZURE_TENANT_ID, AZURE_CLIENT_ID and its secret or identity",
             )),
-            (status, _) => Err(StoreFault::refused(status, text(&body, "/error"))),
+            (400..=499, _, From::Managed { .. }) => Err(StoreFault::Unauthenticated(UNASSIGNED)),
+            (status, ..) => Err(StoreFault::refused(status, text(&body, "/error"))),
         }
     }
 }
