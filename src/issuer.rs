@@ -135,9 +135,9 @@ impl Issuer {
         &self.settings.issuer
     }
 
-    /// How tokens are signed now (RFC 7518 §3.1).
+    /// How tokens may be signed: as now, then as by keys that wait or have just been retired (RFC 7518 §3.1).
     pub async fn signing_algorithms(&self) -> Vec<&'static str> {
-        vec![self.keys.current(self.clock.now()).await.signer.algorithm().as_str()]
+        self.keys.current(self.clock.now()).await.algorithms.clone()
     }
 
     /// The public keys as a JWKS document (RFC 7517 §5).

@@ -15,7 +15,7 @@ use crate::vault::Vault;
 
 use super::{Error, Issuer};
 
-pub use self::assertion::ALGORITHMS;
+pub use self::assertion::algorithm_names;
 
 /// How many secrets are compared, whatever is stored: time tells nothing.
 const COMPARED: usize = 2;

@@ -101,6 +101,8 @@ pub(super) struct Loaded {
     pub(super) signer: Arc<Signer>,
     /// The document of RFC 7517 §5.
     pub(super) jwks: String,
+    /// How what is signed may be signed: as now, then as by other keys that can sign.
+    pub(super) algorithms: Vec<&'static str>,
 }
 
 impl Keys {
@@ -144,7 +146,25 @@ fn open(rows: &[SigningKey], vault: &Vault, known: Option<&Arc<Signer>>) -> Resu
         Some(signer) => Arc::clone(signer),
         None => Arc::new(open_one(active, vault)?),
     };
-    Ok(Loaded { signer, jwks: json!({ "keys": public(rows, vault) }).to_string() })
+    let jwks = json!({ "keys": public(rows, vault) }).to_string();
+    Ok(Loaded { algorithms: algorithms(signer.algorithm(), rows, vault), signer, jwks })
+}
+
+/// Of keys whose private part exists: one that waits may sign before whoever reads this asks again, and another replica
+/// may sign on for a moment by one that was retired just now.
+fn algorithms(now: Algorithm, rows: &[SigningKey], vault: &Vault) -> Vec<&'static str> {
+    let signs = |row: &&SigningKey| {
+        !row.sealed_private.bytes.is_empty()
+            && vault.is_own_public_key(row.kid, &row.public_jwk, &row.public_mac)
+    };
+    let others = rows.iter().filter(signs).filter_map(|row| Algorithm::parse(&row.algorithm));
+    let mut told = vec![now.as_str()];
+    for other in others.map(Algorithm::as_str) {
+        if !told.contains(&other) {
+            told.push(other);
+        }
+    }
+    told
 }
 
 /// What is published: keys whose public members this instance made.

@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from house import Reply, Scripted, Seen, answer
 
 AUDIENCE = "https://terms.example"
@@ -29,6 +29,7 @@ class Issuer:
     def __init__(self) -> None:
         self.ec = ec.generate_private_key(ec.SECP256R1())
         self.rsa = rsa.generate_private_key(65537, 2048)
+        self.ed = ed25519.Ed25519PrivateKey.generate()
         self.stranger = ec.generate_private_key(ec.SECP256R1())
         self.keys = [self.jwk("ES256", self.ec, "es-1"), self.jwk("RS256", self.rsa, "rs-1")]
         self.down = False
@@ -59,8 +60,8 @@ class Issuer:
 
     @staticmethod
     def jwk(algorithm: str, key: Any, kid: str) -> dict[str, Any]:
-        kind = jwt.algorithms.ECAlgorithm if algorithm == "ES256" else jwt.algorithms.RSAAlgorithm
-        public = json.loads(kind.to_jwk(key.public_key()))
+        kind = {"ES256": jwt.algorithms.ECAlgorithm, "EdDSA": jwt.algorithms.OKPAlgorithm}
+        public = json.loads(kind.get(algorithm, jwt.algorithms.RSAAlgorithm).to_jwk(key.public_key()))
         return {**public, "kid": kid, "alg": algorithm, "use": "sig"}
 
     def claims(self, **changed: Any) -> dict[str, Any]:
@@ -86,8 +87,8 @@ class Issuer:
         if algorithm.startswith("HS"):
             digest = {"HS256": hashlib.sha256, "HS512": hashlib.sha512}[algorithm]
             return hmac.new(key, signed.encode(), digest).digest()
-        if algorithm in ("ES256", "RS256", "PS256", "RS512"):
-            key = key or (self.ec if algorithm == "ES256" else self.rsa)
+        if algorithm in ("ES256", "RS256", "PS256", "RS512", "EdDSA"):
+            key = key or {"ES256": self.ec, "EdDSA": self.ed}.get(algorithm, self.rsa)
             return jwt.get_algorithm_by_name(algorithm).sign(signed.encode(), key)
         return b""
 

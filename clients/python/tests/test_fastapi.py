@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,10 +23,10 @@ import httpx
 import pytest
 import requests
 import uvicorn
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from house import House, Reply, Seen, answer, answers, wait_for
 from issuer import AUDIENCE, Issuer, b64
+from tampered import TAMPERED, flipped, issuer_of_many_keys
 
 import jeton
 from jeton import keys
@@ -174,120 +174,17 @@ def test_a_token_of_the_broker_passes(house: House) -> None:
     assert Caller(service(other)).ask(bearer(job.bearer())).status_code == 401
 
 
-# --- thirty tampered tokens (security.md C2) ---------------------------------------------------------------------
+# --- tampered tokens, the same as in Rust (security.md C2) --------------------------------------------------------
 
-
-def _flipped(token: str) -> str:
-    head, _, signature = token.rpartition(".")
-    return f"{head}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
-
-
-def _payload_changed(issuer: Issuer) -> str:
-    header, _, signature = issuer.token().split(".")
-    return f"{header}.{b64(issuer.claims(sub='mallory'))}.{signature}"
-
-
-def _der_signature(issuer: Issuer) -> str:
-    signed = issuer.token().rpartition(".")[0]
-    return f"{signed}.{b64(issuer.ec.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))}"
-
-
-def _with_own_key(issuer: Issuer, name: str) -> str:
-    own = issuer.jwk("ES256", issuer.stranger, "es-1")
-    values: dict[str, Any] = {"jwk": own, "jku": f"{issuer.url}/evil", "x5u": f"{issuer.url}/evil", "x5c": ["MIIB"]}
-    return issuer.token(header={name: values[name]}, key=issuer.stranger)
-
-
-def _with_foreign_member(name: str, value: Any) -> Callable[[Issuer], str]:
-    """Good but for a member of the header that must not be there."""
-    return lambda issuer: issuer.token(header={name: value})
-
-
-NOW = int(time.time())
-TAMPERED: dict[str, Callable[[Issuer], str]] = {
-    "alg none, no signature": lambda i: i.token(header={"alg": "none"}),
-    "alg None": lambda i: i.token(header={"alg": "None"}),
-    "alg none, signature kept": lambda i: f"{b64({'alg': 'none', 'typ': 'at+jwt'})}.{i.token().split('.', 1)[1]}",
-    "alg left out": lambda i: f"{b64({'typ': 'at+jwt', 'kid': 'es-1'})}.{i.token().split('.', 1)[1]}",
-    "HS256 with the public RSA key": lambda i: i.token(header={"alg": "HS256", "kid": "rs-1"}, key=i.pem()),
-    "HS256 with the public EC key": lambda i: i.token(header={"alg": "HS256"}, key=i.pem(i.ec)),
-    "HS512 with an empty key": lambda i: i.token(header={"alg": "HS512"}, key=b""),
-    "PS256, which is not allowed": lambda i: i.token(header={"alg": "PS256", "kid": "rs-1"}),
-    "RS512, which is not allowed": lambda i: i.token(header={"alg": "RS512", "kid": "rs-1"}),
-    "RS256 named for the EC key": lambda i: i.token(header={"alg": "RS256", "kid": "es-1"}),
-    "jwk": lambda i: _with_own_key(i, "jwk"),
-    "jku": lambda i: _with_own_key(i, "jku"),
-    "x5u": lambda i: _with_own_key(i, "x5u"),
-    "x5c": lambda i: _with_own_key(i, "x5c"),
-    "jwk beside a good signature": _with_foreign_member("jwk", {"kty": "EC"}),
-    "jku beside a good signature": _with_foreign_member("jku", "https://evil.example"),
-    "x5u beside a good signature": _with_foreign_member("x5u", "https://evil.example"),
-    "x5c beside a good signature": _with_foreign_member("x5c", []),
-    "enc beside a good signature": _with_foreign_member("enc", "A256GCM"),
-    "crit": lambda i: i.token(header={"crit": ["exp"], "exp": 1}),
-    "crit, empty": lambda i: i.token(header={"crit": []}),
-    "zip": lambda i: i.token(header={"zip": "DEF"}),
-    "signed by a stranger": lambda i: i.token(key=i.stranger),
-    "one bit of the signature": lambda i: _flipped(i.token()),
-    "another payload": _payload_changed,
-    "signature in DER": _der_signature,
-    "signature left out": lambda i: i.token().rpartition(".")[0] + ".",
-    "four parts": lambda i: i.token() + ".x",
-    "typ of an ID token": lambda i: i.token(header={"typ": "ID"}),
-    "typ of a DPoP proof": lambda i: i.token(header={"typ": "dpop+jwt"}),
-    "typ claim ID": lambda i: i.token(header={"typ": "JWT"}, typ="ID"),
-    "typ claim Refresh": lambda i: i.token(header={"typ": "JWT"}, typ="Refresh"),
-    "an ID token": lambda i: i.id_token(aud=AUDIENCE),
-    "an ID token with at_hash alone": lambda i: i.id_token("x", aud=AUDIENCE, nonce=...),
-    "a logout token": lambda i: i.token(header={"typ": "JWT"}, events={"backchannel-logout": {}}),
-    "another issuer": lambda i: i.token(iss="https://evil.example"),
-    "issuer with a slash": lambda i: i.token(iss=i.url + "/"),
-    "issuer left out": lambda i: i.token(iss=...),
-    "another audience": lambda i: i.token(aud="shop"),
-    "audience as a longer text": lambda i: i.token(aud=AUDIENCE + "/"),
-    "audience left out": lambda i: i.token(aud=...),
-    "audience empty": lambda i: i.token(aud=[]),
-    "expired": lambda i: i.token(exp=NOW - 100),
-    "exp left out": lambda i: i.token(exp=...),
-    "exp as text": lambda i: i.token(exp=str(NOW + 600)),
-    "exp true": lambda i: i.token(exp=True),
-    "exp infinite": lambda i: i.token(exp=float("inf")),
-    "not yet valid": lambda i: i.token(nbf=NOW + 300),
-    "issued in the future": lambda i: i.token(iat=NOW + 300),
-    "sub left out": lambda i: i.token(sub=...),
-    "sub empty": lambda i: i.token(sub=""),
-    "sub a number": lambda i: i.token(sub=7),
-    "sub twice": lambda i: i.raw('{"sub": "mallory", ' + json.dumps(i.claims())[1:]),
-    "alg twice": lambda i: i.raw(
-        json.dumps(i.claims()), '{"alg": "none", "alg": "ES256", "typ": "at+jwt", "kid": "es-1"}'
-    ),
-    "signature padded": lambda i: i.token() + "==",
-    "payload padded": lambda i: i.raw(json.dumps(i.claims(padding="x")), pad="="),
-    "signature all zero": lambda i: f"{i.token().rpartition('.')[0]}.{b64(bytes(64))}",
-    "alg none, yet signed": lambda i: i.raw(json.dumps(i.claims()), '{"alg": "none", "typ": "at+jwt", "kid": "es-1"}'),
-    "issuer in capitals": lambda i: i.token(iss=i.url.upper()),
-    "exp null": lambda i: i.token(exp=None),
-    "exp beyond time": lambda i: i.token(exp=10**30, nbf=10**29),
-    "audience of numbers": lambda i: i.token(aud=[7]),
-    "details not a list": lambda i: i.token(authorization_details={}),
-    "detail without type": lambda i: i.token(authorization_details=[{}]),
-    "locations missing": lambda i: i.token(authorization_details=[{"type": "binb_token"}]),
-    "locations as text": lambda i: i.token(authorization_details=[{"type": "binb_token", "locations": "*/*"}]),
-    "kid unknown": lambda i: i.token(header={"kid": "es-2"}),
-    "kid a path": lambda i: i.token(header={"kid": "../../dev/null"}),
-    "kid a number": lambda i: i.token(header={"kid": 1}),
-    "kid left out where there are two of a kind": lambda i: i.token(header={"kid": None}),
-    "payload no object": lambda i: f"{i.token().split('.')[0]}.{b64('[]')}.{i.token().split('.')[2]}",
-    "header nested deep": lambda i: f"{b64('[' * 3000)}.{i.token().split('.', 1)[1]}",
-    "too long": lambda i: i.token(padding="x" * 9000),
-    "no token at all": lambda _: "opaque",
-}
+# Foreign issuers give their access tokens no type, and behind `Bearer` there may be several spaces (RFC 9110 §11.4).
+FINE_FOR_A_SCHEME = ("plain_jwt", "no_type", "space_before")
+# These no header of RFC 6750 holds, so that no verifier sees them.
+NO_BEARER_TOKEN = ("empty", "padded_payload")
 
 
 @pytest.fixture(scope="module")
 def shared_issuer() -> Iterator[Issuer]:
-    made = Issuer()
-    made.keys.append(made.jwk("ES256", ec.generate_private_key(ec.SECP256R1()), "es-retired"))
+    made = issuer_of_many_keys()
     yield made
     made.stop()
 
@@ -296,13 +193,21 @@ def shared_issuer() -> Iterator[Issuer]:
 @pytest.mark.parametrize("trusted", [("127.0.0.0/8",), "any_verified"], ids=["behind a proxy", "any_verified"])
 def test_a_tampered_token_is_refused(shared_issuer: Issuer, name: str, trusted: Any) -> None:
     caller = behind(shared_issuer, trusted_proxies=trusted)
+    soft = behind(shared_issuer, trusted_proxies=trusted, auto_error=False)
     assert caller.ask(bearer(shared_issuer.token())).status_code == 200
-    refused = caller.ask(bearer(TAMPERED[name](shared_issuer)))
-    assert (refused.status_code, refused.json()["detail"]["code"]) == (401, "invalid_token")
-
-
-def test_there_are_thirty_and_more() -> None:
-    assert len(TAMPERED) >= 30
+    why, make = TAMPERED[name]
+    token = make(shared_issuer)
+    answered, softly = caller.ask(bearer(token)), soft.ask(bearer(token))
+    if name in FINE_FOR_A_SCHEME:
+        assert (answered.status_code, softly.json()["hello"]) == (200, "ada.l")
+        return
+    told = f"the token is refused: {why}"
+    if name in NO_BEARER_TOKEN:
+        told = "the header does not hold exactly one token"
+    challenge = f'Bearer error="invalid_token", error_description="{told}"'
+    assert (answered.status_code, answered.headers["WWW-Authenticate"]) == (401, challenge)
+    assert answered.json() == {"detail": {"code": "invalid_token", "detail": told}}
+    assert (softly.status_code, softly.json()) == (200, {"hello": "unauthorised person"})
 
 
 def test_details_that_can_be_read_pass(issuer: Issuer) -> None:
@@ -354,7 +259,7 @@ def test_an_id_token_must_belong_to_the_access_token(issuer: Issuer) -> None:
         "another person": issuer.id_token(token, sub="mallory"),
         "another client": issuer.id_token(token, aud="evil"),
         "another issuer": issuer.id_token(token, iss="https://evil.example"),
-        "signed by a stranger": _flipped(issuer.id_token(token)),
+        "signed by a stranger": flipped(issuer.id_token(token)),
         "unsigned": issuer.id_token(token, header={"alg": "none"}),
         "an access token": token,
         "an ID token that says it is an access token": issuer.id_token(token, header={"typ": "at+jwt"}),
@@ -363,7 +268,7 @@ def test_an_id_token_must_belong_to_the_access_token(issuer: Issuer) -> None:
         assert caller.ask(bearer(token), ("x-id-token", id_token)).status_code == 401, name
     # The first one stays with a proxy that has refreshed the access token.
     assert caller.ask(bearer(token), ("x-id-token", issuer.id_token("another"))).status_code == 200
-    late = caller.ask(bearer(token), ("x-id-token", issuer.id_token(token, exp=NOW - 100))).json()
+    late = caller.ask(bearer(token), ("x-id-token", issuer.id_token(token, exp=int(time.time()) - 100))).json()
     assert (late["hello"], late["id_token"]) == ("ada.l", None)
     assert "name" not in late["claims"]
     # It names a person; what the token may do comes from the access token alone.

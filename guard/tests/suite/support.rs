@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -73,7 +74,17 @@ impl Signer {
         }
     }
 
-    fn sign(&self, algorithm: &str, message: &str) -> Vec<u8> {
+    /// The same in the form that files have (`SubjectPublicKeyInfo`).
+    pub(crate) fn public_info(&self) -> Vec<u8> {
+        let info: PublicKeyX509Der<'_> = match &self.pair {
+            Pair::Es256(pair) => pair.public_key().as_der().unwrap(),
+            Pair::Rsa(pair) => pair.public_key().as_der().unwrap(),
+            Pair::Ed25519(pair) => pair.public_key().as_der().unwrap(),
+        };
+        info.as_ref().to_vec()
+    }
+
+    pub(crate) fn sign(&self, algorithm: &str, message: &str) -> Vec<u8> {
         let (random, message) = (SystemRandom::new(), message.as_bytes());
         match &self.pair {
             Pair::Es256(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),

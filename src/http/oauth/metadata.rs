@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::http::problem::{Answer, Code, Problem};
 use crate::issuer::Issuer;
-use crate::issuer::authentication::ALGORITHMS;
+use crate::issuer::authentication::algorithm_names;
 use crate::model::grant::GrantType;
 use crate::model::scope::Scope;
 
@@ -38,7 +38,7 @@ pub(super) async fn inserted(issuer: web::Data<Issuer>, path: web::Path<String>)
 
 fn document(issuer: &str, signed_with: &[&str]) -> Value {
     let base = issuer.trim_end_matches('/');
-    let algorithms = ALGORITHMS.map(jeton_guard::Algorithm::as_str);
+    let algorithms = algorithm_names();
     let secret_or_key = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
     json!({
         "issuer": issuer,

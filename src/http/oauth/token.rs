@@ -49,7 +49,8 @@ pub(in crate::http) struct TokenRequest {
     client_assertion_type: Option<String>,
     /// private_key_jwt: signed by the client, `aud` the issuer, good for 5 minutes at most, used once.
     client_assertion: Option<String>,
-    /// Space-separated; without it all of the client's, or all that was granted.
+    /// Space-separated; without it all of the client's, or all that was granted. Ignored at device_code, which named it
+    /// when it began, and at token-exchange, where the connection has its own.
     scope: Option<String>,
     /// RFC 8707: a resource server of the client; without it its only one, else the issuer. Not at token-exchange.
     resource: Option<String>,

@@ -15,8 +15,13 @@ use crate::model::secret::Secret;
 use super::super::{Error, Issuer};
 
 /// How a client may sign.
-pub const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::Es256, Algorithm::Rs256, Algorithm::Ps256, Algorithm::EdDsa];
+const ALGORITHMS: [Algorithm; 4] = [Algorithm::Es256, Algorithm::Rs256, Algorithm::Ps256, Algorithm::EdDsa];
+
+/// The values of `alg` that an assertion may have; EdDSA on the one curve we know has a name of its own too (RFC 9864).
+pub fn algorithm_names() -> Vec<&'static str> {
+    ALGORITHMS.iter().map(|algorithm| algorithm.as_str()).chain(["Ed25519"]).collect()
+}
+
 /// How long an assertion may be good.
 const LONGEST: Duration = Duration::minutes(5);
 /// Clocks of clients may differ by this much.

@@ -143,6 +143,39 @@ async fn a_client_revokes_its_own_tokens_and_no_other() {
     }
 }
 
+/// What kind of token it is, is found out: a hint that is wrong, empty or unknown changes nothing (RFC 7009 §2.1, RFC 7662
+/// §2.1). One that comes twice is refused, whatever it says, and the token lives on (RFC 6749 §3.2).
+#[tokio::test]
+async fn a_hint_hides_no_token() {
+    for mut world in World::each().await {
+        let hints =
+            ["access_token", "refresh_token", "", "id_token", "urn:example:odd", "ACCESS_TOKEN", " ", "%"];
+        for hint in hints {
+            for kind in ["access_token", "refresh_token"] {
+                let what = format!("{kind} said to be {hint:?} on {}", world.house.home.name);
+                let tokens = world.tokens(&[("prompt", "consent")]).await;
+                let token = text(&tokens[kind]);
+                let about = async |path: &str, hints: &[&str]| {
+                    let mut form = vec![("token", token)];
+                    form.extend(hints.iter().map(|hint| ("token_type_hint", *hint)));
+                    ask(world.broker(), path, &world.shop, &form).await
+                };
+                for path in ["/o/introspect/", "/o/revoke_token/"] {
+                    let twice = refusal(about(path, &[hint, hint]).await).await;
+                    assert_eq!(twice, error(400, "invalid_request"), "{what}");
+                }
+                let plain = introspect(&world, &world.shop, token).await;
+                assert_eq!(plain["active"], true, "{what}");
+                assert_eq!(ok(about("/o/introspect/", &[hint]).await).await, plain, "{what}");
+                assert_eq!(about("/o/revoke_token/", &[hint]).await.status(), 200, "{what}");
+                let told = introspect(&world, &world.shop, token).await;
+                assert_eq!(told, json!({"active": false}), "{what}");
+            }
+        }
+        world.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn userinfo_tells_a_person_s_token_and_no_other() {
     for mut world in World::each().await {

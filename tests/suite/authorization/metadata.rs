@@ -1,6 +1,6 @@
 //! Is everything that the metadata lists there? Each entry is used, and one that nothing here knows fails. A6.
 //!
-//! The algorithms of assertions are used in `assertions`, the addresses in `inspection`.
+//! Algorithms are used in `signing`, the addresses in `inspection`.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Client secrets: replaced under load, and cheap to refuse. A13.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reqwest::Method;
@@ -78,39 +78,64 @@ async fn secrets_are_replaced_under_load_and_the_new_one_is_never_refused() {
     twins.stop().await;
 }
 
-/// How many rows there are, of every table.
-async fn rows(sql: &Sql) -> BTreeMap<String, usize> {
+/// All rows of all tables, as texts.
+async fn contents(sql: &Sql) -> BTreeMap<String, Vec<String>> {
     let tables = if sql.is_postgres() {
         "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'"
     } else {
         "SELECT name FROM sqlite_master WHERE type = 'table'"
     };
-    let mut counted = BTreeMap::new();
+    let mut read = BTreeMap::new();
     for table in sql.texts(tables).await {
-        let rows = sql.count(&format!("\"{table}\"")).await;
-        counted.insert(table, rows);
+        let row = if sql.is_postgres() {
+            "to_jsonb(\"row\")::text".to_owned()
+        } else {
+            let columns = sql.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
+            let quoted: Vec<_> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
+            quoted.join(" || ',' || ")
+        };
+        let rows = sql.texts(&format!("SELECT {row} FROM \"{table}\" AS \"row\" ORDER BY 1")).await;
+        read.insert(table, rows);
     }
-    counted
+    read
+}
+
+/// The tables in which anything differs.
+fn differing(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let tables = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+    tables.into_iter().filter(|table| before.get(*table) != after.get(*table)).cloned().collect()
 }
 
 #[tokio::test]
 async fn a_wrong_secret_writes_nothing_to_the_database() {
     for world in World::each().await {
+        // Two secrets live: the use of the older one is noted, the only write that comes with a secret.
+        let (id, older) = world.shop.clone();
+        world.house.write(Method::POST, &format!("/clients/{id}/secrets"), &json!({})).await;
         let sql = Sql::open(&world.house.home).await;
-        let before = rows(&sql).await;
-        assert!(before.len() > 20 && before["client"] > 0, "{before:?}");
-        let wrong = (world.shop.0.clone(), "wrong".to_owned());
-        for client in [wrong, ("A".repeat(22), "unknown".to_owned())] {
-            for path in ["/o/token/", "/o/introspect/", "/o/revoke_token/"] {
+        let before = contents(&sql).await;
+        assert!(before.len() > 20 && before["client_secret"].len() > 2, "{:?}", before.keys());
+        let wrong = |secret: &str| (id.clone(), secret.to_owned());
+        let turned: String = older.chars().rev().collect();
+        for client in [wrong("wrong"), wrong(&turned), ("A".repeat(22), "unknown".to_owned())] {
+            for path in ["/o/token/", "/o/introspect/", "/o/revoke_token/", "/acme/sandbox/token"] {
                 let form = [FORM[0], ("token", "x")];
-                let refused = refusal(ask(world.broker(), path, &client, &form).await).await;
-                assert_eq!(refused, error(401, "invalid_client"), "{path}");
+                let basic = ask(world.broker(), path, &client, &form).await;
+                let post = [("client_id", client.0.as_str()), ("client_secret", &client.1)];
+                let post =
+                    world.broker().http.post(world.broker().at(path)).form(&[&form[..], &post].concat());
+                for answer in [basic, post.send().await.unwrap()] {
+                    assert_eq!(refusal(answer).await, error(401, "invalid_client"), "{path}");
+                }
             }
         }
-        assert_eq!(rows(&sql).await, before, "{}", world.house.home.name);
-        // A token that is minted leaves its trace, so that the count would have seen one.
-        world.broker().token_of(&world.shop).await;
-        assert_ne!(rows(&sql).await, before);
+        let nothing: [&str; 0] = [];
+        assert_eq!(differing(&before, &contents(&sql).await), nothing, "{}", world.house.home.name);
+        // The right one changes a row, and adds none to that table: a count would not have told.
+        world.broker().token_of(&(id, older)).await;
+        let after = contents(&sql).await;
+        assert!(differing(&before, &after).contains(&"client_secret".to_owned()));
+        assert_eq!(before["client_secret"].len(), after["client_secret"].len());
         world.stop().await;
     }
 }
