@@ -139,9 +139,13 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Store(error @ store::Error::Unavailable(_)) => !error.is_damaged(),
-            Self::Store(store::Error::Locked(_)) => true,
-            _ => false,
+            _ => self.is_locked(),
         }
+    }
+
+    /// Whether another process has the SQLite database open.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Store(store::Error::Locked(_)))
     }
 
     /// Whether the database's file is damaged.

@@ -219,6 +219,11 @@ async fn list(remote: &Remote, filter: Filter) -> Result<(), Error> {
         items = some(remote, &filter, filter.state.as_deref(), filter.expires_before.clone()).await?;
     }
     let count = items.len();
+    if let (0, Some(app)) = (count, &filter.app)
+        && remote.is_missing("app", app).await
+    {
+        tell(&format!("jeton: warning: there is no app `{app}`: see `jeton app list`"));
+    }
     if filter.needs_attention {
         items.iter_mut().for_each(|item| advise(remote, item));
         remote.show_items(items, &ATTENTION)?;

@@ -233,6 +233,10 @@ impl Error {
                  (`listen` in the configuration)"
                     .to_owned(),
             ),
+            Self::Server(error) if error.is_locked() => Some(
+                "end the `jeton serve` that runs there, or choose another with --data-dir (`data_dir` in the configuration)"
+                    .to_owned(),
+            ),
             Self::Server(error) if error.is_damaged() => {
                 Some("restore the database's file from a backup; keep the damaged one".to_owned())
             }

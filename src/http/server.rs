@@ -147,7 +147,8 @@ pub(in crate::http) async fn not_found(request: HttpRequest) -> HttpResponse {
     if accept.is_some_and(|accept| accept.contains("text/html")) {
         return page::not_found().await;
     }
-    refusal(Problem::new(Code::NotFound), request.path().starts_with("/o/"))
+    let detail = "nothing is at this path: is the broker's address right (JETON_URL), and what follows it?";
+    refusal(Problem::of(Code::NotFound, detail), request.path().starts_with("/o/"))
 }
 
 /// 405 with `Allow`, for a resource of our API that takes `methods` only.

@@ -261,7 +261,9 @@ async fn two_servers_never_share_a_sqlite_file() {
     let serving = Serving::start(&home);
     let second = run(&home, "serve", ANYWHERE);
     assert_eq!(exit_code(&second), 75, "{}", stderr(&second));
-    assert!(stderr(&second).contains("another process uses"), "{}", stderr(&second));
+    let told = stderr(&second);
+    assert!(told.contains("another process uses the data directory"), "{told}");
+    assert!(told.contains("; end the `jeton serve` that runs there, or choose another"), "{told}");
     assert_eq!(serving.terminate().0, Some(0));
 }
 

@@ -50,7 +50,9 @@ impl From<Error> for Problem {
                 Self::new(Code::ProviderMisconfigured).with("provider_error", provider_error)
             }
             Error::TtlUnsatisfiable { max_ttl } => {
-                let detail = format!("a token of this connection gives {max_ttl} seconds at most");
+                let detail = format!(
+                    "{max_ttl} seconds at most can be promised for a token of this connection: its life less a margin"
+                );
                 Self::of(Code::TtlUnsatisfiable, detail).with("max_ttl", max_ttl)
             }
             Error::CredentialsMissing => Self::new(Code::CredentialsMissing),

@@ -54,6 +54,22 @@ async fn what_to_think_about_is_a_line_each_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_empty_list_of_an_app_that_is_absent_says_so() {
+    let server = broker(|seen| match seen.target.split('?').next().unwrap() {
+        "/admin/v1/apps/acmee" => missing("app_not_found"),
+        "/admin/v1/apps/acme" => ok(&json!({})),
+        _ => ok(&json!({"items": [], "next_cursor": null})),
+    })
+    .await;
+    let told = "jeton: warning: there is no app `acmee`: see `jeton app list`\n";
+    for (app, told) in [("acmee", told), ("acme", "")] {
+        let output = run(&server, &["connection", "list", "--app", app], "").await;
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("none\n", told));
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_can_do_nothing_is_told_of() {
     for (change, idle) in [
         (json!({}), true),

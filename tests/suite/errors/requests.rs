@@ -197,7 +197,9 @@ async fn what_does_not_exist_is_named() {
     for house in House::each().await {
         house.connected_app("acme").await;
         for (path, code) in &absent {
-            read(house.ask(Method::GET, path, None).await, code).await;
+            let problem = read(house.ask(Method::GET, path, None).await, code).await;
+            let is_no_route = path == "/a/b/c/d/e";
+            assert_eq!(problem["detail"].as_str().unwrap().contains("JETON_URL"), is_no_route, "{problem}");
         }
         house.stop().await;
     }
