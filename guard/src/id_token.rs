@@ -93,9 +93,18 @@ impl IdTokens {
         expected: Expected<'_>,
         now: OffsetDateTime,
     ) -> Result<Identity, IdTokenError> {
-        let (identity, answer) = self.verify_any(token, now).await?;
+        let (identity, answer) = self.verify_any(token, now, Life::Goes).await?;
         answer.check(expected)?;
         Ok(identity)
+    }
+
+    /// Verifies a token that a client shows at the issuer itself, to say whom it means (`id_token_hint`, §3.1.2.1): its life
+    /// may be over, and nobody remembers its `nonce`.
+    ///
+    /// # Errors
+    /// The same, but never for an end of its life.
+    pub async fn verify_hint(&self, token: &str, now: OffsetDateTime) -> Result<Identity, IdTokenError> {
+        self.verify_any(token, now, Life::MayBeOver).await.map(|(identity, _)| identity)
     }
 
     /// Verifies a token that answers somebody else's request, whose `nonce` nobody knows here.
@@ -104,10 +113,15 @@ impl IdTokens {
         token: &str,
         now: OffsetDateTime,
     ) -> Result<Identity, IdTokenError> {
-        self.verify_any(token, now).await.map(|(identity, _)| identity)
+        self.verify_any(token, now, Life::Goes).await.map(|(identity, _)| identity)
     }
 
-    async fn verify_any(&self, token: &str, now: OffsetDateTime) -> Result<(Identity, Answer), IdTokenError> {
+    async fn verify_any(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+        life: Life,
+    ) -> Result<(Identity, Answer), IdTokenError> {
         if token.len() > MAX_ID_TOKEN_BYTES {
             return Err(Error::TooLong.into());
         }
@@ -120,7 +134,7 @@ impl IdTokens {
         }
         check_signature(&self.keys, &compact, now).await?;
         let wire: Wire = serde_json::from_slice(&compact.payload()?).map_err(|_| Error::Malformed)?;
-        self.check(wire, compact.algorithm, now)
+        self.check(wire, compact.algorithm, now, life)
     }
 
     fn check(
@@ -128,6 +142,7 @@ impl IdTokens {
         wire: Wire,
         algorithm: Algorithm,
         now: OffsetDateTime,
+        life: Life,
     ) -> Result<(Identity, Answer), IdTokenError> {
         let issuer = required(wire.iss, "iss")?;
         if issuer != self.issuer {
@@ -147,7 +162,11 @@ impl IdTokens {
         let issued_at = wire.iat.as_ref().map(instant).transpose()?.ok_or(Error::MissingClaim("iat"))?;
         let not_before = wire.nbf.as_ref().map(instant).transpose()?;
         let leeway = time::Duration::try_from(DEFAULT_LEEWAY).map_err(|_| Error::Malformed)?;
-        check_times(&issuer, expires_at, [("nbf", not_before), ("iat", Some(issued_at))], now, leeway)?;
+        let ends_at = match life {
+            Life::Goes => expires_at,
+            Life::MayBeOver => expires_at.max(now),
+        };
+        check_times(&issuer, ends_at, [("nbf", not_before), ("iat", Some(issued_at))], now, leeway)?;
         let identity = Identity {
             subject: required(wire.sub, "sub")?,
             expires_at,
@@ -156,6 +175,13 @@ impl IdTokens {
         };
         Ok((identity, Answer { nonce: wire.nonce, at_hash: wire.at_hash, algorithm }))
     }
+}
+
+/// What is demanded of a token's end.
+#[derive(Clone, Copy)]
+enum Life {
+    Goes,
+    MayBeOver,
 }
 
 /// What ties a token to the request it answers.

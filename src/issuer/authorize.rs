@@ -3,6 +3,7 @@
 //! Promises that nobody is sent to an address that the client did not register, and that a code is made only for the
 //! person whose browser said yes, or had said so before.
 
+mod hint;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -46,14 +47,20 @@ impl Issuer {
         request: &AuthorizationRequest,
         person: Option<&SignedIn>,
     ) -> Result<Next, Refusal> {
+        if person.is_some_and(|person| request.is_back_without(person.user.id)) {
+            return Err(request.refuse("login_required", "another person signed in than id_token_hint names"));
+        }
         let signed_in = person.filter(|person| {
-            !request.needs_sign_in(person.signed_in_at) && person.may_let_in(&request.client.client_id)
+            request.is_for(person.user.id)
+                && !request.needs_sign_in(person.signed_in_at)
+                && person.may_let_in(&request.client.client_id)
         });
         let Some(person) = signed_in else {
             return if request.may_ask() {
                 Ok(Next::SignIn)
             } else {
-                Err(request.refuse("login_required", "the person is not signed in, or not lately enough"))
+                Err(request
+                    .refuse("login_required", "the person is not signed in here, or not lately enough"))
             };
         };
         let scope = self.offered(request, person)?;

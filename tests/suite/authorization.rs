@@ -6,6 +6,7 @@ mod codes;
 mod consent;
 mod devices;
 mod exchange;
+mod hints;
 mod inspection;
 mod links;
 mod metadata;

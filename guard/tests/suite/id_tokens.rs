@@ -75,7 +75,16 @@ async fn the_answer_to_our_own_request_is_believed(#[case] token: String) {
 #[case::too_long(Error::TooLong, "a".repeat(MAX_ID_TOKEN_BYTES + 1))]
 #[tokio::test]
 async fn anything_else_is_refused(#[case] error: impl Into<IdTokenError>, #[case] token: String) {
-    assert_eq!(tokens().verify(&token, EXPECTED, NOW).await, Err(error.into()));
+    let error = error.into();
+    assert_eq!(tokens().verify(&token, EXPECTED, NOW).await, Err(error));
+    let hint = tokens().verify_hint(&token, NOW).await;
+    match error {
+        // It answers no request of now, and need not live.
+        IdTokenError::Nonce | IdTokenError::AccessTokenHash | IdTokenError::Token(Error::Expired) => {
+            assert_eq!(hint.unwrap().subject, "pipeline");
+        }
+        other => assert_eq!(hint, Err(other)),
+    }
 }
 
 #[tokio::test]

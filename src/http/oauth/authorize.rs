@@ -16,6 +16,7 @@ use crate::identity::upstream::{AtProxy, Renewal, Upstreams};
 use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
 use crate::model::grant::GrantedScope;
+use crate::model::secret::Secret;
 
 use super::wishes::{Wish, wishes};
 
@@ -45,10 +46,11 @@ pub(super) async fn authorize(
     upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
-    let params = match Pairs::parse(request.query_string().as_bytes()) {
+    let mut params = match Pairs::parse(request.query_string().as_bytes()) {
         Ok(pairs) => read(pairs),
         Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
     };
+    issuer.read_hint(&mut params).await;
     let lets_in = match person::at_proxy(&request).await? {
         AtProxy::Nobody => false,
         // Who may not be let in would be shown a page.
@@ -77,7 +79,9 @@ pub(super) async fn decide(
     let malformed = |_| Problem::of(Code::InvalidRequest, "the form is not well formed");
     let mut form = Pairs::parse(&body).map_err(malformed)?;
     let Some(csrf_token) = form.take("csrf_token").map_err(malformed)? else {
-        let query = write(&read(form));
+        let mut params = read(form);
+        issuer.read_hint(&mut params).await;
+        let query = write(&params);
         return Ok(see_other(&settings.link(&format!("{PATH}?{query}"))));
     };
     visitor.check_csrf(&csrf_token)?;
@@ -219,6 +223,8 @@ fn read(mut pairs: Pairs) -> AuthorizationParams {
         nonce: take("nonce"),
         prompt: take("prompt"),
         max_age: take("max_age"),
+        id_token_hint: take("id_token_hint").map(Secret::new),
+        expected: take("expected"),
         asked_at: take("asked_at"),
         resource: take("resource"),
         request: take("request"),
@@ -229,7 +235,7 @@ fn read(mut pairs: Pairs) -> AuthorizationParams {
     params
 }
 
-/// The same as a query.
+/// The same as a query, once the hint is read.
 fn write(params: &AuthorizationParams) -> String {
     let fields = [
         ("client_id", &params.client_id),
@@ -243,6 +249,7 @@ fn write(params: &AuthorizationParams) -> String {
         ("nonce", &params.nonce),
         ("prompt", &params.prompt),
         ("max_age", &params.max_age),
+        ("expected", &params.expected),
         ("asked_at", &params.asked_at),
         ("resource", &params.resource),
         ("request", &params.request),

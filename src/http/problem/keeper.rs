@@ -50,10 +50,8 @@ impl From<Error> for Problem {
                 Self::new(Code::ProviderMisconfigured).with("provider_error", provider_error)
             }
             Error::TtlUnsatisfiable { max_ttl } => {
-                let detail = format!(
-                    "{max_ttl} seconds at most can be promised for a token of this connection: its life less a margin"
-                );
-                Self::of(Code::TtlUnsatisfiable, detail).with("max_ttl", max_ttl)
+                let told = format!("{max_ttl} seconds at most can be promised: a token's life less a margin");
+                Self::of(Code::TtlUnsatisfiable, told).with("max_ttl", max_ttl)
             }
             Error::CredentialsMissing => Self::new(Code::CredentialsMissing),
             Error::ProviderUnavailable { retry_after, current_expires_in } => {

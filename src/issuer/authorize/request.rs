@@ -6,6 +6,7 @@ use url::form_urlencoded;
 use crate::identity::upstream::Renewal;
 use crate::model::client::{Client, ClientId};
 use crate::model::grant::{GrantType, GrantedScope};
+use crate::model::principal::UserId;
 use crate::model::secret::Secret;
 use crate::model::uri::RedirectUri;
 
@@ -42,6 +43,10 @@ pub struct AuthorizationParams {
     pub prompt: Option<String>,
     /// `max_age`
     pub max_age: Option<String>,
+    /// `id_token_hint`, until it is read.
+    pub id_token_hint: Option<Secret>,
+    /// `expected`, of our own: whom the hint named.
+    pub expected: Option<String>,
     /// `asked_at`, of our own: when the request came, in links that lead back to it after a sign-in.
     pub asked_at: Option<String>,
     /// `resource`
@@ -67,6 +72,7 @@ pub struct AuthorizationRequest {
     state: Option<String>,
     prompt: Prompt,
     max_age: Option<Duration>,
+    expected: Option<UserId>,
     asked_at: OffsetDateTime,
     is_back: bool,
 }
@@ -142,6 +148,7 @@ impl Issuer {
             state: params.state.clone(),
             prompt: draft.prompt()?,
             max_age: draft.max_age()?,
+            expected: draft.expected()?,
             asked_at: asked_at.unwrap_or(now),
             is_back: asked_at.is_some(),
             client,
@@ -172,6 +179,16 @@ impl AuthorizationRequest {
             return true;
         }
         self.renewal().is_some_and(|renewal| signed_in_at.is_none_or(|at| at < renewal.not_before))
+    }
+
+    /// Whether this is the person whom the client expects; it need not expect anybody.
+    pub(super) fn is_for(&self, user: UserId) -> bool {
+        self.expected.is_none_or(|expected| expected == user)
+    }
+
+    /// Whether somebody else than the client expects came back from the sign-in.
+    pub(super) fn is_back_without(&self, user: UserId) -> bool {
+        self.is_back && !self.is_for(user)
     }
 
     /// The new sign-in that is asked for.
@@ -282,6 +299,16 @@ impl Draft<'_> {
         match text.parse::<u32>() {
             Ok(seconds) => Ok(Some(Duration::seconds(seconds.into()))),
             Err(_) => Err(self.refuse("invalid_request", "max_age is no number of seconds")),
+        }
+    }
+
+    fn expected(&self) -> Result<Option<UserId>, Refusal> {
+        let Some(text) = &self.params.expected else { return Ok(None) };
+        match text.parse() {
+            Ok(id) => Ok(Some(UserId(id))),
+            Err(_) => {
+                Err(self.refuse("invalid_request", "id_token_hint is no ID token of ours for this client"))
+            }
         }
     }
 
