@@ -278,6 +278,36 @@ def test_an_id_token_must_belong_to_the_access_token(issuer: Issuer) -> None:
     assert "role" not in claims
 
 
+def test_an_id_token_is_for_the_client_that_signed_the_person_in(issuer: Issuer) -> None:
+    named, azp = issuer.token(), issuer.token(client_id=..., azp="shop")
+    nameless = issuer.token(client_id=...)
+    for token, client_id, whose, taken in (
+        (named, None, "shop", True),
+        (azp, None, "shop", True),
+        (azp, None, "evil", False),
+        # By default the audience signs people in itself.
+        (nameless, None, AUDIENCE, True),
+        (nameless, None, "shop", False),
+        (nameless, "shop", "shop", True),
+        (nameless, "shop", AUDIENCE, False),
+        (named, "proxy", "shop", False),
+        (named, "proxy", "proxy", True),
+    ):
+        caller = behind(issuer, client_id=client_id)
+        for aud, party, fits in (
+            (whose, ..., True),
+            ([whose], ..., True),
+            (whose, whose, True),
+            (whose, "evil", False),
+            ([whose, "other"], ..., False),
+            ([whose, "other"], whose, True),
+            ([whose, "other"], "other", False),
+        ):
+            id_token = issuer.id_token(token, aud=aud, azp=party)
+            answered = caller.ask(bearer(token), ("x-id-token", id_token)).status_code
+            assert answered == (200 if taken and fits else 401), (client_id, whose, aud, party)
+
+
 def test_doubled_headers_are_refused(issuer: Issuer) -> None:
     caller, token = behind(issuer), issuer.token()
     id_token = issuer.id_token(token)
@@ -287,6 +317,13 @@ def test_doubled_headers_are_refused(issuer: Issuer) -> None:
         refused = caller.ask(*headers)
         assert refused.status_code == 401, doubled[0]
         assert "several headers" in refused.json()["detail"]["detail"]
+    # As proxies join them; and what no token holds, or no token is long enough for.
+    joined = [(name, f"{value},{value}") for name, value in (("x-id-token", id_token), ("x-userinfo", same))]
+    long = [("x-refresh-token", "r" * 8_193), ("x-id-token", "a." * 32_769)]
+    for odd in [*joined, *long, *(("x-refresh-token", value) for value in ("a,b", "a, b", "a b", "a\tb"))]:
+        refused = caller.ask(bearer(token), odd)
+        assert (refused.status_code, "exactly one token" in refused.text) == (401, True), odd[0]
+    assert caller.ask(bearer(token), ("x-refresh-token", "r" * 8_192)).status_code == 200
     soft = behind(issuer, auto_error=False)
     assert soft.ask(bearer(token), bearer(issuer.token(sub="mallory"))).json() == {"hello": "unauthorised person"}
 

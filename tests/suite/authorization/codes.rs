@@ -150,6 +150,7 @@ async fn the_port_on_loopback_is_free_and_private_schemes_are_kept() {
 #[tokio::test]
 async fn what_is_wrong_with_the_rest_is_told_to_the_client() {
     for mut world in World::each().await {
+        let long = "n".repeat(2_001);
         let table = [
             ("response_type", "token", "unsupported_response_type"),
             ("response_type", "code id_token", "unsupported_response_type"),
@@ -167,6 +168,9 @@ async fn what_is_wrong_with_the_rest_is_told_to_the_client() {
             ("prompt", "create", "invalid_request"),
             ("max_age", "soon", "invalid_request"),
             ("max_age", "-1", "invalid_request"),
+            ("nonce", &long, "invalid_request"),
+            ("id_token_hint", "x", "invalid_request"),
+            ("expected", "x", "invalid_request"),
             ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
             ("request_uri", "https://shop.example/r", "request_uri_not_supported"),
         ];
@@ -179,8 +183,15 @@ async fn what_is_wrong_with_the_rest_is_told_to_the_client() {
             assert_eq!(parameter(&back, "state"), "af0ifjsldkj");
             assert_eq!(parameter(&back, "iss"), world.broker().url);
         }
-        let doubled = format!("{}&scope=openid", world.request(&[]));
-        assert_eq!(parameter(&nobody.get(&doubled).await.to(), "error"), "invalid_request");
+        let back = nobody.get(&world.request(&[("state", &long)])).await.to();
+        assert_eq!(parameter(&back, "error"), "invalid_request");
+        assert!(!back.query_pairs().any(|(name, _)| name == "state"), "{back}");
+        for name in table.map(|(name, ..)| name).into_iter().chain(["state"]) {
+            let doubled = format!("{}&{name}=a", world.request(&[(name, "b")]));
+            let back = nobody.get(&doubled).await.to();
+            assert!(back.as_str().starts_with(&format!("{BACK}&error=")), "{name}: {back}");
+            assert_eq!(parameter(&back, "error"), "invalid_request", "{name}");
+        }
         let unknown = format!("{}&ui_locales=de&claims=%7B%7D&foo=1&foo=2", world.request(&[]));
         assert_eq!(world.ada.get(&unknown).await.status, 200, "unknown parameters are ignored");
         world.stop().await;

@@ -22,6 +22,8 @@ from .verify import KeysUnavailable, TokenRefused, TokenVerifier, claims_of_base
 LOG = logging.getLogger(__name__)
 
 _B64TOKEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/")
+# In bytes, as in Rust.
+_MAX_ID_TOKEN, _MAX_REFRESH_TOKEN = 64 * 1024, 8 * 1024
 # What an ID token may add: how a person is called (OpenID Connect Core 1.0 §5.1), never what a token is for.
 _ABOUT_PEOPLE = frozenset(
     ("name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture")
@@ -66,6 +68,7 @@ class OIDCProxyScheme(SecurityBase):
         scheme_name: str | None = None,
         trusted_proxies: Sequence[str] | Literal["any_verified"] = ("127.0.0.0/8", "::1/128"),
         userinfo_header: str = "x-userinfo",
+        client_id: str | None = None,
         issuer: str | None = None,
         algorithms: Sequence[str] = ("ES256", "RS256"),
         leeway: float = 30.0,
@@ -77,6 +80,8 @@ class OIDCProxyScheme(SecurityBase):
         `auth_token_in_authorization`: `auth_token_header` holds `Bearer` and the token, else the token alone.
         `trusted_proxies`: addresses (CIDR) from which tokens are taken; by default this machine alone. With
         `"any_verified"` a verified access token is taken from anywhere, and nothing else that is forwarded.
+        `client_id` is the proxy's at the issuer, for which ID tokens must be; by default the one that the access token
+        names, else the audience.
         `issuer` is for a document that is read under another name than the issuer's own.
         """
         self.model = OpenIdConnect(openIdConnectUrl=open_id_connect_url, description=description)
@@ -87,6 +92,7 @@ class OIDCProxyScheme(SecurityBase):
         self._id_header = id_token_header
         self._refresh_header = refresh_token_header
         self._userinfo_header = userinfo_header
+        self._client_id = client_id
         self._proxies = None if trusted_proxies == "any_verified" else _networks(trusted_proxies)
         keys = IssuerKeys(open_id_connect_url, issuer=issuer, ca_file=ca_file)
         self._verifier = TokenVerifier(keys, audience, algorithms=algorithms, leeway=leeway, accept_plain_jwt=True)
@@ -117,7 +123,7 @@ class OIDCProxyScheme(SecurityBase):
         return identity
 
     def _access_token(self, request: HTTPConnection) -> str:
-        value = _single(request, self._auth_header)
+        value = _one(request, self._auth_header)
         if value is None:
             raise _Refused("there is no token", absent=True)
         if self._with_scheme:
@@ -143,22 +149,22 @@ class OIDCProxyScheme(SecurityBase):
 
     def _add_forwarded(self, request: HTTPConnection, identity: Identity) -> None:
         claims = identity["claims"]
-        id_token = _single(request, self._id_header)
+        id_token = _single(request, self._id_header, _MAX_ID_TOKEN)
         if id_token is not None and id_token.count(".") == 2:
             self._add_id_token(id_token, identity)
         elif id_token is not None:
             _require_same_person(id_token, claims, "ID token")
-        userinfo = _single(request, self._userinfo_header)
+        userinfo = _single(request, self._userinfo_header, _MAX_ID_TOKEN)
         if userinfo is not None:
             _require_same_person(userinfo, claims, "user information")
-        refresh_token = _single(request, self._refresh_header)
+        refresh_token = _single(request, self._refresh_header, _MAX_REFRESH_TOKEN)
         if refresh_token is not None:
             identity["refresh_token"] = Secret(refresh_token)
 
     def _add_id_token(self, token: str, identity: Identity) -> None:
         claims = identity["claims"]
         try:
-            told = self._verifier.verify_id_token(token, claims)
+            told = self._verifier.verify_id_token(token, claims, self._client_id)
         except TokenRefused as error:
             if str(error) == "it has expired":
                 # Proxies renew the access token and go on forwarding the first ID token: nothing is taken from it.
@@ -180,12 +186,20 @@ def _quotable(refused: _Refused) -> str:
     return str(refused).replace('"', "'").replace("\\", "/")
 
 
-def _single(request: HTTPConnection, name: str) -> str | None:
+def _one(request: HTTPConnection, name: str) -> str | None:
     """The value of a header that may come once: which of two another hop looked at nobody knows."""
     values = request.headers.getlist(name)
     if len(values) > 1:
         raise _Refused(f"the request has several headers {name.lower()}")
     return values[0] if values and values[0].strip() else None
+
+
+def _single(request: HTTPConnection, name: str, most: int) -> str | None:
+    """The same of a header with a token and nothing else: a comma is how proxies join two headers."""
+    value = _one(request, name)
+    if value is not None and (len(value) > most or "," in value or not all("!" <= sign <= "~" for sign in value)):
+        raise _Refused(f"the header {name.lower()} does not hold exactly one token")
+    return value
 
 
 def _require_same_person(value: str, claims: dict[str, Any], what: str) -> None:

@@ -94,21 +94,24 @@ class TokenVerifier:
             await asyncio.wrap_future(fetch)
         return self._judged_again(token)
 
-    def verify_id_token(self, token: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+    def verify_id_token(self, token: str, claims: Mapping[str, Any], client_id: str | None = None) -> dict[str, Any]:
         """The claims of an ID token that came with this access token, whose claims are `claims`.
 
-        It must be signed by the same issuer and speak of the same person and, where the access token names its client,
-        be for it. `at_hash` is not compared: proxies keep the first ID token after they have refreshed the access
-        token. Its keys are not fetched anew: the access token has just been verified.
+        It must be signed by the same issuer, speak of the same person and be for the client that signed them in:
+        `client_id`, else the one that the access token names, else its audience. `at_hash` is not compared: proxies
+        keep the first ID token after they have refreshed the access token. Its keys are not fetched anew: the access
+        token has just been verified.
         """
         told, header = self._signed(token, {"require": ["exp", "iat", "iss", "aud", "sub"], "verify_aud": False})
         if _kind(header) == "at+jwt":
             raise TokenRefused("an access token came as ID token")
         if told["sub"] != claims["sub"]:
             raise TokenRefused("the ID token speaks of another person than the access token")
-        client = claims.get("azp") or claims.get("client_id")
+        client = client_id or claims.get("azp") or claims.get("client_id") or self._audience
         audience = told["aud"] if isinstance(told["aud"], list) else [told["aud"]]
-        if client is not None and client not in audience:
+        # Of several audiences one is the client that asked; which, only `azp` tells.
+        party = told.get("azp", client if len(audience) == 1 else None)
+        if client not in audience or party != client:
             raise TokenRefused("the ID token is for another client than the access token")
         return told
 
