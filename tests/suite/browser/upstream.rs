@@ -1,6 +1,6 @@
 //! Signing in through a provider that others wrote and certified, in Chromium.
 //!
-//! Pictures of the pages are left in the build's directory for tests (`target/tmp/upstream`).
+//! Pictures of the pages are left in the build's directory for tests (`target/tmp/pages/upstream-*`).
 
 use std::net::TcpListener;
 use std::sync::Arc;

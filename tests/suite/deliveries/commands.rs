@@ -132,6 +132,8 @@ async fn a_credential_that_leads_nowhere_or_says_nothing_is_named() {
             let refused = command(&folder, line, more).await;
             let said = stderr(&refused);
             assert_eq!((exit_code(&refused), said.trim_end().lines().count()), (code, 1), "{line:?}: {said}");
+            let mend = "; try again later, or store the credential again with the right issuer";
+            assert_eq!(said.contains(mend), code == 75, "{said}");
             assert!(
                 said.contains(told) && !said.contains("canary") && !said.contains("check JETON_URL"),
                 "{said}"

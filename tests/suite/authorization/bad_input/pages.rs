@@ -1,5 +1,6 @@
 //! Odd values at the pages, in their addresses and in their forms: no 500, and nobody is led elsewhere. A1, A9.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::ODD;
@@ -72,7 +73,7 @@ async fn no_value_at_the_pages_is_a_500_or_a_redirect_elsewhere() {
 /// the registered address, and is no yes.
 fn is_harmless(seen: &Seen, own: &str, what: &str) {
     let status = seen.status.as_u16();
-    assert!([200, 303, 400, 403, 404, 429].contains(&status), "{what}: {status}");
+    assert!([200, 303, 400, 401, 403, 404, 429].contains(&status), "{what}: {status}");
     let back = BACK.split_once('?').unwrap().0;
     if let Some(to) = seen.location.as_ref().map(|to| to.as_str()) {
         let refused = to.starts_with(back) && to.contains("error=") && !to.contains("code=");
@@ -122,6 +123,51 @@ async fn no_form_of_a_page_is_a_500_or_a_redirect_elsewhere() {
             assert_eq!(seen.location, None, "{odd}");
         }
         assert_eq!(Jar::new().get(&url).await.status, 200, "{}", world.house.home.name);
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_an_account_is_a_500_or_a_redirect_elsewhere() {
+    for mut world in World::each().await {
+        let broker = world.broker();
+        let (own, name) = (broker.url.clone(), world.house.home.name);
+        let invitation = world.house.invitation("acme", "bob@example.com").await;
+        let eve = json!({"email": "eve@example.com", "display_name": "Eve"});
+        let user = world.house.write(Method::POST, "/users", &eve).await;
+        let path = format!("/users/{}/password-link", text(&user["id"]));
+        let link = world.house.write(Method::POST, &path, &json!({})).await;
+        let forms = [
+            (
+                broker.at("/login"),
+                vec![("email", "nobody@example.com"), ("return_to", "/"), ("password", "short")],
+            ),
+            (invitation, vec![("email", "bob@example.com"), ("display_name", "Bob"), ("password", "short")]),
+            (text(&link["url"]).to_owned(), vec![("password", "short")]),
+        ];
+        for (url, fields) in &forms {
+            for field in ["csrf_token"].iter().chain(fields.iter().map(|(name, _)| name)) {
+                // A long password is a good one where somebody chooses it.
+                let chosen = *field == "password" && !url.ends_with("/login");
+                for odd in ODD.iter().filter(|odd| !chosen || odd.chars().count() < 12) {
+                    let mut browser = Jar::new();
+                    let token = browser.get(url).await.csrf_token();
+                    let right = [&fields[..], &[("csrf_token", token.as_str())]].concat();
+                    let seen = browser.post(url, &changed(&right, &[(field, odd)])).await;
+                    is_harmless(&seen, &own, &format!("{url} {field}={odd} on {name}"));
+                    assert_eq!(seen.location, None, "nobody is let in: {url} {field}={odd}");
+                }
+            }
+        }
+        let token = world.ada.get(&format!("{own}/account")).await.csrf_token();
+        for (path, field) in [("/account/applications", "client_id"), ("/account/sessions", "session")] {
+            for odd in ODD {
+                let form = [("csrf_token", token.as_str()), (field, odd)];
+                let seen = world.ada.post(&format!("{own}{path}"), &form).await;
+                is_harmless(&seen, &own, &format!("{path} {field}={odd} on {name}"));
+            }
+        }
+        assert_eq!(world.ada.get(&format!("{own}/account")).await.status, 200, "she is still signed in");
         world.stop().await;
     }
 }
