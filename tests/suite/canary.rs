@@ -200,13 +200,6 @@ pub(crate) async fn everything_in(home: &Home) -> String {
             .map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
             .collect();
     }
-    let sql = Sql::open(home).await;
-    let tables = sql.texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await;
-    let mut all = String::new();
-    for table in tables {
-        for row in sql.texts(&format!("SELECT t::text FROM \"{table}\" t")).await {
-            writeln!(all, "{row}").unwrap();
-        }
-    }
-    all
+    let contents = Sql::open(home).await.contents().await;
+    contents.into_values().flatten().collect::<Vec<_>>().join("\n")
 }

@@ -78,28 +78,6 @@ async fn secrets_are_replaced_under_load_and_the_new_one_is_never_refused() {
     twins.stop().await;
 }
 
-/// All rows of all tables, as texts.
-async fn contents(sql: &Sql) -> BTreeMap<String, Vec<String>> {
-    let tables = if sql.is_postgres() {
-        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'"
-    } else {
-        "SELECT name FROM sqlite_master WHERE type = 'table'"
-    };
-    let mut read = BTreeMap::new();
-    for table in sql.texts(tables).await {
-        let row = if sql.is_postgres() {
-            "to_jsonb(\"row\")::text".to_owned()
-        } else {
-            let columns = sql.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
-            let quoted: Vec<_> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
-            quoted.join(" || ',' || ")
-        };
-        let rows = sql.texts(&format!("SELECT {row} FROM \"{table}\" AS \"row\" ORDER BY 1")).await;
-        read.insert(table, rows);
-    }
-    read
-}
-
 /// The tables in which anything differs.
 fn differing(before: &BTreeMap<String, Vec<String>>, after: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let tables = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
@@ -113,7 +91,7 @@ async fn a_wrong_secret_writes_nothing_to_the_database() {
         let (id, older) = world.shop.clone();
         world.house.write(Method::POST, &format!("/clients/{id}/secrets"), &json!({})).await;
         let sql = Sql::open(&world.house.home).await;
-        let before = contents(&sql).await;
+        let before = sql.contents().await;
         assert!(before.len() > 20 && before["client_secret"].len() > 2, "{:?}", before.keys());
         let wrong = |secret: &str| (id.clone(), secret.to_owned());
         let turned: String = older.chars().rev().collect();
@@ -130,10 +108,10 @@ async fn a_wrong_secret_writes_nothing_to_the_database() {
             }
         }
         let nothing: [&str; 0] = [];
-        assert_eq!(differing(&before, &contents(&sql).await), nothing, "{}", world.house.home.name);
+        assert_eq!(differing(&before, &sql.contents().await), nothing, "{}", world.house.home.name);
         // The right one changes a row, and adds none to that table: a count would not have told.
         world.broker().token_of(&(id, older)).await;
-        let after = contents(&sql).await;
+        let after = sql.contents().await;
         assert!(differing(&before, &after).contains(&"client_secret".to_owned()));
         assert_eq!(before["client_secret"].len(), after["client_secret"].len());
         world.stop().await;

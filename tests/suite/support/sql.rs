@@ -1,5 +1,7 @@
 //! What an attacker, or an accident, can do to the database behind the broker's back.
 
+use std::collections::BTreeMap;
+
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use super::app::Home;
@@ -27,6 +29,28 @@ impl Sql {
     /// How many rows there are of a table, or of what else stands behind FROM.
     pub(crate) async fn count(&self, from: &str) -> usize {
         self.texts(&format!("SELECT CAST(count(*) AS TEXT) FROM {from}")).await[0].parse().unwrap()
+    }
+
+    /// Every row of every table, as text, by the table's name.
+    pub(crate) async fn contents(&self) -> BTreeMap<String, Vec<String>> {
+        let tables = if self.is_postgres() {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"
+        } else {
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        };
+        let mut contents = BTreeMap::new();
+        for table in self.texts(tables).await {
+            let row = if self.is_postgres() {
+                "t::text".to_owned()
+            } else {
+                let columns = self.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
+                let quoted: Vec<_> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
+                quoted.join(" || ',' || ")
+            };
+            let rows = self.texts(&format!("SELECT {row} FROM \"{table}\" t ORDER BY 1")).await;
+            contents.insert(table, rows);
+        }
+        contents
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
