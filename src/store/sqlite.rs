@@ -39,8 +39,9 @@ pub(super) fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", JOURNAL_PAGES)
 }
 
-/// Fails on a connection that only reads, with which `BEGIN IMMEDIATE` alone is content; where writes are taken it
-/// changes no page, since files of ours have no `auto_vacuum`.
+/// Fails on a connection whose file was opened for reading, with which `BEGIN IMMEDIATE` alone is content (it fails by
+/// itself where only the journal was); where writes are taken it changes no page, since files of ours have no
+/// `auto_vacuum`.
 const DEMAND_WRITES: &str = "PRAGMA incremental_vacuum(1)";
 
 /// The one connection that writes, since SQLite has one writer. Waiting for it is fair, SQLite's own busy handler is not.
@@ -67,18 +68,21 @@ impl Writer {
     }
 
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let begun = self.begin_to_write().await;
+        if begun.is_err() {
+            self.distrust();
+        }
+        begun
+    }
+
+    async fn begin_to_write(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
         let tx = self.db.begin_with_options(options).await?;
-        match tx.execute_unprepared(DEMAND_WRITES).await {
-            Ok(_) => Ok(tx),
-            Err(error) => {
-                self.distrust();
-                Err(error)
-            }
-        }
+        tx.execute_unprepared(DEMAND_WRITES).await?;
+        Ok(tx)
     }
 
     /// Has the connection replaced before it is used again.
@@ -198,6 +202,20 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(1), "it is told at once");
         }
         disk(true, &store);
+        let tx = store.begin().await.unwrap();
+        tx.inner.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// As where the journal alone was opened for reading, since the disk took writes in between.
+    #[tokio::test]
+    async fn a_writer_whose_transactions_do_not_begin_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store_with_a_table(&dir).await;
+        let writer = &store.writer.as_ref().unwrap().db;
+        writer.execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+        let refused = store.begin().await.err().unwrap();
+        assert!(refused.to_string().contains("readonly"), "{refused}");
         let tx = store.begin().await.unwrap();
         tx.inner.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
         tx.commit().await.unwrap();

@@ -47,8 +47,11 @@ impl Disk {
     }
 
     fn change(&self, attribute: &str) {
-        for file in std::fs::read_dir(&self.at).unwrap() {
-            let file = file.unwrap().path();
+        let mut files: Vec<_> =
+            std::fs::read_dir(&self.at).unwrap().map(|file| file.unwrap().path()).collect();
+        // The database before its journal: a connection that is opened in between can write one and not the other.
+        files.sort();
+        for file in files {
             // It is mapped into memory: a write that fails there is a signal, and no disk but a broken one does that.
             if file.extension().is_none_or(|extension| extension != "db-shm") {
                 assert!(
