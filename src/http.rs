@@ -1,7 +1,7 @@
 //! The web: the URL table. Alone (with the sandbox) names actix_web.
 //!
-//! Paths that begin with a name of ours come first; what is left begins with the id of an app, which can be none of
-//! those names.
+//! Paths that begin with a name of ours come first (but for the one that is asked most); what is left begins with the id of
+//! an app, which can be none of those names.
 
 pub mod account;
 pub mod admin;
@@ -36,6 +36,13 @@ use self::server::{not_found, only};
 
 /// Every route, by area.
 pub fn routes(cfg: &mut ServiceConfig) {
+    // /{app_id}/{connector}/binb-token is asked most, and finding a route tries one pattern after another. No path of ours
+    // ends like it.
+    cfg.service(
+        resource("/{app_id}/{connector}/binb-token")
+            .route(get().to(binb_token::binb_token))
+            .default_service(only("GET")),
+    );
     // /healthz /readyz /metrics /problems/{code} /docs /static/
     cfg.configure(health::routes)
         .configure(metrics::routes)
@@ -53,11 +60,6 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(account::routes);
     // /connect/ /{app_id}/connect /{app_id}/{connector}/signup
     cfg.configure(connect::routes);
-    cfg.service(
-        resource("/{app_id}/{connector}/binb-token")
-            .route(get().to(binb_token::binb_token))
-            .default_service(only("GET")),
-    );
     cfg.service(
         resource("/{app_id}/{connector}/token")
             .route(post().to(drop_in::provider_token))
