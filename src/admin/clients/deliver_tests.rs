@@ -219,6 +219,14 @@ async fn what_a_store_holds_is_compared_with_what_was_delivered() {
         assert!(matches!(drift().await, Drift::Missing));
         desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
         assert!(desk.is_well(&id).await);
+        // The one before was lost with the store.
+        db.clock.advance(Duration::hours(25));
+        assert_eq!(desk.clients.retire_superseded().await.unwrap(), 1);
+        let last = desk.held().await;
+        let by = desk.by().await;
+        desk.clients.deliver(&by, &id, (None, None)).await.unwrap();
+        change(&last).await;
+        assert!(desk.is_let_in(&last).await && matches!(drift().await, Drift::Superseded), "{}", db.name);
 
         // A row that was turned to another place by SQL is not believed.
         let forged = Delivery { reference: "file:elsewhere".to_owned(), ..delivery.clone() };

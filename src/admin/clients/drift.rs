@@ -25,6 +25,8 @@ pub enum Drift {
     Foreign,
     /// Its secret is no live one.
     NotLive,
+    /// Its secret still works, but another one was delivered last.
+    Superseded,
     /// It says something else than the client is now.
     Outdated,
     /// The store gave nothing.
@@ -53,17 +55,15 @@ impl Clients {
             Err(other) => return Err(other),
             Ok(Found { held: None, .. }) if delivery.state == DeliveryState::Pending => Drift::Pending,
             Ok(Found { held: None, .. }) => Drift::Missing,
-            // The one before is there, and still good.
-            Ok(Found { held: Some(held), .. })
-                if delivery.state == DeliveryState::Pending
-                    && secrets.iter().any(|live| self.is_secret(id, &secrets, live.id, &held)) =>
-            {
-                Drift::Pending
-            }
             Ok(Found { held: Some(held), .. }) => {
                 let now = self.credential(&client, jeton_client::Secret::new(""), delivery.version)?;
-                if !self.is_secret(id, &secrets, delivery.secret_id, &held) {
+                let live = secrets.iter().any(|live| self.is_secret(id, &secrets, live.id, &held));
+                if live && delivery.state == DeliveryState::Pending {
+                    Drift::Pending
+                } else if !live {
                     Drift::NotLive
+                } else if !self.is_secret(id, &secrets, delivery.secret_id, &held) {
+                    Drift::Superseded
                 } else if delivery.form == DeliveryForm::Document
                     && (&now.token_endpoint, &now.scope, &now.audience)
                         != (&held.token_endpoint, &held.scope, &held.audience)

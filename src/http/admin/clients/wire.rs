@@ -285,6 +285,11 @@ impl DeliveryResponse {
             Drift::NotLive => {
                 ("not_live", "the secret that is there is refused: deliver it again".to_owned())
             }
+            Drift::Superseded => (
+                "outdated",
+                "the secret that is there still works, but another one was delivered last: deliver it again"
+                    .to_owned(),
+            ),
             Drift::Outdated => (
                 "outdated",
                 "what is there says something else than the client is: deliver it again".to_owned(),
