@@ -1,6 +1,6 @@
 //! The routes of the authorization server.
 
-mod authorize;
+pub(super) mod authorize;
 pub(super) mod device;
 mod exchange;
 pub(super) mod form;
@@ -31,7 +31,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         config.service(
             web::resource(path)
                 .route(web::get().to(userinfo::userinfo))
-                .route(web::post().to(userinfo::userinfo))
+                .route(web::post().to(userinfo::userinfo_by_post))
                 .default_service(web::to(userinfo::refuse_method)),
         );
     }
@@ -39,14 +39,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
         config.service(
             host::resource(path, "GET, POST")
                 .route(web::get().to(authorize::authorize))
-                .route(web::post().to(authorize::decide)),
+                .route(web::post().to(authorize::decide_authorization)),
         );
     }
     for path in ["/o/device/", "/o/device"] {
         config.service(
             host::resource(path, "GET, POST")
                 .route(web::get().to(device::device_page))
-                .route(web::post().to(device::decide)),
+                .route(web::post().to(device::decide_device)),
         );
     }
     let mut published = |path: &str, route: Route| {

@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response, Server, path::Operation};
 use utoipa::{Modify, OpenApi, ToSchema};
 
@@ -13,7 +15,7 @@ use crate::http::admin::{
     apps, clients, connections, connectors, credentials, generations, invitations, keys, members, resources,
     signup_links, users,
 };
-use crate::http::oauth::{device, introspect, jwks, metadata, token, userinfo};
+use crate::http::oauth::{authorize, device, introspect, jwks, metadata, token, userinfo};
 use crate::http::{binb_token, docs, drop_in, explain, health, metrics};
 use crate::model::scope::Scope;
 
@@ -26,7 +28,10 @@ use crate::model::scope::Scope;
     ),
     paths(
         binb_token::binb_token, binb_token::connection_status, drop_in::provider_token,
-        token::token, introspect::introspect, introspect::revoke, device::device_authorization, userinfo::userinfo,
+        token::token, introspect::introspect, introspect::revoke,
+        authorize::authorize, authorize::decide_authorization,
+        device::device_authorization, device::device_page, device::decide_device,
+        userinfo::userinfo, userinfo::userinfo_by_post,
         jwks::jwks, metadata::metadata, metadata::openid_metadata,
         health::read_health, health::read_readiness, metrics::read_metrics, explain::explain_problem,
         docs::read_reference, docs::read_document,
@@ -54,7 +59,7 @@ use crate::model::scope::Scope;
     ),
     tags(
         (name = "hand-out", description = "A job gets the token of a connected account. The client needs the role `superadmin` and the scope `binb:read`, and its `allow` must cover the app and connector."),
-        (name = "authorization server", description = "Access tokens of ours, and what verifies them. Errors under `/o/` are RFC 6749 §5.2 JSON; unknown parameters are ignored there."),
+        (name = "authorization server", description = "Access tokens of ours, and what verifies them. Errors under `/o/` are RFC 6749 §5.2 JSON, and pages where a browser comes (`/o/authorize/`, `/o/device/`); unknown parameters are ignored there."),
         (name = "apps", description = "The tenants: each has members, connections and a data key of its own."),
         (name = "members", description = "Who may connect accounts for an app."),
         (name = "invitations", description = "How a person becomes a member. We send no mail: the link is yours to send."),
@@ -147,6 +152,11 @@ impl Modify for Shared {
         components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
         let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).build();
         components.add_security_scheme("basic", SecurityScheme::Http(basic));
+        let cookie = ApiKeyValue::with_description(
+            "__Host-jeton",
+            "The session of a signed-in browser. With plain http, on loopback, the cookie is called `jeton_PORT`.",
+        );
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         for (name, schema) in &mut components.schemas {
             if let Some(item) = name.strip_prefix("Collection_") {
                 name_items(schema, item);
@@ -259,6 +269,8 @@ fn problem() -> RefOr<Response> {
 }
 
 #[cfg(test)]
+mod served_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -294,7 +306,11 @@ mod tests {
                 let content = &operation["responses"]["default"]["content"];
                 // Where tokens are given for a client's secret, errors have the form of RFC 6749 §5.2.
                 let oauth = path.starts_with("/o/") || path.ends_with("/token");
-                let kind = if oauth { "application/json" } else { "application/problem+json" };
+                let kind = match path.as_str() {
+                    "/o/authorize/" | "/o/device/" => "text/html",
+                    _ if oauth => "application/json",
+                    _ => "application/problem+json",
+                };
                 assert!(content[kind].is_object(), "{method} {path}");
                 let open = operation["security"][0].as_object().unwrap().is_empty();
                 assert!(!open || !path.starts_with("/admin/v1/"), "{method} {path}");

@@ -6,6 +6,8 @@ use super::sample::{FORM, curl};
 use super::schema::{Document, Field, Part, anchor, entries, list, text};
 
 const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
+/// What a browser calls by.
+const SESSION: &str = "the session of a signed-in browser";
 
 /// All of it.
 pub(super) struct Reference {
@@ -191,7 +193,9 @@ impl Document {
             (true, _) => "nothing; it is open to anybody".to_owned(),
             (false, true) => told.join(" or "),
             (false, false) => {
-                told.push("no header, where the body says who calls".to_owned());
+                let is_of_browser = told.iter().all(|way| way == SESSION);
+                let without = if is_of_browser { "none" } else { "no header, where the body says who calls" };
+                told.push(without.to_owned());
                 told.join(", or ")
             }
         }
@@ -202,6 +206,7 @@ impl Document {
             let scheme = self.0.pointer("/components/securitySchemes").and_then(|schemes| schemes.get(name));
             let scheme = scheme.unwrap_or(&Value::Null);
             let words = match (text(scheme, "type"), text(scheme, "scheme")) {
+                ("apiKey", _) if text(scheme, "in") == "cookie" => SESSION.to_owned(),
                 ("http", "bearer") => "a bearer token".to_owned(),
                 ("http", "basic") => "client id and secret as HTTP basic authentication".to_owned(),
                 _ => format!("`{name}`"),

@@ -115,6 +115,20 @@ fn parameters_of_the_path_and_of_the_query_are_sent_where_they_are_required() {
 }
 
 #[test]
+fn what_a_browser_calls_by_is_its_session() {
+    let cookie =
+        json!({"securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "__Host-jeton"}}});
+    for (security, access) in [
+        (json!([{"session": []}]), "the session of a signed-in browser"),
+        (json!([{}, {"session": []}]), "the session of a signed-in browser, or none"),
+    ] {
+        let told = operation("get", &json!({"security": security}), cookie.clone());
+        assert_eq!(told.access, access);
+        assert_eq!(told.sample, "curl 'https://api.example.com/laputa/o/{kind}/'");
+    }
+}
+
+#[test]
 fn types_and_bounds_are_told_in_words() {
     let schema = json!({"required": ["id"], "properties": {
         "a_map": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},

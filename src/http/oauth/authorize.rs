@@ -2,6 +2,8 @@
 //!
 //! The browser goes on to registered addresses only; whatever is wrong with client or address is told on a page.
 
+mod wire;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use url::{Url, form_urlencoded};
@@ -17,6 +19,8 @@ use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
 use crate::model::grant::GrantedScope;
 use crate::model::secret::Secret;
+
+pub(in crate::http) use self::wire::{AuthorizeFormRequest, AuthorizeRequest};
 
 use super::wishes::{Wish, wishes};
 
@@ -38,8 +42,21 @@ struct ConsentPage<'p> {
     shown: String,
 }
 
-/// A link of a client.
-pub(super) async fn authorize(
+/// A client sends a person here, who signs in and says yes or no.
+///
+/// The client and its address are judged first: where they are wrong, the person is told and sent nowhere. Whatever else is
+/// wrong is told to the client.
+#[utoipa::path(get, path = "/o/authorize/", tag = "authorization server", security((), ("session" = [])),
+    params(AuthorizeRequest),
+    responses((status = 200, description = "The sign-in page, at this very address, or the page that asks the person",
+            content_type = "text/html", body = String),
+        (status = 303, description = "On to `redirect_uri`, with `code` (RFC 6749 §4.1.2) or with `error` and \
+            `error_description` (§4.1.2.1), and with `state` and `iss` (RFC 9207 §2); or to a sign-in at a proxy that knows \
+            the person", headers(("Location" = String))),
+        (status = 400, description = "A page: the link names no client that is known, or an address that is not its own",
+            content_type = "text/html", body = String),
+        (status = "default", description = "A page that says what is wrong", content_type = "text/html", body = String)))]
+pub(in crate::http) async fn authorize(
     request: HttpRequest,
     AnySession(visitor): AnySession<Visitor>,
     issuer: web::Data<Issuer>,
@@ -67,7 +84,16 @@ pub(super) async fn authorize(
 
 /// The person's answer; or a request that a client sent as a form, which goes on as a link: only so the browser brings
 /// its session along.
-pub(super) async fn decide(
+#[utoipa::path(post, path = "/o/authorize/", tag = "authorization server", security((), ("session" = [])),
+    request_body(content = AuthorizeFormRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The sign-in page, or the page that asks the person again, where something \
+            changed meanwhile", content_type = "text/html", body = String),
+        (status = 303, description = "On to `redirect_uri`, as by GET; a client's request goes on to the same address as a \
+            link", headers(("Location" = String))),
+        (status = 400, description = "A page: the form is not well formed, or names no client that is known, or an address \
+            that is not its own", content_type = "text/html", body = String),
+        (status = "default", description = "A page that says what is wrong", content_type = "text/html", body = String)))]
+pub(in crate::http) async fn decide_authorization(
     request: HttpRequest,
     payload: web::Payload,
     AnySession(visitor): AnySession<Visitor>,

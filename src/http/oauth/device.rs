@@ -94,16 +94,53 @@ enum Stage<'p> {
     Done { client: &'p str, yes: bool },
 }
 
-/// Where the code is typed; one in the address is filled in, and no more. Parameters we do not know are ignored, here and
-/// in the form.
-pub(super) async fn device_page(request: HttpRequest, person: Person) -> page::Answer {
+/// What a person who was shown a code comes here with.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the shape alone is used: the parameter is read by itself")]
+pub(in crate::http) struct DevicePageParams {
+    /// Is filled in (RFC 8628 §3.3.1); the person still has to send it.
+    user_code: Option<String>,
+}
+
+/// The form of the page.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the shape alone is used: the form is read field by field")]
+pub(in crate::http) struct DeviceAnswerRequest {
+    /// Of the page.
+    csrf_token: String,
+    /// As the device shows it.
+    user_code: String,
+    /// `accept` or `cancel`; without it the page asks.
+    decision: Option<String>,
+}
+
+/// Where the code is typed; one in the address is filled in, and no more.
+///
+/// Parameters we do not know are ignored, here and in the form.
+#[utoipa::path(get, path = "/o/device/", tag = "authorization server", security(("session" = [])),
+    params(DevicePageParams),
+    responses((status = 200, description = "The page where the code is typed", content_type = "text/html", body = String),
+        (status = 303, description = "To the sign-in, which leads back", headers(("Location" = String))),
+        (status = "default", description = "A page that says what is wrong", content_type = "text/html", body = String)))]
+pub(in crate::http) async fn device_page(request: HttpRequest, person: Person) -> page::Answer {
     let mut query = Pairs::parse(request.query_string().as_bytes()).map_err(malformed)?;
     let user_code = query.take("user_code").map_err(malformed)?.unwrap_or_default();
     Ok(show(StatusCode::OK, &person, &user_code, Stage::Typing(None)))
 }
 
 /// A code, or the answer to what it asks.
-pub(super) async fn decide(
+#[utoipa::path(post, path = "/o/device/", tag = "authorization server", security(("session" = [])),
+    request_body(content = DeviceAnswerRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The page that asks, or the one that says it is done",
+            content_type = "text/html", body = String),
+        (status = 303, description = "To the sign-in, which leads back", headers(("Location" = String))),
+        (status = 400, description = "The page where the code is typed: this one is not known or not good any more",
+            content_type = "text/html", body = String),
+        (status = 429, description = "The same, after too many codes that were none",
+            content_type = "text/html", body = String),
+        (status = "default", description = "A page that says what is wrong", content_type = "text/html", body = String)))]
+pub(in crate::http) async fn decide_device(
     request: HttpRequest,
     payload: web::Payload,
     person: Person,

@@ -36,6 +36,17 @@ pub(in crate::http) async fn userinfo(
     }
 }
 
+/// The same by POST (OpenID Connect Core §5.3.1); a token in the body is not read.
+// A handler of its own: an operation of the document has an id of its own.
+#[utoipa::path(post, path = "/o/userinfo/", tag = "authorization server",
+    responses((status = 200, body = Object), (status = "default", description = "RFC 6750 §3", body = Object)))]
+pub(in crate::http) async fn userinfo_by_post(
+    request: HttpRequest,
+    bearers: web::Data<Bearers>,
+) -> Result<HttpResponse, OAuthError> {
+    userinfo(request, bearers).await
+}
+
 /// Two tokens at once make a bad request (RFC 6750 §3.1), whichever of them is good.
 fn refused(error: Error) -> OAuthError {
     let Error::Header(cause @ HeaderError::Repeated) = error else {
