@@ -26,7 +26,7 @@ use crate::model::delivery::{Delivery, DeliveryForm};
 use crate::model::entropy::{Entropy, token};
 use crate::model::event::{Action, Event};
 use crate::model::resource::ResourceScope;
-use crate::model::scope::{Scope, Scopes};
+use crate::model::scope::Scopes;
 use crate::model::secret::Secret;
 use crate::model::uri::{RedirectUri, ResourceUri};
 use crate::store::Tx;
@@ -51,7 +51,7 @@ pub struct NewClient {
     pub kind: ClientKind,
     /// Superadmin or nothing.
     pub role: Option<Role>,
-    /// `None`: `binb:read` for a superadmin, else nothing.
+    /// `None`: what its kind and role are given by default.
     pub scopes: Option<Scopes>,
     /// Scopes of its resource servers.
     pub resource_scopes: BTreeSet<ResourceScope>,
@@ -59,8 +59,8 @@ pub struct NewClient {
     pub allow: Allow,
     /// Resource servers.
     pub resources: Vec<ResourceUri>,
-    /// Where it may be sent back to.
-    pub redirect_uris: Vec<RedirectUri>,
+    /// Where it may be sent back to; `None`: what its kind is given by default.
+    pub redirect_uris: Option<Vec<RedirectUri>>,
     /// Its public keys.
     pub jwks: Option<serde_json::Value>,
     /// Seconds its tokens live.
@@ -225,17 +225,17 @@ impl Clients {
     }
 
     fn assemble(&self, new: NewClient) -> Client {
-        let default = || new.role.map(|Role::Superadmin| Scope::BinbRead).into_iter().collect();
+        let (scopes, redirect_uris) = (new.default_scopes(), new.default_redirect_uris());
         Client {
             client_id: new_id(&*self.tools.entropy),
+            scopes: new.scopes.unwrap_or(scopes),
+            redirect_uris: new.redirect_uris.unwrap_or(redirect_uris),
             identifier: new.identifier,
             kind: new.kind,
             role: new.role,
-            scopes: new.scopes.unwrap_or_else(default),
             resource_scopes: new.resource_scopes,
             allow: new.allow,
             resources: new.resources,
-            redirect_uris: new.redirect_uris,
             jwks: new.jwks,
             refresh_tokens: new.refresh_tokens,
             token_lifetime_s: new.token_lifetime_s,

@@ -117,7 +117,8 @@ struct Rights {
     /// Superadmin: needed to receive providers' tokens
     #[arg(long, value_enum)]
     role: Option<RoleChoice>,
-    /// A scope it may have; repeat it, or separate by spaces
+    /// A scope it may have; repeat it, or separate by spaces. A new client without any has openid and offline_access where it is
+    /// a person's script, and binb:read where it is a superadmin
     #[arg(long = "scope", value_delimiter = ' ')]
     scopes: Vec<String>,
     /// A location it is confined to, app/connector with * for either; repeat it
@@ -126,7 +127,8 @@ struct Rights {
     /// How long its access tokens live, such as 1h
     #[arg(long, value_parser = span::seconds)]
     token_lifetime: Option<u32>,
-    /// Where a person's browser is sent back to, byte for byte; http://127.0.0.1/ for `jeton login --browser`; repeat it
+    /// Where a person's browser is sent back to, byte for byte; repeat it. A new script without any has http://127.0.0.1/, for
+    /// `jeton login --browser`
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
     /// A resource server it may ask tokens for; repeat it
@@ -175,13 +177,7 @@ async fn act(remote: Remote, verb: Verb) -> Result<(), Error> {
         Verb::AddService { identifier, deliver_to, deliver_as, rights } => {
             create(&remote, &identifier, "service", &rights, (Some(deliver_to), deliver_as)).await
         }
-        Verb::AddProgrammatic { identifier, mut rights } => {
-            if rights.redirect_uris.is_empty() {
-                rights.redirect_uris.push("http://127.0.0.1/".to_owned());
-            }
-            if rights.scopes.is_empty() {
-                rights.scopes.extend(["openid", "offline_access"].map(str::to_owned));
-            }
+        Verb::AddProgrammatic { identifier, rights } => {
             create(&remote, &identifier, "programmatic", &rights, (None, None)).await
         }
         Verb::Deliver { client_id, deliver_to, deliver_as } => {

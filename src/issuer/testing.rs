@@ -102,7 +102,7 @@ pub(crate) fn service(identifier: &str, scopes: &str, allow: Option<&[&str]>) ->
         resource_scopes: Default::default(),
         allow: Allow(allow.map(|all| all.iter().map(location).collect())),
         resources: Vec::new(),
-        redirect_uris: Vec::new(),
+        redirect_uris: None,
         jwks: None,
         token_lifetime_s: None,
         refresh_tokens: false,

@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod defaults;
 mod gate;
 #[path = "../../client/tests/stores/running.rs"]
 mod running;

@@ -1,8 +1,9 @@
-//! The two clients that are made by a name alone: one for a service, one for people's scripts.
+//! What does a client have where nothing else is said? And the two that are made by a name alone: one for a service, one
+//! for people's scripts.
 
 use super::{Clients, Created, Error, NewClient};
 use crate::identity::Superadmin;
-use crate::model::client::{Allow, ClientKind};
+use crate::model::client::{Allow, ClientKind, Role};
 use crate::model::delivery::{Delivery, DeliveryForm};
 use crate::model::scope::{Scope, Scopes};
 use crate::model::uri::RedirectUri;
@@ -11,7 +12,7 @@ use crate::model::uri::RedirectUri;
 const LOOPBACK: &str = "http://127.0.0.1/";
 
 impl NewClient {
-    /// A client of this kind that may do nothing yet.
+    /// A client of this kind with the defaults of its kind, which give a service nothing yet.
     pub fn named(identifier: &str, kind: ClientKind) -> Self {
         Self {
             identifier: identifier.to_owned(),
@@ -21,10 +22,29 @@ impl NewClient {
             resource_scopes: Default::default(),
             allow: Allow::default(),
             resources: Vec::new(),
-            redirect_uris: Vec::new(),
+            redirect_uris: None,
             jwks: None,
             token_lifetime_s: None,
             refresh_tokens: false,
+        }
+    }
+
+    /// The scopes it is given where none are named: what a superadmin is for, and for people's scripts a sign-in that
+    /// lasts.
+    pub(super) fn default_scopes(&self) -> Scopes {
+        let receives = self.role.map(|Role::Superadmin| Scope::BinbRead);
+        let signs_in: &[Scope] = match self.kind {
+            ClientKind::Programmatic => &[Scope::Openid, Scope::OfflineAccess],
+            ClientKind::Service | ClientKind::Provider => &[],
+        };
+        receives.into_iter().chain(signs_in.iter().copied()).collect()
+    }
+
+    /// Where a person is sent back to where nothing is named: a script listens on the person's own machine.
+    pub(super) fn default_redirect_uris(&self) -> Vec<RedirectUri> {
+        match self.kind {
+            ClientKind::Programmatic => RedirectUri::try_from(LOOPBACK.to_owned()).into_iter().collect(),
+            ClientKind::Service | ClientKind::Provider => Vec::new(),
         }
     }
 }
@@ -38,19 +58,13 @@ impl Clients {
         identifier: &str,
         deliver_to: &str,
     ) -> Result<(Created, Delivery), Error> {
-        let to = (deliver_to, DeliveryForm::Document);
+        let to = (deliver_to, DeliveryForm::default());
         self.create_delivered(by, NewClient::named(identifier, ClientKind::Service), to).await
     }
 
     /// Makes a client for people's scripts, which has no secret: a person signs in, and the script gets tokens that end by
     /// themselves. Needs `clients:write`.
     pub async fn add_programmatic_client(&self, by: &Superadmin, identifier: &str) -> Result<Created, Error> {
-        let scopes: Scopes = [Scope::Openid, Scope::OfflineAccess].into_iter().collect();
-        let new = NewClient {
-            scopes: Some(scopes),
-            redirect_uris: RedirectUri::try_from(LOOPBACK.to_owned()).into_iter().collect(),
-            ..NewClient::named(identifier, ClientKind::Programmatic)
-        };
-        self.create(by, new).await
+        self.create(by, NewClient::named(identifier, ClientKind::Programmatic)).await
     }
 }

@@ -1,6 +1,6 @@
 //! The superadmin client of `init` and `recover`, made without a server.
 
-use crate::model::client::{Allow, Client, ClientId, ClientKind, Role};
+use crate::model::client::{Client, ClientId, ClientKind, Role};
 use crate::model::own::Unchecked;
 use crate::model::scope::{Scope, Scopes};
 use crate::model::secret::Secret;
@@ -72,17 +72,9 @@ impl Clients {
 
     async fn create_superadmin(&self, conn: Conn<'_>, identifier: String) -> Result<FirstClient, Error> {
         let client = self.assemble(NewClient {
-            identifier,
-            kind: ClientKind::Service,
             role: Some(Role::Superadmin),
             scopes: Some([Scope::Superadmin].into_iter().collect::<Scopes>()),
-            resource_scopes: Default::default(),
-            allow: Allow::default(),
-            resources: Vec::new(),
-            redirect_uris: Vec::new(),
-            jwks: None,
-            token_lifetime_s: None,
-            refresh_tokens: false,
+            ..NewClient::named(&identifier, ClientKind::Service)
         });
         conn.insert_client(&client, self.tools.vault.sign(&client)).await?;
         self.hand_over(conn, client.client_id).await

@@ -4,6 +4,7 @@ use crate::issuer::Algorithm;
 use crate::issuer::authentication::Presented;
 use crate::issuer::testing::{Authority, service};
 use crate::model::event::Origin;
+use crate::model::scope::Scope;
 use crate::store::testing::databases;
 
 async fn weaker(authority: &Authority, scopes: &str) -> Superadmin {
@@ -19,7 +20,7 @@ async fn a_client_reads_back_as_it_was_made_with_an_id_and_a_secret_of_their_own
         let by = authority.superadmin().await;
         let new = NewClient {
             kind: ClientKind::Provider,
-            redirect_uris: vec!["https://app.example/cb".to_owned().try_into().unwrap()],
+            redirect_uris: Some(vec!["https://app.example/cb".to_owned().try_into().unwrap()]),
 
             token_lifetime_s: Some(600),
             refresh_tokens: true,

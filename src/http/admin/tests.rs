@@ -1,6 +1,7 @@
 //! Does the administration do what it says, over HTTP and on both databases?
 
 mod apps;
+mod clients;
 mod connections;
 mod connectors;
 mod generations;

@@ -19,7 +19,7 @@ async fn who_was_signed_out_while_the_page_was_open_lets_nobody_in() {
         let back = "https://shop.example/back";
         let shop = NewClient {
             kind: ClientKind::Provider,
-            redirect_uris: vec![RedirectUri::try_from(back.to_owned()).unwrap()],
+            redirect_uris: Some(vec![RedirectUri::try_from(back.to_owned()).unwrap()]),
             role: None,
             ..service("Shop", "openid", None)
         };

@@ -184,7 +184,8 @@ async fn a_client_tells_which_grants_it_may_use_and_may_use_no_other() {
         let table = [
             (json!({"kind": "service"}), vec![machine]),
             (json!({"kind": "service", "refresh_tokens": true}), vec![machine, refresh]),
-            (json!({"kind": "programmatic"}), vec![code, GRANT]),
+            (json!({"kind": "programmatic"}), vec![code, refresh, GRANT]),
+            (json!({"kind": "programmatic", "scopes": []}), vec![code, GRANT]),
             (json!({"kind": "programmatic", "scopes": ["offline_access"]}), vec![code, refresh, GRANT]),
             (json!({"kind": "provider"}), vec![machine, code, exchange]),
         ];

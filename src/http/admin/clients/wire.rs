@@ -127,17 +127,20 @@ pub(in crate::http) struct CreateClientRequest {
     identifier: String,
     kind: ClientKind,
     role: Option<Role>,
-    /// The broker's, and those of its resources; `binb:read` for a superadmin when missing, else none.
+    /// The broker's, and those of its resources. When missing, `openid` and `offline_access` for a programmatic client, and
+    /// `binb:read` for a superadmin.
     scopes: Option<Vec<String>>,
     /// Where it may receive tokens; missing or null: not confined.
     #[schema(value_type = Option<Vec<String>>)]
     allow: Option<Vec<Location>>,
     #[schema(value_type = Option<Vec<String>>)]
     resources: Option<Vec<ResourceUri>>,
+    /// Byte for byte; when missing, `http://127.0.0.1/` for a programmatic client, else none.
     #[schema(value_type = Option<Vec<String>>)]
     redirect_uris: Option<Vec<RedirectUri>>,
     #[schema(value_type = Option<Object>)]
     jwks: Option<serde_json::Value>,
+    /// When missing, the instance's default.
     #[schema(minimum = 60, maximum = 86400)]
     token_lifetime_s: Option<u32>,
     refresh_tokens: Option<bool>,
@@ -197,7 +200,7 @@ impl CreateClientRequest {
             scopes: scope.map(|scope| scope.own),
             allow: Allow(self.allow),
             resources: self.resources.unwrap_or_default(),
-            redirect_uris: self.redirect_uris.unwrap_or_default(),
+            redirect_uris: self.redirect_uris,
             jwks: self.jwks,
             token_lifetime_s: self.token_lifetime_s,
             refresh_tokens: self.refresh_tokens.unwrap_or_default(),

@@ -22,7 +22,7 @@ impl Shop {
         let root = world.site.fixture.superadmin().await;
         let new = NewClient {
             kind: ClientKind::Provider,
-            redirect_uris: vec![RedirectUri::try_from(BACK.to_owned()).unwrap()],
+            redirect_uris: Some(vec![RedirectUri::try_from(BACK.to_owned()).unwrap()]),
             role: None,
             ..service("Shop", "openid", None)
         };
