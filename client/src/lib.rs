@@ -11,6 +11,7 @@
 //! let token = broker.retrieve_token("acme", "github", &TokenRequest::default()).await?;
 //! # Ok(()) }
 //! ```
+#![warn(clippy::missing_errors_doc)] // a library says when its functions fail
 
 mod admin;
 mod assertion;

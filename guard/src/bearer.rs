@@ -25,6 +25,9 @@ pub enum HeaderError {
 /// assert_eq!(bearer([b"Basic dTpw".as_slice()]), Ok(None));
 /// assert_eq!(bearer([b"Bearer a, Bearer b".as_slice()]), Err(HeaderError::Malformed));
 /// ```
+///
+/// # Errors
+/// Where there are several headers, whatever they hold, or one of the scheme without exactly one token.
 pub fn bearer<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<&'a str>, HeaderError> {
     let mut values = values.into_iter();
     let Some(value) = values.next() else { return Ok(None) };

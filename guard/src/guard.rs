@@ -242,6 +242,9 @@ impl Builder {
     }
 
     /// Makes the guard. The network is not used before the first token.
+    ///
+    /// # Errors
+    /// Where the issuer, every audience or the keys are missing, no algorithm is left, or the leeway is too long.
     pub fn build(self) -> Result<Guard, BuildError> {
         if self.issuer.is_empty() {
             return Err(BuildError::NoIssuer);

@@ -32,6 +32,9 @@ pub enum KeySetError {
 
 impl KeySet {
     /// Reads a JWKS document; keys that cannot be used are skipped, so the set may be empty.
+    ///
+    /// # Errors
+    /// [`KeySetError::NotAKeySet`] where the document as a whole is none.
     pub fn from_jwks(document: &[u8]) -> Result<Self, KeySetError> {
         #[derive(Deserialize)]
         struct Document {

@@ -1,6 +1,7 @@
 //! Is an access token good, and what does it say?
 //!
 #![doc = include_str!("../README.md")]
+#![warn(clippy::missing_errors_doc)] // a library says when its functions fail
 
 #[cfg(feature = "actix")]
 pub mod actix;

@@ -53,6 +53,9 @@ pub enum UrlError {
 
 impl RemoteKeys {
     /// Keys from the JWKS at this URL: https, or http on loopback.
+    ///
+    /// # Errors
+    /// Where the URL cannot be used, or no HTTP client can be made. Whether anything answers there shows at the first token.
     pub fn jwks(url: &str) -> Result<Self, UrlError> {
         Ok(Self::new(Fetcher::jwks(parse(url)?).map_err(UrlError::Client)?))
     }
@@ -60,6 +63,9 @@ impl RemoteKeys {
     /// Keys of an issuer, found through its `/.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §4).
     ///
     /// The document must name this very issuer, byte for byte, and its `jwks_uri` obeys the rule of [`Self::jwks`].
+    ///
+    /// # Errors
+    /// As [`Self::jwks`], of the document's address. What the document says shows at the first token.
     pub fn discovery(issuer: &str) -> Result<Self, UrlError> {
         let document = parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))?;
         Ok(Self::new(Fetcher::discovery(issuer, document).map_err(UrlError::Client)?))
