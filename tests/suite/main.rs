@@ -55,6 +55,8 @@ mod manuals;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod minute;
+#[cfg(test)]
 mod moved;
 #[cfg(test)]
 mod outage;

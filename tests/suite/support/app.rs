@@ -129,11 +129,28 @@ impl Broker {
         entropy: Arc<dyn Entropy>,
         more: &[(&'static str, &str)],
     ) -> Self {
+        let config = home.config(&listener.local_addr().unwrap().to_string(), more);
+        Self::start_by(listener, &config, clock, entropy).await
+    }
+
+    /// One whose access tokens live for so many seconds, be it less than a configuration may say.
+    pub(crate) async fn start_minting(home: &Home, lifetime_s: u32) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = home.config(&listener.local_addr().unwrap().to_string(), &[]);
+        config.issuer.token_lifetime_s = lifetime_s;
+        Self::start_by(listener, &config, Arc::default(), Arc::new(SystemEntropy)).await
+    }
+
+    async fn start_by(
+        listener: TcpListener,
+        config: &Config,
+        clock: Arc<ShiftedClock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         let address = listener.local_addr().unwrap().to_string();
-        let config = home.config(&address, more);
         let nature = Nature { clock: clock.clone(), entropy };
-        let made = app::init(&config, nature.clone()).await.unwrap();
-        let app = App::open(&config, nature).await.unwrap();
+        let made = app::init(config, nature.clone()).await.unwrap();
+        let app = App::open(config, nature).await.unwrap();
         let url = app.public_url().as_str().to_owned();
         let running = app.serve(listener).unwrap();
         #[expect(clippy::disallowed_methods, reason = "the test is who the credentials were made for")]
