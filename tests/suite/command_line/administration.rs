@@ -17,6 +17,30 @@ async fn lists_are_tables_or_json() {
 }
 
 #[tokio::test]
+async fn one_item_is_told_in_words_and_whole_as_json() {
+    let client = || {
+        json!({
+            "client_id": "c1", "scopes": ["terms:read", "terms:write"], "resources": [], "allow": null,
+            "secrets": [{"secret_id": "s1", "created_at": "2026-11-24T10:00:00.25Z"}],
+            "delivery": {"reference": "file:prod/pipe", "drift": {"code": "missing"}},
+        })
+    };
+    let server = broker(move |_| ok(&client())).await;
+    let output = run(&server, &["client", "show", "c1"], "").await;
+    insta::assert_snapshot!(stdout(&output), @r"
+    allow                -
+    client_id            c1
+    delivery.drift.code  missing
+    delivery.reference   file:prod/pipe
+    resources            none
+    scopes               terms:read, terms:write
+    secrets              created at 2026-11-24T10:00:00Z, secret id s1
+    ");
+    let output = run(&server, &["client", "show", "c1", "--json"], "").await;
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), client());
+}
+
+#[tokio::test]
 async fn connections_that_need_attention_end_with_78() {
     let script = |seen: &Seen| {
         let item = |flow: &str, state: &str, reason: Option<&str>| {
