@@ -134,6 +134,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_catalogs_connector_is_at_the_address_that_it_listens_on_by_default() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let listen = <Line as clap::Parser>::parse_from(["sandbox"]).args.listen;
+        let sandbox = crate::connectors::Catalog::builtin().find("sandbox").unwrap().clone();
+        // As the provider names itself where nobody says otherwise.
+        let own = format!("http://localhost:{}", listen.port());
+        assert_eq!(sandbox.origins().into_iter().collect::<Vec<_>>(), [own.as_str()]);
+        assert_eq!(sandbox.issuer.as_deref(), Some(own.as_str()));
+    }
+
+    #[test]
     fn faults_are_of_a_client_that_is_there() {
         let (client, set) = faults(r#"sandbox-github={"after":"reset","times":2}"#).unwrap();
         assert_eq!((client.as_str(), set.times), ("sandbox-github", Some(2)));
