@@ -255,15 +255,19 @@ async fn without_an_instance_serving_names_init_and_makes_nothing() {
 }
 
 #[tokio::test]
-async fn two_servers_never_share_a_sqlite_file() {
+async fn two_processes_never_share_a_sqlite_file_and_each_command_says_what_to_do() {
     let home = Home::sqlite();
     made(&run(&home, "init", &["--json"]));
     let serving = Serving::start(&home);
-    let second = run(&home, "serve", ANYWHERE);
-    assert_eq!(exit_code(&second), 75, "{}", stderr(&second));
-    let told = stderr(&second);
-    assert!(told.contains("another process uses the data directory"), "{told}");
-    assert!(told.contains("; end the `jeton serve` that runs there, or choose another"), "{told}");
+    for (command, more) in [("serve", ANYWHERE), ("init", &[]), ("recover", &[]), ("migrate", &[])] {
+        let second = run(&home, command, more);
+        let (code, told) = (exit_code(&second), stderr(&second));
+        assert!(
+            code == 75 && told.contains("another process uses the data directory ("),
+            "{command}: {told}"
+        );
+        assert!(told.contains("); end the `jeton serve` that runs there, or choose another with --data-dir (`data_dir` in the configuration)"), "{told}");
+    }
     assert_eq!(serving.terminate().0, Some(0));
 }
 
