@@ -122,8 +122,17 @@ async fn every_route_is_in_the_document_or_left_out_for_a_reason() {
     }
     let document: Value = serde_json::from_str(&super::document()).unwrap();
     let paths = document["paths"].as_object().unwrap().iter();
-    let documented: BTreeMap<String, BTreeSet<String>> = paths
-        .map(|(path, item)| (path.clone(), item.as_object().unwrap().keys().cloned().collect()))
-        .collect();
-    assert_eq!(served, documented);
+    let documented =
+        paths.map(|(path, item)| (path.clone(), item.as_object().unwrap().keys().cloned().collect()));
+    let (served, documented) = (each(served), each(documented.collect()));
+    let missing: Vec<_> = served.difference(&documented).collect();
+    let unserved: Vec<_> = documented.difference(&served).collect();
+    assert!(missing.is_empty() && unserved.is_empty(), "missing {missing:?}, not served {unserved:?}");
+}
+
+fn each(routes: BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let each = |(path, methods): (String, BTreeSet<String>)| {
+        methods.into_iter().map(move |method| format!("{method} {path}"))
+    };
+    routes.into_iter().flat_map(each).collect()
 }
