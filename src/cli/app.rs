@@ -70,6 +70,7 @@ enum Members {
         /// The app
         app: String,
         /// The user's id
+        #[arg(value_parser = super::user::user_id)]
         user_id: String,
         /// What the user may do there
         #[arg(long, default_value = "member", value_parser = ["member", "app_admin"])]
@@ -80,6 +81,7 @@ enum Members {
         /// The app
         app: String,
         /// The user's id
+        #[arg(value_parser = super::user::user_id)]
         user_id: String,
     },
 }

@@ -249,7 +249,9 @@ fn advice_on(problem: &Problem) -> Option<String> {
     match problem.action {
         Action::Retry => Some(match (problem.retry_after, problem.current_expires_in) {
             (_, Some(left)) => {
-                format!("try again later, or take the token that lives {left} s more: leave --min-ttl out")
+                format!(
+                    "try again later; the token that is there lives {left} s more: `jeton token` gives it without --min-ttl"
+                )
             }
             (Some(pause), None) => format!("try again in {} s", pause.as_secs()),
             (None, None) => "try again later".to_owned(),

@@ -22,6 +22,7 @@ enum Verb {
     /// Show one user
     Show {
         /// The user's id
+        #[arg(value_parser = user_id)]
         id: String,
     },
     /// Make a user and print the link where the password is set
@@ -38,6 +39,7 @@ enum Verb {
     /// Change a user, disable or enable it
     Update {
         /// The user's id
+        #[arg(value_parser = user_id)]
         id: String,
         /// The person's name
         #[arg(long)]
@@ -55,13 +57,25 @@ enum Verb {
     /// Delete a user
     Delete {
         /// The user's id
+        #[arg(value_parser = user_id)]
         id: String,
     },
     /// Print a one-time link where the user sets a password
     PasswordLink {
         /// The user's id
+        #[arg(value_parser = user_id)]
         id: String,
     },
+}
+
+/// Of a login name the broker would only say that nothing is there.
+pub(super) fn user_id(text: &str) -> Result<String, &'static str> {
+    let is_login_name = text.contains('@');
+    if is_login_name {
+        Err("a user id is wanted, not a login name: see `jeton user list`")
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {

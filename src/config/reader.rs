@@ -22,6 +22,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// How this key is called there.
+    fn name_of(&self, key: &str) -> String {
+        match self {
+            Self::Environment(_) => format!("JETON_{}", key.replace('.', "__").to_uppercase()),
+            Self::File(_) | Self::Flag(_) => key.to_owned(),
+        }
+    }
+
     /// Later layers are greater.
     pub(super) fn layer(&self) -> u8 {
         match self {
@@ -199,7 +207,7 @@ impl Reader {
     pub(super) fn finish(mut self) -> Result<(), Error> {
         for (key, entry) in std::mem::take(&mut self.entries) {
             let detail = match self.nearest(&key) {
-                Some(known) => format!("is not known; did you mean `{known}`?"),
+                Some(known) => format!("is not known; did you mean `{}`?", entry.place.name_of(known)),
                 None => "is not known; remove it".to_owned(),
             };
             self.violations.push(Violation { key, place: Some(entry.place), detail });

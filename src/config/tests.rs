@@ -56,7 +56,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_name_and_its_place() {
     insta::assert_snapshot!(refusal("[outbound]\nallow_loopbak = true\n", &[]), @"configuration key `outbound.allow_loopbak` (set in FILE) is not known; did you mean `outbound.allow_loopback`?");
-    insta::assert_snapshot!(refusal("", &[("JETON_PUBLIC_ULR", "x")]), @"configuration key `public_ulr` (set by JETON_PUBLIC_ULR) is not known; did you mean `public_url`?");
+    insta::assert_snapshot!(refusal("", &[("JETON_PUBLIC_ULR", "x")]), @"configuration key `public_ulr` (set by JETON_PUBLIC_ULR) is not known; did you mean `JETON_PUBLIC_URL`?");
+    insta::assert_snapshot!(refusal("", &[("JETON_REFRESH_BACKGROUND", "x")]), @"configuration key `refresh_background` (set by JETON_REFRESH_BACKGROUND) is not known; did you mean `JETON_REFRESH__BACKGROUND`?");
     insta::assert_snapshot!(refusal("max_connections = 3", &[]), @"configuration key `max_connections` (set in FILE) is not known; did you mean `database.max_connections`?");
     insta::assert_snapshot!(refusal("[zzz]\nqqqqqqqqqqqqqqqqqqqq = 1", &[]), @"configuration key `zzz.qqqqqqqqqqqqqqqqqqqq` (set in FILE) is not known; remove it");
     insta::assert_snapshot!(refusal("[connectors.github]\nbase = 1", &[]), @"configuration key `connectors.github.base` (set in FILE) is not known; did you mean `connectors.github.base_url`?");

@@ -4,7 +4,8 @@ use super::{Code, Problem};
 use crate::model::connector::Violation;
 use crate::signup::Error;
 
-const RETURN_TO: &str = "must be a path here or an address the operator has listed";
+const RETURN_TO: &str = "must be a path here, an address at an origin that the operator has listed (`signup.return_to_origins`), or, of a \
+    signup link, one at the origin of a redirect URI of the client";
 const TOO_MANY: &str = "This browser has begun too many connections. Finish one, or wait ten minutes.";
 const STATE: &str = "This answer of the provider was used before, came too late, or belongs to another browser \
     or person. Nothing was changed. Go back to the app’s connectors and start again.";

@@ -54,6 +54,24 @@ async fn what_to_think_about_is_a_line_each_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_login_name_in_place_of_a_user_id_is_told_before_the_broker_is_asked() {
+    let server = broker(|_| refused()).await;
+    for line in [
+        &["user", "password-link", "ada@example.com"][..],
+        &["user", "show", "ada@example.com"],
+        &["app", "members", "remove", "acme", "ada@example.com"],
+    ] {
+        let output = run(&server, line, "").await;
+        let said = stderr(&output);
+        assert!(
+            said.contains("a user id is wanted, not a login name: see `jeton user list`"),
+            "{line:?}: {said}"
+        );
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn an_empty_list_of_an_app_that_is_absent_says_so() {
     let server = broker(|seen| match seen.target.split('?').next().unwrap() {
         "/admin/v1/apps/acmee" => missing("app_not_found"),
