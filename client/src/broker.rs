@@ -208,9 +208,22 @@ impl Broker {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the client library is apart from the server's `outbound`")]
 pub(crate) fn http_client(timeout: Duration) -> Result<reqwest::Client, SettingsError> {
-    reqwest::Client::builder()
+    http_client_of(timeout, None)
+}
+
+/// One that believes these CAs and no others; the system's where none are named.
+#[expect(clippy::disallowed_methods, reason = "the client library is apart from the server's `outbound`")]
+pub(crate) fn http_client_of(
+    timeout: Duration,
+    roots: Option<Vec<reqwest::Certificate>>,
+) -> Result<reqwest::Client, SettingsError> {
+    let builder = reqwest::Client::builder();
+    let builder = match roots {
+        Some(roots) => builder.tls_certs_only(roots),
+        None => builder,
+    };
+    builder
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(5).min(timeout))

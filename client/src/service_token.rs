@@ -64,7 +64,7 @@ pub async fn service_token(
 }
 
 /// What says which store a reference leads to, and as whom.
-const SURROUNDINGS: [&str; 17] = [
+const SURROUNDINGS: [&str; 18] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_CONFIG_FILE",
     "AWS_ENDPOINT_URL",
@@ -77,6 +77,7 @@ const SURROUNDINGS: [&str; 17] = [
     "AZURE_TENANT_ID",
     "BAO_ADDR",
     "BAO_NAMESPACE",
+    "BAO_ROLE_ID",
     "JETON_AZURE_KEYVAULT_ENDPOINT",
     "JETON_URL",
     "VAULT_ADDR",

@@ -84,6 +84,7 @@ async fn a_kept_token_is_used_only_where_the_reference_leads_to_the_same_store_a
         "AZURE_TENANT_ID",
         "BAO_ADDR",
         "BAO_NAMESPACE",
+        "BAO_ROLE_ID",
         "JETON_AZURE_KEYVAULT_ENDPOINT",
         "JETON_URL",
         "VAULT_ADDR",

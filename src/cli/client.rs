@@ -1,6 +1,7 @@
 //! `jeton client`: which programs may ask the broker for tokens?
 
 mod id;
+mod place;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -181,8 +182,9 @@ async fn act(remote: Remote, verb: Verb) -> Result<(), Error> {
             create(&remote, &identifier, "programmatic", &rights, (None, None)).await
         }
         Verb::Deliver { client_id, deliver_to, deliver_as } => {
-            let body = given(json!({"deliver_to": deliver_to, "deliver_as": deliver_as}));
             let doing = format!("cannot deliver the credential of the client {client_id}");
+            place::check(&doing, deliver_to.as_deref())?;
+            let body = given(json!({"deliver_to": deliver_to, "deliver_as": deliver_as}));
             remote.call(&doing, Call::post(&["clients", &client_id, "delivery"], body)).await
         }
         Verb::Check { client_id } => check(&remote, client_id).await,
@@ -216,12 +218,13 @@ async fn create(
     rights: &Rights,
     (deliver_to, deliver_as): (Option<String>, Option<String>),
 ) -> Result<(), Error> {
+    let doing = format!("cannot register the client {identifier}");
+    place::check(&doing, deliver_to.as_deref())?;
     let mut body = creation(identifier, kind, rights)?;
     if let Some(fields) = body.as_object_mut() {
         fields.extend(deliver_to.map(|to| ("deliver_to".to_owned(), to.into())));
         fields.extend(deliver_as.map(|form| ("deliver_as".to_owned(), form.into())));
     }
-    let doing = format!("cannot register the client {identifier}");
     written(remote, &doing, Call::post(&["clients"], body), &rights.allow).await
 }
 

@@ -2,8 +2,10 @@
 
     azure_judge.py BASE CERTIFICATE judge          goes through the life of a secret
     azure_judge.py BASE CERTIFICATE read NAME      prints the current value
+    azure_judge.py BASE CERTIFICATE all NAME       prints the values of all versions
 """
 
+import json
 import sys
 import time
 
@@ -41,8 +43,18 @@ def refused(status, call):
 
 CLIENT = SecretClient(BASE, Application(), verify_challenge_resource=False, connection_verify=CERTIFICATE)
 
+
+
+def values(name):
+    versions = CLIENT.list_properties_of_secret_versions(name)
+    return sorted(CLIENT.get_secret(name, one.version).value for one in versions)
+
+
 if WHAT == "read":
     print(CLIENT.get_secret(REST[0]).value)
+    sys.exit()
+if WHAT == "all":
+    print(json.dumps(values(REST[0])))
     sys.exit()
 
 assert isinstance(refused(404, lambda: CLIENT.get_secret("judged")), ResourceNotFoundError)
@@ -60,7 +72,17 @@ stub("throttle", 1)
 assert CLIENT.get_secret("judged").value == "two", "the client waits and asks again"
 stub("deny", "set")
 assert "ForbiddenByRbac" in str(refused(403, lambda: CLIENT.set_secret("judged", "three")).error.innererror)
+stub("deny", "list")
+assert "ForbiddenByRbac" in str(refused(403, lambda: values("judged")).error.innererror)
 stub("deny", "none")
+for number in range(26):
+    CLIENT.set_secret("many", f"{number:02}")
+assert values("many") == [f"{number:02}" for number in range(26)], "one more than a part"
+for race, current in [("before", "ours"), ("after", "theirs")]:
+    stub("race", race)
+    CLIENT.set_secret(race, "ours")
+    assert CLIENT.get_secret(race).value == current, "the last write counts"
+    assert values(race) == ["ours", "theirs"], "and none is lost"
 CLIENT.begin_delete_secret("judged").wait()
 assert isinstance(refused(404, lambda: CLIENT.get_secret("judged")), ResourceNotFoundError)
 refused(409, lambda: CLIENT.set_secret("judged", "four"))

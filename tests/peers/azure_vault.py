@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 SECRET = "canary-azure-application-8d02c6"
 APPLICATION = {"client_id": ["app"], "client_secret": [SECRET], "grant_type": ["client_credentials"]}
 SCOPE = ["https://vault.azure.net/.default"]
+# Of a list, where the caller asks for no fewer.
+PART = 25
 
 
 class Vault:
@@ -31,6 +33,8 @@ class Vault:
         self.lock = threading.Lock()
         self.kept, self.deleted, self.tokens = {}, {}, set()
         self.throttled, self.denied, self.calls = 0, set(), 0
+        # Somebody else writes `theirs` just before or after the next write.
+        self.race = "none"
 
 
 VAULT = Vault()
@@ -74,6 +78,8 @@ class Handler(BaseHTTPRequestHandler):
                     VAULT.throttled = int(value)
                 elif word == "deny":
                     VAULT.denied = set(value.split(",")) - {"none"}
+                elif word == "race":
+                    VAULT.race = value
                 return {"calls": VAULT.calls, "tokens": sorted(VAULT.tokens)}
             case ("POST", [_tenant, "oauth2", "v2.0", "token"]):
                 return self.token()
@@ -85,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.set(name)
             case ("GET", ["secrets", name, "versions"]):
                 self.may("list")
-                return {"value": [self.attributes(name, one) for one in self.versions(name)], "nextLink": None}
+                return self.part(name)
             case ("GET", ["secrets", name, *version]):
                 self.may("get")
                 return self.get(name, *version)
@@ -132,9 +138,18 @@ class Handler(BaseHTTPRequestHandler):
     def set(self, name):
         if name in VAULT.deleted:
             raise Refusal(409, "Conflict", "ObjectIsDeletedButRecoverable")
-        new = {"value": json.loads(self.sent)["value"], "version": secrets.token_hex(16), "enabled": True}
-        VAULT.kept.setdefault(name, []).append(new)
+        race, VAULT.race = VAULT.race, "none"
+        if race == "before":
+            self.add(name, "theirs")
+        new = self.add(name, json.loads(self.sent)["value"])
+        if race == "after":
+            self.add(name, "theirs")
         return {"value": new["value"], **self.attributes(name, new)}
+
+    def add(self, name, value):
+        new = {"value": value, "version": secrets.token_hex(16), "enabled": True}
+        VAULT.kept.setdefault(name, []).append(new)
+        return new
 
     def get(self, name, version=None):
         found = self.find(name, version)
@@ -146,6 +161,17 @@ class Handler(BaseHTTPRequestHandler):
         if name not in VAULT.kept:
             raise Refusal(404, "SecretNotFound")
         return VAULT.kept[name]
+
+    def part(self, name):
+        """Versions in no order of time, so many at once; the link to the next has a port and another API version."""
+        known = sorted(self.versions(name), key=lambda one: one["version"])
+        size = int(self.query.get("maxresults", [PART])[0])
+        if not 1 <= size <= PART:
+            raise Refusal(400, "BadParameter")
+        begin = int(self.query.get("$skiptoken", ["0"])[0])
+        next_query = f"api-version=7.2&$skiptoken={begin + size}&maxresults={size}"
+        link = f"{self.base()}/secrets/{name}/versions?{next_query}" if begin + size < len(known) else None
+        return {"value": [self.attributes(name, one) for one in known[begin : begin + size]], "nextLink": link}
 
     def find(self, name, version=None):
         found = [one for one in self.versions(name) if version in (None, one["version"])]
@@ -186,7 +212,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def certificate():
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in for Azure Key Vault")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     now = datetime.datetime.now(datetime.timezone.utc)
     day = datetime.timedelta(days=1)

@@ -4,12 +4,16 @@ mod commands;
 mod crashes;
 mod defaults;
 mod gate;
+mod pairs;
+mod post;
+mod races;
 #[path = "../../client/tests/stores/running.rs"]
 mod running;
 #[path = "../../client/tests/stores/servers.rs"]
 mod servers;
 mod services;
 mod stores;
+mod trust;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;

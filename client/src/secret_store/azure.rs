@@ -1,9 +1,11 @@
 //! How is a secret kept in Azure Key Vault?
 //!
 //! Plain REST. The service compares nothing when it writes and overwrites nothing either: each write is a new version,
-//! current at once. So what is there is looked at before and after, and whoever came second is told.
+//! current at once. So the versions are listed before and after, and whoever finds somebody else's among them is told.
 
 mod bearer;
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -21,6 +23,10 @@ use crate::secret::Secret;
 const API_VERSION: &str = "7.4";
 /// An emulator's or a sovereign cloud's address of the vault.
 const ENDPOINT: &str = "JETON_AZURE_KEYVAULT_ENDPOINT";
+/// How many parts of a list of versions are asked for; a part has 25.
+const PARTS: usize = 200;
+/// How many versions of others are named.
+const NAMED: usize = 3;
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -56,12 +62,9 @@ impl Store {
     async fn call(
         &self,
         method: reqwest::Method,
-        version: Option<&str>,
+        url: Url,
         body: Option<&Value>,
     ) -> Result<Answer, StoreFault> {
-        let path: Vec<_> = ["secrets", &self.name].into_iter().chain(version).collect();
-        let mut url = join(&self.endpoint, &path).map_err(|_| StoreFault::Garbled)?;
-        url.query_pairs_mut().append_pair("api-version", API_VERSION);
         let (name, value) = header("authorization", "Bearer ", &self.bearer.token(&self.wire).await?)?;
         let make = |http: &reqwest::Client| {
             let request = http.request(method.clone(), url.clone()).header(name.clone(), value.clone());
@@ -73,8 +76,16 @@ impl Store {
         self.wire.send(&url, make, |answer| answer.status == 429).await
     }
 
+    /// The secret's, or that of what is below it.
+    fn url(&self, below: Option<&str>) -> Result<Url, StoreFault> {
+        let path: Vec<_> = ["secrets", &self.name].into_iter().chain(below).collect();
+        let mut url = join(&self.endpoint, &path).map_err(|_| StoreFault::Garbled)?;
+        url.query_pairs_mut().append_pair("api-version", API_VERSION);
+        Ok(url)
+    }
+
     async fn version(&self, version: Option<&str>) -> Result<Option<Stored>, StoreFault> {
-        let answer = self.call(reqwest::Method::GET, version, None).await?;
+        let answer = self.call(reqwest::Method::GET, self.url(version)?, None).await?;
         match answer.status {
             200 => self.stored(&answer).map(Some),
             404 => Ok(None),
@@ -85,19 +96,55 @@ impl Store {
     fn stored(&self, answer: &Answer) -> Result<Stored, StoreFault> {
         let body = json_of(answer)?;
         let value = text(&body, "/value").ok_or(StoreFault::Garbled)?;
-        let id = text(&body, "/id").and_then(|id| Url::parse(id).ok()).ok_or(StoreFault::Garbled)?;
+        Ok(Stored { value: Secret::new(value), version: Version(self.version_of(&body)?) })
+    }
+
+    /// The version that this is, by its address.
+    fn version_of(&self, body: &Value) -> Result<String, StoreFault> {
+        let id = text(body, "/id").and_then(|id| Url::parse(id).ok()).ok_or(StoreFault::Garbled)?;
         let segments: Vec<_> = id.path_segments().into_iter().flatten().collect();
+        let is_version = |text: &str| {
+            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
         match segments.as_slice() {
             [.., "secrets", name, version]
-                if name.eq_ignore_ascii_case(&self.name) && !version.is_empty() =>
+                if name.eq_ignore_ascii_case(&self.name) && is_version(version) =>
             {
-                Ok(Stored { value: Secret::new(value), version: Version((*version).to_owned()) })
+                Ok((*version).to_owned())
             }
             _ => Err(StoreFault::Garbled),
         }
     }
 
+    /// All that there are, in no order.
+    async fn versions(&self) -> Result<BTreeSet<String>, StoreFault> {
+        let mut found = BTreeSet::new();
+        let mut url = self.url(Some("versions"))?;
+        for _ in 0..PARTS {
+            let answer = self.call(reqwest::Method::GET, url.clone(), None).await?;
+            match answer.status {
+                200 => {}
+                404 => return Ok(found),
+                _ => return Err(refusal(&answer, "List")),
+            }
+            let body = json_of(&answer)?;
+            let listed = body.get("value").and_then(Value::as_array).ok_or(StoreFault::Garbled)?;
+            for one in listed {
+                found.insert(self.version_of(one)?);
+            }
+            let Some(next) = text(&body, "/nextLink").filter(|next| !next.is_empty()) else {
+                return Ok(found);
+            };
+            // Its query alone: a token goes to no address that an answer names.
+            let next = Url::parse(next).map_err(|_| StoreFault::Garbled)?;
+            url.set_query(next.query());
+        }
+        Err(StoreFault::Garbled)
+    }
+
     async fn write(&self, value: &Secret, expected: &Expected) -> Result<Version, StoreFault> {
+        // First: what comes after it is found by the second list.
+        let before = self.versions().await?;
         match (expected, self.version(None).await?) {
             (Expected::Absent, None) => {}
             (Expected::Absent, Some(_)) => return Err(StoreFault::Exists),
@@ -105,11 +152,20 @@ impl Store {
             (Expected::Version(_), _) => return Err(StoreFault::Changed),
         }
         let body = json!({"value": plain(value), "contentType": "application/json"});
-        let answer = self.call(reqwest::Method::PUT, None, Some(&body)).await?;
+        let answer = self.call(reqwest::Method::PUT, self.url(None)?, Some(&body)).await?;
         if answer.status != 200 {
             return Err(refusal(&answer, "Set"));
         }
-        self.stored(&answer).map(|stored| stored.version)
+        let own = self.stored(&answer)?.version;
+        let mut after = self.versions().await?;
+        after.remove(&own.0);
+        let others: Vec<_> = after.difference(&before).take(NAMED).map(String::as_str).collect();
+        if others.is_empty() {
+            return Ok(own);
+        }
+        // Who of them was first, nothing tells: whoever reads it gets the last.
+        self.confirm(&own).await?;
+        Err(StoreFault::Beside(others.join(", ")))
     }
 
     async fn confirm(&self, version: &Version) -> Result<(), StoreFault> {
@@ -122,7 +178,7 @@ impl Store {
     }
 
     async fn remove(&self) -> Result<(), StoreFault> {
-        let answer = self.call(reqwest::Method::DELETE, None, None).await?;
+        let answer = self.call(reqwest::Method::DELETE, self.url(None)?, None).await?;
         if matches!(answer.status, 200 | 404) { Ok(()) } else { Err(refusal(&answer, "Delete")) }
     }
 }

@@ -46,6 +46,12 @@ pub enum StoreFault {
     /// Somebody else wrote.
     #[error("somebody else changed it meanwhile: look at it, then try again")]
     Changed,
+    /// Somebody else wrote too, and what this program wrote is what is read now. Which versions are theirs.
+    #[error(
+        "somebody else wrote it at the same time: their version ({0}) is kept there under this one, which is current now: \
+         write theirs again if it is to stay, else try again"
+    )]
+    Beside(String),
     /// It is gone and its name is not free yet.
     #[error("it is deleted, and its name not free yet: restore or purge it, or choose another name")]
     Deleted,
@@ -109,7 +115,9 @@ impl StoreError {
             StoreFault::Throttled | StoreFault::Sealed | StoreFault::Unreachable(_) => Action::Retry,
             StoreFault::Refused { status: 429 | 500.., .. } => Action::Retry,
             StoreFault::Denied(_) | StoreFault::Unauthenticated(_) => Action::RequestAccess,
-            StoreFault::Exists | StoreFault::Shared | StoreFault::Changed => Action::ChangeRequest,
+            StoreFault::Exists | StoreFault::Shared | StoreFault::Changed | StoreFault::Beside(_) => {
+                Action::ChangeRequest
+            }
             StoreFault::Absent
             | StoreFault::NotIn(_)
             | StoreFault::Deleted

@@ -65,6 +65,15 @@ impl Variables {
         text_of(name, &path).map(|text| Some(Secret::new(text)))
     }
 
+    /// The CAs that the first of these variables names by a PEM file, and how to say that they are of no use.
+    pub(crate) fn authorities(&self, names: &[&str]) -> Result<Option<(Vec<u8>, StoreFault)>, StoreFault> {
+        let found = names.iter().find_map(|name| Some((name, self.find(name)?)));
+        let Some((name, path)) = found else { return Ok(None) };
+        let unfit = |told: String| StoreFault::Unfit(format!("{name}: {told}"));
+        let pem = std::fs::read(&path).map_err(|error| unfit(format!("cannot read {path}: {error}")))?;
+        Ok(Some((pem, unfit(format!("{path} holds no certificate that can be used: write the CA's as PEM")))))
+    }
+
     /// An address that secrets may be sent to.
     pub(crate) fn url(&self, names: &[&str]) -> Result<Option<Url>, StoreFault> {
         let found = names.iter().find_map(|name| Some((name, self.find(name)?)));

@@ -16,6 +16,8 @@ use super::{Expected, SecretStore, Stored, Version};
 use crate::broker::{Answer, join};
 use crate::secret::Secret;
 
+const CHECK: &str = "BAO_ADDR or VAULT_ADDR";
+const CA: &str = "BAO_CACERT or VAULT_CACERT, which names a PEM file of its CA";
 const WHO: &str = "set BAO_TOKEN or VAULT_TOKEN (or its _FILE twin), or VAULT_ROLE_ID and VAULT_SECRET_ID";
 
 #[derive(Debug)]
@@ -80,7 +82,7 @@ impl Store {
             namespace: variables.first(&["BAO_NAMESPACE", "VAULT_NAMESPACE"]),
             login,
             token: OnceCell::new(),
-            wire: Wire::new("BAO_ADDR or VAULT_ADDR")?,
+            wire: wire(variables)?,
         })
     }
 
@@ -267,6 +269,15 @@ impl SecretStore for Store {
     fn reference(&self) -> &Reference {
         &self.reference
     }
+}
+
+/// With the CA of its own that a server inside a cluster usually has.
+fn wire(variables: &Variables) -> Result<Wire, StoreFault> {
+    let wire = match variables.authorities(&["BAO_CACERT", "VAULT_CACERT"])? {
+        Some((pem, unfit)) => Wire::trusting(&pem, CHECK).ok_or(unfit)?,
+        None => Wire::new(CHECK)?,
+    };
+    Ok(wire.naming(CA))
 }
 
 fn is_throttled(answer: &Answer) -> bool {

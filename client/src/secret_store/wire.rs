@@ -15,6 +15,8 @@ use crate::secret::Secret;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// What else is to be checked where the system's CAs do not know the one that signed.
+pub(super) const CA: &str = "SSL_CERT_FILE, which names a PEM file of CAs";
 /// The longest cause that is told, in bytes.
 const LONGEST: usize = 300;
 
@@ -23,12 +25,26 @@ const LONGEST: usize = 300;
 pub(super) struct Wire {
     pub(super) http: reqwest::Client,
     check: &'static str,
+    /// The same where an unknown CA signed.
+    ca: &'static str,
 }
 
 impl Wire {
     pub(super) fn new(check: &'static str) -> Result<Self, StoreFault> {
         let http = broker::http_client(TIMEOUT).map_err(|error| StoreFault::Unfit(error.to_string()))?;
-        Ok(Self { http, check })
+        Ok(Self { http, check, ca: CA })
+    }
+
+    /// One that believes the CAs in this PEM and no others; none where it holds none. The system's need not be there.
+    pub(super) fn trusting(pem: &[u8], check: &'static str) -> Option<Self> {
+        let roots = reqwest::Certificate::from_pem_bundle(pem).ok().filter(|roots| !roots.is_empty())?;
+        let http = broker::http_client_of(TIMEOUT, Some(roots)).ok()?;
+        Some(Self { http, check, ca: CA })
+    }
+
+    /// The same, which names `ca` where an unknown CA signed.
+    pub(super) fn naming(self, ca: &'static str) -> Self {
+        Self { ca, ..self }
     }
 
     /// The same, on its way to another address: where a store sends its callers to prove who they are.
@@ -55,15 +71,16 @@ impl Wire {
 
     pub(super) fn fault(&self, at: &Url, error: &Error) -> StoreFault {
         match error {
-            Error::Transport(cause) => unreachable(at, cause, self.check),
+            Error::Transport(cause) => unreachable(at, cause, [self.check, self.ca]),
             _ => StoreFault::Garbled,
         }
     }
 }
 
-pub(super) fn unreachable(at: &Url, cause: &reqwest::Error, check: &'static str) -> StoreFault {
-    let at = at.origin().ascii_serialization();
-    StoreFault::Unreachable(Box::new(StoreUnreached { at, why: why(cause), check }))
+pub(super) fn unreachable(at: &Url, cause: &reqwest::Error, [check, ca]: [&'static str; 2]) -> StoreFault {
+    let (at, why) = (at.origin().ascii_serialization(), why(cause));
+    let check = if why.ends_with("UnknownIssuer") { ca } else { check };
+    StoreFault::Unreachable(Box::new(StoreUnreached { at, why, check }))
 }
 
 /// What this machine says of a connection: once there is one, the words are the other side's, perhaps.
@@ -122,7 +139,7 @@ mod tests {
         rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let http = broker::http_client(Duration::from_millis(500)).unwrap();
         let Err(Error::Transport(cause)) = broker::exchange(http.get(url)).await else { panic!("{url}") };
-        unreachable(&url.parse().unwrap(), &cause, "").to_string()
+        unreachable(&url.parse().unwrap(), &cause, ["", ""]).to_string()
     }
 
     #[tokio::test]

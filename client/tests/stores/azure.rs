@@ -2,9 +2,10 @@
 
 use jeton_client::secret_store::{Expected, StoreFault, Variables};
 use jeton_client::{Action, Secret};
+use serde_json::json;
 
-use crate::life::{fault, lives, one_line, replace, store, value};
-use crate::scripted::ScriptedServer;
+use crate::life::{fault, lives, one_line, replace, store, text, value};
+use crate::scripted::{ScriptedServer, Seen};
 use crate::servers::{Azure, application};
 
 const REFERENCE: &str = "azure-kv:corp-vault/prod-pipeline";
@@ -110,4 +111,79 @@ async fn a_sign_in_that_fails_is_told_by_what_it_was() {
         assert!(one_line(&error, REFERENCE).contains(told), "{status}: {error}");
         assert_eq!(error.action(), action, "{status}");
     }
+}
+
+#[tokio::test]
+async fn whoever_writes_at_the_same_time_as_another_is_told_and_nothing_is_lost() {
+    let Some(azure) = Azure::start() else { return };
+    let secret = store(REFERENCE, &with(&azure, Azure::SECRET));
+    // More than one part of a list, and a new name.
+    let mut seen = Expected::Absent;
+    for number in 0..27 {
+        seen = replace(&*secret, &format!("canary-{number}"), &seen).await;
+    }
+    let new = "azure-kv:corp-vault/new";
+    for (reference, expected) in [(REFERENCE, seen), (new, Expected::Absent)] {
+        let secret = store(reference, &with(&azure, Azure::SECRET));
+        azure.set("race", "before").await;
+        let error = secret.put(&Secret::new("canary-own"), &expected).await.unwrap_err();
+        let line = one_line(&error, reference);
+        let Some(StoreFault::Beside(version)) = error.fault() else { panic!("{line}") };
+        assert!(
+            version.len() == 32 && line.contains(&format!("their version ({version}) is kept there")),
+            "{line}"
+        );
+        assert_eq!(error.action(), Action::ChangeRequest);
+        let current = secret.get().await.unwrap().unwrap();
+        assert_eq!(text(&current.value), "canary-own");
+
+        azure.set("race", "after").await;
+        let put = secret.put(&Secret::new("canary-own"), &Expected::Version(current.version)).await;
+        assert_eq!(fault(put), StoreFault::Changed);
+        let current = secret.get().await.unwrap().unwrap();
+        assert_eq!(text(&current.value), "theirs");
+        replace(&*secret, "canary-last", &Expected::Version(current.version)).await;
+    }
+    assert_eq!(
+        azure.judge(&["all", "new"]).await,
+        r#"["canary-last", "canary-own", "canary-own", "theirs", "theirs"]"#
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_versions_is_followed_to_the_same_vault_and_not_for_ever() {
+    let token = |server: &ScriptedServer| Variables::of(application(&server.url, Azure::SECRET));
+    let script = |ends: bool| {
+        move |seen: &Seen, _: usize| {
+            let answer = match (seen.method.as_str(), seen.target.as_str()) {
+                ("POST", _) => json!({"access_token": "canary", "expires_in": 3600}),
+                ("PUT", _) => json!({"id": "https://v.example/secrets/prod-pipeline/own", "value": "x"}),
+                (_, target) if target.contains("skiptoken=last") && ends => {
+                    json!({"value": [], "nextLink": null})
+                }
+                (_, target) if target.contains("/versions?") => json!({
+                    "value": [], "nextLink": "https://evil.example:443/elsewhere?api-version=7.2&$skiptoken=last",
+                }),
+                _ => json!({"error": {"code": "SecretNotFound"}}),
+            };
+            let status =
+                if seen.target.contains("/prod-pipeline?") && seen.method == "GET" { 404 } else { 200 };
+            (status, "", answer.to_string())
+        }
+    };
+    let server = ScriptedServer::start(script(false)).await;
+    let secret = store(REFERENCE, &token(&server));
+    assert_eq!(fault(secret.put(&Secret::new("x"), &Expected::Absent).await), StoreFault::Garbled);
+    assert!(server.seen().iter().all(|seen| seen.method != "PUT"), "nothing is written");
+
+    let server = ScriptedServer::start(script(true)).await;
+    let secret = store(REFERENCE, &token(&server));
+    let version = secret.put(&Secret::new("x"), &Expected::Absent).await.unwrap();
+    assert_eq!(version, secret.put(&Secret::new("x"), &Expected::Absent).await.unwrap());
+    let next = "/secrets/prod-pipeline/versions?api-version=7.2&$skiptoken=last";
+    assert_eq!(
+        server.seen().iter().filter(|seen| seen.target == next).count(),
+        4,
+        "before and after each write"
+    );
 }

@@ -9,6 +9,8 @@ use super::running::Running;
 
 pub(crate) struct Bao {
     pub(crate) url: String,
+    /// Of its CA, a PEM file in a folder of its own; where it speaks TLS.
+    certificate: Option<tempfile::TempDir>,
     _running: Running,
 }
 
@@ -18,6 +20,25 @@ impl Bao {
 
     /// In memory, unsealed; `None` as for every peer.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same behind a certificate of a CA that it makes for itself.
+    pub(crate) fn start_with_a_ca_of_its_own() -> Option<Self> {
+        Self::start_with(Some(tempfile::tempdir().unwrap()))
+    }
+
+    /// Where the PEM of its CA is.
+    pub(crate) fn ca(&self) -> String {
+        let folder = self.certificate.as_ref().unwrap().path();
+        folder.join("vault-ca.pem").display().to_string()
+    }
+
+    fn own_ca(&self) -> reqwest::Certificate {
+        reqwest::Certificate::from_pem(&std::fs::read(self.ca()).unwrap()).unwrap()
+    }
+
+    fn start_with(certificate: Option<tempfile::TempDir>) -> Option<Self> {
         let python = peer::python("-c")?;
         let program = std::path::Path::new(python.get_program()).with_file_name("bao");
         let mut command = std::process::Command::new(program);
@@ -26,15 +47,25 @@ impl Bao {
         command.args(["server", "-dev", "-dev-no-store-token"]);
         command.arg(format!("-dev-root-token-id={}", Self::ROOT));
         command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).env("HOME", std::env::temp_dir());
+        let mut scheme = "http";
+        if let Some(folder) = &certificate {
+            scheme = "https";
+            command.args(["-dev-tls", &format!("-dev-tls-cert-dir={}", folder.path().display())]);
+        }
         let (running, _) = Running::start(command, "Development mode should NOT");
-        Some(Self { url: format!("http://127.0.0.1:{port}"), _running: running })
+        Some(Self { url: format!("{scheme}://127.0.0.1:{port}"), certificate, _running: running })
     }
 
     /// As its operator.
     pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
         rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         #[expect(clippy::disallowed_methods, reason = "the test is no server")]
-        let request = reqwest::Client::new().request(method, format!("{}/v1/{path}", self.url));
+        let http = reqwest::Client::builder();
+        let http = match &self.certificate {
+            Some(_) => http.tls_certs_only([self.own_ca()]),
+            None => http,
+        };
+        let request = http.build().unwrap().request(method, format!("{}/v1/{path}", self.url));
         let answer = request.header("x-vault-token", Self::ROOT).json(body).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.json().await.unwrap_or_default()
@@ -45,14 +76,14 @@ impl Bao {
 const USERS: &str = r#"
 import boto3, json, sys
 iam = boto3.client("iam", region_name="us-east-1", endpoint_url=sys.argv[1], aws_access_key_id="x", aws_secret_access_key="x")
-allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}
+allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:*", "iam:PutUserPolicy"], "Resource": "*"}]}
 for name in ["may", "may-not"]:
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     print(key["AccessKeyId"], key["SecretAccessKey"])
 iam.put_user_policy(UserName="may", PolicyName="all", PolicyDocument=json.dumps(allow))
 "#;
-/// What the script above does before signatures and policies count.
+/// How often the script above calls, before signatures and policies count.
 const CALLS: &str = "5";
 
 pub(crate) struct Moto {
@@ -96,8 +127,9 @@ pub(crate) fn keys<'k>(url: &'k str, id: &'k str, secret: &'k str) -> [(&'static
 /// `tests/peers/azure_vault.py`, which stands in for Azure Key Vault and for Entra ID.
 pub(crate) struct Azure {
     pub(crate) plain: String,
-    secure: String,
-    certificate: String,
+    pub(crate) secure: String,
+    /// A PEM file.
+    pub(crate) certificate: String,
     _running: Running,
 }
 

@@ -122,6 +122,22 @@ async fn openbao_itself_says_when_it_is_busy() {
 }
 
 #[tokio::test]
+async fn an_openbao_with_a_ca_of_its_own_is_believed_by_that_one() {
+    let Some(bao) = Bao::start_with_a_ca_of_its_own() else { return };
+    let ca = bao.ca();
+    for name in ["BAO_CACERT", "VAULT_CACERT"] {
+        let secret = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", Bao::ROOT), (name, &ca)]));
+        secret.get().await.unwrap();
+    }
+    let stranger = store(REFERENCE, &at(&bao, &[("BAO_TOKEN", Bao::ROOT)]));
+    let line = one_line(&stranger.get().await.unwrap_err(), REFERENCE);
+    let told = "(invalid peer certificate: UnknownIssuer): check the network, BAO_CACERT or VAULT_CACERT, which names a PEM \
+                file of its CA, then try again";
+    assert!(line.ends_with(told), "{line}");
+    bao.call(reqwest::Method::POST, "secret/data/x", &json!({"data": {"a": "b"}})).await;
+}
+
+#[tokio::test]
 async fn a_store_that_is_not_there_is_named() {
     let variables = Variables::of([("BAO_ADDR", "http://127.0.0.1:9"), ("BAO_TOKEN", "canary")]);
     let error = store(REFERENCE, &variables).get().await.unwrap_err();

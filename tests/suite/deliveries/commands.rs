@@ -142,6 +142,34 @@ async fn a_credential_that_leads_nowhere_or_says_nothing_is_named() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_no_store_ends_alike_in_every_command() {
+    // Nobody is asked: nobody is there.
+    let admin = [
+        ("JETON_URL", "http://127.0.0.1:9"),
+        ("JETON_CLIENT_ID", "c"),
+        ("JETON_CLIENT_SECRET", "canary-4b7f"),
+    ];
+    for (to, told) in [
+        ("gcp-sm:x/y", "`gcp-sm:x/y` names no secret store known here: write file:NAME, env:NAME, "),
+        ("nonsense", "this is no secret store reference: write file:NAME, "),
+        ("aws-sm:", "AWS Secrets Manager, `aws-sm:`: write aws-sm:REGION/ID"),
+        ("vault:secret/x", "Vault or OpenBao, `vault:secret/x`: write vault:MOUNT/PATH#FIELD"),
+    ] {
+        for line in [
+            &["client", "add-service", "pipeline", "--deliver-to", to][..],
+            &["client", "create", "pipeline", "--deliver-to", to],
+            &["client", "deliver", "c", "--deliver-to", to],
+            &["service-token", "pipeline", "--from", to],
+        ] {
+            let refused = command("/nowhere", line, &admin).await;
+            let said = stderr(&refused);
+            assert_eq!((exit_code(&refused), said.trim_end().lines().count()), (78, 1), "{line:?}: {said}");
+            assert!(said.contains(&format!(": {told}")), "{line:?}: {said}");
+        }
+    }
+}
+
 fn stored(folder: &str) -> std::sync::Arc<dyn jeton_client::secret_store::SecretStore> {
     let reference: Reference = "file:prod/old-tool".parse().unwrap();
     open(&reference, &Variables::of([("JETON_SECRETS_DIR", folder)])).unwrap()

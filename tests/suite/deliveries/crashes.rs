@@ -27,6 +27,8 @@ struct Office<'o> {
     variables: Vec<(&'static str, String)>,
     admin: (String, String),
     place: &'o str,
+    /// `document` or `pair`.
+    form: &'static str,
     reference: Reference,
     /// As whom the test itself looks into the store, without the gate.
     looks: Variables,
@@ -59,6 +61,7 @@ impl<'o> Office<'o> {
             variables: variables.collect(),
             admin: (text("client_id"), text("client_secret")),
             place,
+            form: "document",
             reference: reference.parse().unwrap(),
             looks: Variables::of(looks.iter().copied()),
             serving: None,
@@ -66,6 +69,10 @@ impl<'o> Office<'o> {
         };
         own.serve();
         own
+    }
+
+    fn delivering(self, form: &'static str) -> Self {
+        Self { form, ..self }
     }
 
     /// Starts the broker, where it was before: what was delivered names its address. One that runs is killed.
@@ -113,6 +120,12 @@ impl<'o> Office<'o> {
         (exit_code(&output), ["client_id", "state", "drift_code"].map(text))
     }
 
+    /// Of the delivery, which counts pairs too.
+    async fn version(&self) -> u64 {
+        let output = self.command(&["client", "check", "--json"]).await;
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()[0]["version"].as_u64().unwrap()
+    }
+
     async fn is_well(&self) -> bool {
         let (code, [_, state, drift]) = self.check().await;
         (code, state.as_str(), drift.as_str()) == (0, "delivered", "")
@@ -133,7 +146,9 @@ impl<'o> Office<'o> {
     /// What whoever reads the store now gets.
     async fn held(&self) -> ServiceCredential {
         let stored = open(&self.reference, &self.looks).unwrap().get().await.unwrap().unwrap();
-        ServiceCredential::read(&stored.value).unwrap()
+        assert_eq!(ServiceCredential::read(&stored.value).is_ok(), self.form == "document");
+        let url = format!("http://{}", self.address).parse().unwrap();
+        ServiceCredential::read_at(&stored.value, Some(&url)).unwrap()
     }
 
     /// For the delivery and for the use of secrets; no hash covers when they were.
@@ -148,7 +163,8 @@ impl<'o> Office<'o> {
     /// then is read by nobody yet. What was delivered.
     async fn goes_on(&mut self, first: &'static str, others: [(&'static str, bool); 2]) -> Canaries {
         let name = self.home.name;
-        self.dies_at(first, &["client", "add-service", "pipeline", "--deliver-to", self.place]).await;
+        let to = ["--deliver-to", self.place, "--deliver-as", self.form];
+        self.dies_at(first, &[&["client", "add-service", "pipeline"][..], &to].concat()).await;
         self.serve();
         let id = self.pending().await;
         let written = self.held().await;
@@ -156,11 +172,13 @@ impl<'o> Office<'o> {
         let mut old = self.held().await;
         let mut delivered = Canaries::default();
         delivered.add("what was delivered first", secret_of(&written));
-        assert_eq!((secret_of(&old), old.version), (secret_of(&written), 1), "{name}: nothing is made anew");
+        assert_eq!(secret_of(&old), secret_of(&written), "{name}: nothing is made anew");
+        assert_eq!(self.version().await, 1, "{name}");
         assert!(self.is_well().await && is_let_in(&old).await, "{name}");
         assert_eq!(self.live_secrets(&id).await, 1, "{name}");
 
         for (step, anew) in others {
+            let before = self.version().await;
             self.dies_at(step, &["client", "deliver", &id]).await;
             self.serve();
             assert_eq!(self.pending().await, id);
@@ -185,7 +203,7 @@ impl<'o> Office<'o> {
 
             stdout(&self.command(&["client", "deliver", &id]).await);
             let fresh = self.held().await;
-            assert_eq!(fresh.version, old.version + if anew { 2 } else { 1 }, "{name}, {step}");
+            assert_eq!(self.version().await, before + if anew { 2 } else { 1 }, "{name}, {step}");
             assert_ne!(secret_of(&fresh), secret_of(&old));
             assert!(self.is_well().await && is_let_in(&fresh).await, "{name}, {step}");
             assert!(is_let_in(&old).await, "{name}, {step}: until nobody uses it");
@@ -227,24 +245,28 @@ async fn is_let_in(held: &ServiceCredential) -> bool {
     asked.form(&[("grant_type", "client_credentials")]).send().await.unwrap().status() == 200
 }
 
+/// A document on each database, and a pair on one.
+async fn homes() -> Vec<(Home, &'static str)> {
+    let mut homes: Vec<_> = Home::each().await.into_iter().map(|home| (home, "document")).collect();
+    homes.push((Home::sqlite(), "pair"));
+    homes
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_to_openbao_survives_that_the_broker_is_killed() {
     let Some(bao) = Bao::start() else { return };
-    for home in Home::each().await {
+    for (home, form) in homes().await {
         let gate = Gate::before(&bao.url);
-        // Each home has a mount of its own.
+        // Each has a mount of its own.
+        let mount = format!("{}-{form}", home.name);
         let (place, reference) =
-            (format!("vault:{}/", home.name), format!("vault:{}/prod/pipeline#credential", home.name));
-        bao.call(
-            reqwest::Method::POST,
-            &format!("sys/mounts/{}", home.name),
-            &serde_json::json!({"type": "kv-v2"}),
-        )
-        .await;
+            (format!("vault:{mount}/"), format!("vault:{mount}/prod/pipeline#credential"));
+        let engine = serde_json::json!({"type": "kv-v2"});
+        bao.call(reqwest::Method::POST, &format!("sys/mounts/{mount}"), &engine).await;
         let url = gate.url.clone();
         let as_whom = [("BAO_ADDR", url.as_str()), ("BAO_TOKEN", Bao::ROOT)];
         let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", Bao::ROOT)];
-        let mut office = Office::open(home, gate, &as_whom, &looks, [&place, &reference]);
+        let mut office = Office::open(home, gate, &as_whom, &looks, [&place, &reference]).delivering(form);
         let secrets = office.goes_on("POST ", [("POST ", false), ("?version=", false)]).await;
         office.kept_none(secrets).await;
     }
@@ -253,15 +275,14 @@ async fn a_delivery_to_openbao_survives_that_the_broker_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_to_aws_survives_that_the_broker_is_killed() {
     let Some(moto) = Moto::start() else { return };
-    for home in Home::each().await {
+    for ((home, form), region) in homes().await.into_iter().zip(["eu-west-1", "eu-west-2", "eu-west-3"]) {
         let gate = Gate::before(&moto.url);
         let url = gate.url.clone();
         let [_, (_, id), (_, secret)] = moto.may();
         let as_whom = keys(&url, id, secret);
-        // Each home has a region of its own.
-        let region = if home.name == "sqlite" { "eu-west-1" } else { "eu-west-3" };
         let (place, reference) = (format!("aws-sm:{region}/"), format!("aws-sm:{region}/prod/pipeline"));
-        let mut office = Office::open(home, gate, &as_whom, &moto.may(), [&place, &reference]);
+        let mut office =
+            Office::open(home, gate, &as_whom, &moto.may(), [&place, &reference]).delivering(form);
         let steps = [("PutSecretValue", true), ("UpdateSecretVersionStage", false)];
         let secrets = office.goes_on("CreateSecret", steps).await;
         office.kept_none(secrets).await;
@@ -270,14 +291,15 @@ async fn a_delivery_to_aws_survives_that_the_broker_is_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_to_azure_survives_that_the_broker_is_killed() {
-    for home in Home::each().await {
+    for (home, form) in homes().await {
         let Some(azure) = Azure::start() else { return };
         let gate = Gate::before(&azure.plain);
         let url = gate.url.clone();
         let (as_whom, looks) = (application(&url, Azure::SECRET), application(&azure.plain, Azure::SECRET));
         let place = ["azure-kv:corp-vault/", "azure-kv:corp-vault/prod-pipeline"];
-        let mut office = Office::open(home, gate, &as_whom, &looks, place);
-        let mut secrets = office.goes_on("PUT ", [("PUT ", false), ("/prod-pipeline/", false)]).await;
+        let mut office = Office::open(home, gate, &as_whom, &looks, place).delivering(form);
+        let steps = [("PUT ", false), ("/prod-pipeline/ not /versions?", false)];
+        let mut secrets = office.goes_on("PUT ", steps).await;
         let seen = azure.set("deny", "none").await;
         let tokens = seen["tokens"].as_array().unwrap();
         assert!(!tokens.is_empty(), "the broker had at least one");

@@ -42,7 +42,8 @@ impl Gate {
         Self { url, state, server }
     }
 
-    /// Ready when the store has done the next call that has `step` in it; whoever sent that one waits for ever.
+    /// Ready when the store has done the next call that has `step` in it (`A not B`: A in it, and B not); whoever sent
+    /// that one waits for ever.
     pub(super) async fn keeps(&self, step: &'static str) {
         *self.state.kept.lock().unwrap() = Some(step);
         self.state.arrived.notified().await;
@@ -69,7 +70,11 @@ async fn pass(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -
     let body = answer.bytes().await.unwrap();
     let operation = request.headers().get("x-amz-target").map(|name| name.to_str().unwrap().to_owned());
     let step = step + " " + &operation.unwrap_or_default();
-    if status.is_success() && state.kept.lock().unwrap().take_if(|kept| step.contains(*kept)).is_some() {
+    let is_it = |kept: &mut &'static str| {
+        let (has, has_not) = kept.split_once(" not ").unwrap_or((kept, "\n"));
+        step.contains(has) && !step.contains(has_not)
+    };
+    if status.is_success() && state.kept.lock().unwrap().take_if(is_it).is_some() {
         state.arrived.notify_one();
         std::future::pending::<()>().await;
     }

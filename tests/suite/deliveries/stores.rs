@@ -6,97 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use jeton_client::Secret;
-use jeton_client::secret_store::{Expected, Reference, ServiceCredential, Variables, open};
+use jeton_client::secret_store::ServiceCredential;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::post::Post;
 use super::servers::{Azure, Bao, application};
-use super::{command, held, house, secret_of, stdout};
+use super::{held, house, secret_of};
 use crate::support::app::{Home, http};
-use crate::support::house::House;
-use crate::support::program::{exit_code, stderr};
-
-/// A broker that may deliver to one place, and its superadmin at the command line.
-struct Post {
-    house: House,
-    /// As whom the test itself looks into the store.
-    looks: Variables,
-}
-
-impl Post {
-    async fn at(place: &'static str, as_whom: &[(&'static str, &str)], looks: &[(&str, &str)]) -> Self {
-        let own = [("secret_stores.deliver_to", place), ("instance.stack", "prod")];
-        let keys: Vec<_> = own.into_iter().chain(as_whom.iter().copied()).collect();
-        Self { house: House::on(Home::sqlite(), &keys).await, looks: Variables::of(looks.iter().copied()) }
-    }
-
-    /// A command without anything of the store; `code` is its end.
-    async fn says(&self, line: &[&str], code: i32) -> String {
-        let (id, secret) = &self.house.broker.superadmin;
-        let url = self.house.broker.url.as_str();
-        let own = [("JETON_URL", url), ("JETON_CLIENT_ID", id), ("JETON_CLIENT_SECRET", secret)];
-        let output = command("/nowhere", line, &own).await;
-        assert_eq!(exit_code(&output), code, "{line:?}: {}", stderr(&output));
-        if code == 0 { stdout(&output) } else { stderr(&output) + &String::from_utf8_lossy(&output.stdout) }
-    }
-
-    async fn held(&self, reference: &str) -> ServiceCredential {
-        let reference: Reference = reference.parse().unwrap();
-        let stored = open(&reference, &self.looks).unwrap().get().await.unwrap().unwrap();
-        ServiceCredential::read(&stored.value).unwrap()
-    }
-
-    /// Somebody writes past the broker.
-    async fn overwrite(&self, reference: &str, value: &Secret) {
-        let store = open(&reference.parse().unwrap(), &self.looks).unwrap();
-        let seen = store.get().await.unwrap().unwrap().version;
-        store.put(value, &Expected::Version(seen)).await.unwrap();
-    }
-
-    async fn is_let_in(&self, held: &ServiceCredential) -> bool {
-        let form = [("grant_type", "client_credentials")];
-        let asked = http().post(held.token_endpoint.clone());
-        let asked = asked.basic_auth(&held.client_id, Some(secret_of(held))).form(&form);
-        asked.send().await.unwrap().status() == 200
-    }
-
-    async fn clients(&self) -> String {
-        let answer = self.house.ask(Method::GET, "/admin/v1/clients", None).await;
-        answer.text().await.unwrap()
-    }
-
-    /// One that could not be written is pending, and finished when it can be; then somebody writes past the broker, and
-    /// it is replaced.
-    async fn goes_on(&self, place: &str, reference: &str, allow: impl AsyncFnOnce()) {
-        let add = ["client", "add-service", "pipeline", "--deliver-to", place, "--json"];
-        let told = self.says(&add, 78).await;
-        assert!(told.contains("credential not delivered") && told.contains(reference), "{told}");
-        let all: Value = serde_json::from_str(&self.clients().await).unwrap();
-        let made = all["items"].as_array().unwrap().iter().find(|client| client["identifier"] == "pipeline");
-        let id = made.unwrap()["client_id"].as_str().unwrap();
-        assert!(self.says(&["client", "check"], 78).await.contains("pending"));
-
-        allow().await;
-        self.says(&["client", "deliver", id], 0).await;
-        let first = self.held(reference).await;
-        assert_eq!(first.client_id, id);
-        assert!(self.is_let_in(&first).await && self.says(&["client", "check"], 0).await.contains(reference));
-
-        let foreign = ServiceCredential { client_id: "somebody-else".to_owned(), ..first.clone() };
-        self.overwrite(reference, &foreign.document()).await;
-        assert!(self.says(&["client", "check"], 78).await.contains("foreign"));
-        self.says(&["client", "deliver", id], 1).await;
-        assert_eq!(self.held(reference).await.client_id, "somebody-else", "it is not overwritten");
-
-        self.overwrite(reference, &first.document()).await;
-        self.says(&["client", "deliver", id], 0).await;
-        let second = self.held(reference).await;
-        assert!(second.version > first.version && secret_of(&second) != secret_of(&first));
-        assert!(self.is_let_in(&first).await && self.is_let_in(&second).await, "until nobody uses it");
-        self.says(&["client", "check"], 0).await;
-    }
-}
 
 async fn may(bao: &Bao, capabilities: &str) {
     let policy = format!(r#"path "secret/data/*" {{ capabilities = [{capabilities}] }}"#);
@@ -113,7 +30,7 @@ async fn a_delivery_to_openbao_goes_on_and_touches_nothing_of_others() {
     let looks = [("BAO_ADDR", bao.url.as_str()), ("BAO_TOKEN", Bao::ROOT)];
     let post = Post::at("vault:secret/", &as_whom, &looks).await;
     let widen = async || may(&bao, r#""read", "create", "update""#).await;
-    post.goes_on("vault:secret/", "vault:secret/prod/pipeline#credential", widen).await;
+    post.goes_on("vault:secret/", "vault:secret/prod/pipeline#credential", "document", widen).await;
 
     // The whole mount is a place; what others keep in it is not.
     let theirs = json!({"data": {"password": "theirs"}});
@@ -135,7 +52,7 @@ async fn a_delivery_to_azure_goes_on_and_microsofts_client_reads_it() {
     azure.set("deny", "set").await;
     let reference = "azure-kv:corp-vault/prod-pipeline";
     let allow = async || drop(azure.set("deny", "none").await);
-    post.goes_on("azure-kv:corp-vault/", reference, allow).await;
+    post.goes_on("azure-kv:corp-vault/", reference, "document", allow).await;
 
     let document: Value = serde_json::from_str(&azure.judge(&["read", "prod-pipeline"]).await).unwrap();
     let held = post.held(reference).await;

@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 use super::super::error::StoreFault;
 use super::super::variables::Variables;
-use super::super::wire::{Wire, header, json as json_of, plain, text, unreachable};
+use super::super::wire::{CA, Wire, header, json as json_of, plain, text, unreachable};
 use super::amazon;
 use crate::error::Error;
 use crate::login::now;
@@ -186,7 +186,8 @@ fn keys_of(text: &str, profile: &str) -> Option<Keys> {
 async fn web_identity(token_file: &str, role: &AssumeRole) -> Result<Keys, StoreFault> {
     let keys = role.keys(&read(token_file)?).await.map_err(|error| match error {
         Error::StsUnreached(cause) => {
-            unreachable(&role.endpoint, &cause, "the region, and AWS_ENDPOINT_URL_STS where it is set")
+            let check = "the region, and AWS_ENDPOINT_URL_STS where it is set";
+            unreachable(&role.endpoint, &cause, [check, CA])
         }
         Error::Sts(refusal) => StoreFault::refused(refusal.status, Some(&refusal.code)),
         _ => StoreFault::Garbled,
