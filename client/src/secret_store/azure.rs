@@ -144,7 +144,11 @@ impl Store {
 
     async fn write(&self, value: &Secret, expected: &Expected) -> Result<Version, StoreFault> {
         // First: what comes after it is found by the second list.
-        let before = self.versions().await?;
+        let mut before = self.versions().await?;
+        if let Expected::Version(seen) = expected {
+            // It may be too new for a list.
+            before.insert(seen.0.clone());
+        }
         match (expected, self.version(None).await?) {
             (Expected::Absent, None) => {}
             (Expected::Absent, Some(_)) => return Err(StoreFault::Exists),

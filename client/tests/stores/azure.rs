@@ -187,3 +187,23 @@ async fn a_list_of_versions_is_followed_to_the_same_vault_and_not_for_ever() {
         "before and after each write"
     );
 }
+
+#[tokio::test]
+async fn a_version_that_a_list_does_not_have_yet_is_nobody_elses() {
+    let id = |version: &str| json!(format!("https://v.example/secrets/prod-pipeline/{version}"));
+    let server = ScriptedServer::start(move |_, nth| {
+        let answer = match nth {
+            0 => json!({"access_token": "canary", "expires_in": 3600}),
+            1 | 3 => json!({"id": id("seen"), "value": "canary-1"}),
+            2 => json!({"value": []}),
+            4 => json!({"id": id("own"), "value": "canary-2"}),
+            _ => json!({"value": [{"id": id("seen")}, {"id": id("own")}]}),
+        };
+        (200, "", answer.to_string())
+    })
+    .await;
+    let secret = store(REFERENCE, &Variables::of(application(&server.url, Azure::SECRET)));
+    let seen = secret.get().await.unwrap().unwrap().version;
+    secret.put(&Secret::new("canary-2"), &Expected::Version(seen)).await.unwrap();
+    assert_eq!(server.seen().len(), 6);
+}
