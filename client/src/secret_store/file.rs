@@ -63,8 +63,7 @@ impl Store {
             return Ok(None);
         };
         let key = self.existing_key()?.ok_or_else(|| missing(&self.key))?;
-        let (version, value) = open(&key, &self.name, &bytes)
-            .ok_or(StoreFault::Malformed("does not open with this installation's key under this name"))?;
+        let (version, value) = open(&key, &self.name, &bytes).ok_or_else(|| unopened(&path))?;
         Ok(Some(Stored { value, version }))
     }
 
@@ -182,8 +181,22 @@ fn unfit(path: &Path, fault: Fault) -> StoreFault {
     let path = path.display();
     StoreFault::Unfit(match fault {
         Fault::Exposed => format!("{path} is open to other people of this machine: run `chmod go= {path}`"),
+        Fault::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            format!(
+                "{path}: {error}: run this as the user whose file it is; sealed files are for one user alone"
+            )
+        }
         Fault::Io(error) => format!("{path}: {error}"),
     })
+}
+
+/// It is not written over: it may be somebody else's, whose key is elsewhere.
+fn unopened(path: &Path) -> StoreFault {
+    StoreFault::Unfit(format!(
+        "{} does not open with this installation's key under this name (it is damaged, was moved, or was sealed with \
+         another key): move it away, then store the secret again",
+        path.display()
+    ))
 }
 
 fn missing(key: &Path) -> StoreFault {
