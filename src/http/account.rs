@@ -11,7 +11,7 @@ use super::form::PageForm;
 use super::layer::host;
 use super::login::nothing;
 use super::page::{self, Page};
-use super::person::{self, Visitor};
+use super::person::{self, AnySession, Person, Visitor};
 use super::settings::WebSettings;
 use crate::identity::password;
 use crate::identity::people::{Error, People};
@@ -46,6 +46,8 @@ struct PasswordPage<'p> {
     user: &'p User,
     csrf_token: &'p str,
     wrong: Option<&'static str>,
+    /// Who is signed in so far, and will not be any more.
+    instead_of: Option<&'p User>,
 }
 
 async fn password_page(
@@ -60,13 +62,14 @@ async fn password_page(
 async fn set_password(
     request: HttpRequest,
     token: web::Path<String>,
-    visitor: Visitor,
+    browser: AnySession<Visitor>,
     form: PageForm<PasswordRequest>,
     people: web::Data<People>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
+    let (visitor, former) = browser.replacing();
     visitor.check_csrf(&form.0.csrf_token)?;
-    match people.set_password(&token, &form.0.password, person::origin(&request)).await {
+    match people.set_password(&token, &form.0.password, former, person::origin(&request)).await {
         Ok(opened) => Ok(person::signed_in(&settings, &opened, "/")),
         Err(Error::Password(password::Error::Rule(why))) => {
             let user = people.open_password_link(&token).await?;
@@ -78,5 +81,7 @@ async fn set_password(
 
 fn show(status: StatusCode, visitor: &Visitor, user: &User, wrong: Option<&'static str>) -> HttpResponse {
     let page = Page::new("Set your password");
-    Page::render_status(status, &PasswordPage { page, user, csrf_token: visitor.csrf_token(), wrong })
+    let instead_of = visitor.person().map(Person::user).filter(|person| person.id != user.id);
+    let csrf_token = visitor.csrf_token();
+    Page::render_status(status, &PasswordPage { page, user, csrf_token, wrong, instead_of })
 }

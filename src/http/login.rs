@@ -116,17 +116,16 @@ async fn login_page(
 
 async fn login(
     request: HttpRequest,
-    visitor: Visitor,
+    browser: AnySession<Visitor>,
     form: PageForm<LoginRequest>,
     logins: web::Data<Logins>,
     issuer: web::Data<Issuer>,
     upstreams: web::Data<Upstreams>,
     settings: web::Data<WebSettings>,
 ) -> page::Answer {
-    let form = form.0;
+    let (form, (visitor, session)) = (form.0, browser.replacing());
     visitor.check_csrf(&form.csrf_token)?;
     let return_to = local_path(&settings, &form.return_to);
-    let session = visitor.person().map(person::Person::session_id);
     let known = request.cookie(&settings.known_cookie());
     let browser = Browser { session, known: known.as_ref().map(|cookie| cookie.value()) };
     match logins.sign_in(&form.email, &form.password, browser, person::origin(&request)).await {

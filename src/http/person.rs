@@ -188,6 +188,13 @@ impl FromRequest for AnySession<Visitor> {
     }
 }
 
+impl AnySession<Visitor> {
+    /// The visitor as other pages know it, and the session that ends where another takes its place in this browser.
+    pub fn replacing(self) -> (Visitor, Option<Uuid>) {
+        (self.0.at_home(), self.0.person().map(Person::session_id))
+    }
+}
+
 /// Where a request came from and its trace id, as the outermost layer noted it.
 pub fn origin(request: &HttpRequest) -> Origin {
     request.extensions().get::<Origin>().copied().unwrap_or_default()

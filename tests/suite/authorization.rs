@@ -15,6 +15,7 @@ mod passwords;
 mod refreshing;
 mod replicas;
 mod resources;
+mod replaced;
 mod rights;
 mod scopes;
 mod secrets;

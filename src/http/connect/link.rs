@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::start::{Field, fields, variables};
 use super::{allow_provider, form, visitor_of};
 use crate::http::page::{Answer, Page, see_other};
-use crate::http::person::{self, Visitor, local_path};
+use crate::http::person::{self, AnySession, Visitor, local_path};
 use crate::http::settings::WebSettings;
 use crate::identity::people::People;
 use crate::model::connection::Flow;
@@ -53,12 +53,13 @@ pub(super) async fn show_link(
 pub(super) async fn follow_link(
     request: HttpRequest,
     token: web::Path<String>,
-    visitor: Visitor,
+    browser: AnySession<Visitor>,
     payload: web::Payload,
     signup: web::Data<Signup>,
     people: web::Data<People>,
     settings: web::Data<WebSettings>,
 ) -> Answer {
+    let (visitor, former) = browser.replacing();
     let ([csrf_token], fields) = form(&request, payload, ["csrf_token"]).await?;
     visitor.check_csrf(&csrf_token)?;
     let given = variables(fields)?;
@@ -68,7 +69,7 @@ pub(super) async fn follow_link(
         let wrong: Vec<_> = wrong.into_iter().map(|one| (one.pointer, one.detail)).collect();
         return Ok(render(StatusCode::BAD_REQUEST, &token, &visitor, &open, &given, &wrong));
     }
-    let (opened, signed_in) = people.arrive(&open.link, person::origin(&request)).await?;
+    let (opened, signed_in) = people.arrive(&open.link, former, person::origin(&request)).await?;
     let started = signup.start_linked(&visitor_of(&signed_in), &open.link, given).await?;
     Ok(person::signed_in_at(&settings, &opened, started.as_str()))
 }

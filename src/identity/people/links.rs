@@ -1,6 +1,7 @@
 //! Password links: 24 hours, one use, the newest only.
 
 use time::Duration;
+use uuid::Uuid;
 
 use super::{Error, Link, People, covered, covered_in_apps, event};
 use crate::identity::Superadmin;
@@ -34,11 +35,13 @@ impl People {
         Ok(self.require_link(token).await?.1)
     }
 
-    /// Sets the password, ends all sessions and grants of the person and signs this browser in.
+    /// Sets the password, ends all sessions and grants of the person and signs this browser in, in place of its `former`
+    /// session, whoever's that is.
     pub async fn set_password(
         &self,
         token: &str,
         password: &Secret,
+        former: Option<Uuid>,
         origin: Origin,
     ) -> Result<Opened, Error> {
         let (ticket, user) = self.require_link(token).await?;
@@ -52,7 +55,7 @@ impl People {
         }
         tx.conn().delete_sessions_of(user.id).await?;
         tx.conn().end_grants_of_user(user.id).await?;
-        let opened = self.sessions.open_in(tx.conn(), &user, None, origin).await?;
+        let opened = self.sessions.open_in(tx.conn(), &user, former, origin).await?;
         let event = Event::new(Actor::User(user.id), Action::UserChange, origin);
         let event = Event { subject: Some(user.id.to_string()), ..event };
         self.tools.audit.record_in(tx.conn(), event).await?;

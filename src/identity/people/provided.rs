@@ -1,6 +1,8 @@
 //! People whom a service provider sends: registered here under the provider's name for them, and signed in by their
 //! click on its link.
 
+use uuid::Uuid;
+
 use super::{Error, People};
 use crate::identity::SendsPeople;
 use crate::identity::session::{Opened, SignedIn};
@@ -13,16 +15,21 @@ use crate::model::principal::{Actor, Membership, UserId};
 use crate::store::Conn;
 
 impl People {
-    /// Uses a link up: its person is registered and signed in, in one transaction. It belongs to the app only once the
-    /// client has confirmed ([`People::admit`]).
-    pub async fn arrive(&self, link: &SignupLink, origin: Origin) -> Result<(Opened, SignedIn), Error> {
+    /// Uses a link up: its person is registered and signed in, in one transaction, in place of the browser's `former`
+    /// session. It belongs to the app only once the client has confirmed ([`People::admit`]).
+    pub async fn arrive(
+        &self,
+        link: &SignupLink,
+        former: Option<Uuid>,
+        origin: Origin,
+    ) -> Result<(Opened, SignedIn), Error> {
         let tx = self.tools.store.begin().await?;
         if !tx.conn().take_signup_link(link.id).await? {
             return Err(Error::Unusable);
         }
         let user = self.provided(tx.conn(), link).await?;
         let by = OpenedBy::Link(link.client_id.clone());
-        let opened = self.sessions.open(tx.conn(), &user, by, None, origin).await?;
+        let opened = self.sessions.open(tx.conn(), &user, by, former, origin).await?;
         let event = Event {
             app: Some(link.app.clone()),
             subject: Some(format!("client:{} link:{}", link.client_id, link.id)),

@@ -96,7 +96,7 @@ async fn an_address_alone_gives_nothing() {
             .unwrap();
         fixture
             .people
-            .set_password(&token(&link), &PASSWORD.to_owned().into(), Origin::default())
+            .set_password(&token(&link), &PASSWORD.to_owned().into(), None, Origin::default())
             .await
             .unwrap();
         let new = NewInvitation {
@@ -179,14 +179,17 @@ async fn a_password_link_works_once_for_a_day_and_ends_the_sessions_before() {
         let older = fixture.people.password_link(&root, ada.user.id).await.unwrap();
         let link = fixture.people.password_link(&root, ada.user.id).await.unwrap();
         let fresh: Secret = "another horse battery".to_owned().into();
-        let short =
-            fixture.people.set_password(&token(&link), &"short".to_owned().into(), Origin::default()).await;
+        let short = fixture
+            .people
+            .set_password(&token(&link), &"short".to_owned().into(), None, Origin::default())
+            .await;
         assert!(matches!(short, Err(Error::Password(password::Error::Rule(_)))), "{}", db.name);
-        let opened = fixture.people.set_password(&token(&link), &fresh, Origin::default()).await.unwrap();
+        let opened =
+            fixture.people.set_password(&token(&link), &fresh, None, Origin::default()).await.unwrap();
         assert!(fixture.resume(&opened).await.is_some() && fixture.resume(&before).await.is_none());
         assert!(matches!(fixture.sign_in("ada@example.com", PASSWORD).await, Err(login::Error::Wrong)));
         for used in [&link, &older] {
-            let again = fixture.people.set_password(&token(used), &fresh, Origin::default()).await;
+            let again = fixture.people.set_password(&token(used), &fresh, None, Origin::default()).await;
             assert!(matches!(again, Err(Error::Unusable)));
         }
         let late = fixture.people.password_link(&root, ada.user.id).await.unwrap();

@@ -52,7 +52,7 @@ pub(super) async fn link(world: &World, client: &Client, person: &str) -> (Strin
 }
 
 /// Clicks on the link's page; gives the authorization request.
-async fn follow(jar: &mut Jar, url: &str) -> Url {
+pub(super) async fn follow(jar: &mut Jar, url: &str) -> Url {
     let page = jar.get(url).await;
     assert_eq!(page.status, 200, "{}", page.body);
     let token = page.csrf_token();
