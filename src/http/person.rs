@@ -311,7 +311,12 @@ pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
 }
 
 fn sign_in_first(request: &HttpRequest, settings: &WebSettings) -> String {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = match request.uri().path() {
+        // Forms whose own address has no page: back to the one they stand on.
+        "/account/sessions" | "/account/applications" => "/account",
+        "/login/oidc/unlink" => "/",
+        _ => request.uri().path_and_query().map_or("/", |path| path.as_str()),
+    };
     login_link(settings, path)
 }
 

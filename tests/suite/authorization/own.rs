@@ -83,6 +83,24 @@ async fn a_person_ends_another_browser_and_nobody_elses() {
     }
 }
 
+/// The forms' own addresses have no page.
+#[tokio::test]
+async fn who_is_signed_out_meanwhile_comes_back_to_the_page_of_the_form() {
+    for mut world in World::each().await {
+        world.house.pass(13 * 3_600);
+        for (path, back) in [
+            ("/account/sessions", "/account"),
+            ("/account/applications", "/account"),
+            ("/login/oidc/unlink", "/"),
+        ] {
+            let to = world.ada.post(&world.broker().at(path), &[("csrf_token", "x")]).await.to();
+            assert!(to.path().ends_with("/login"), "{to}");
+            assert_eq!(super::parameter(&to, "return_to"), back, "{path}: {}", world.house.home.name);
+        }
+        world.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn an_admin_sees_a_person_s_browsers_and_signs_all_of_them_and_nobody_else_out() {
     for mut world in World::each().await {
