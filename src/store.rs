@@ -5,6 +5,7 @@
 //! since 1970, so that both databases compare them alike whatever the time zone. No query holds state on the
 //! connection, so transaction-mode poolers work.
 
+pub mod allowed;
 pub mod apps;
 pub mod audit;
 pub mod clients;

@@ -117,7 +117,7 @@ fn text(resource: Option<&ResourceUri>) -> String {
     resource.map(|uri| uri.as_str().to_owned()).unwrap_or_default()
 }
 
-fn read(row: authorization_code::Model) -> Result<StoredCode, Error> {
+pub(super) fn read(row: authorization_code::Model) -> Result<StoredCode, Error> {
     let corrupt = |column| Error::Corrupt { table: "authorization_code", column };
     let code = AuthorizationCode {
         id: row.id,

@@ -143,7 +143,7 @@ impl Conn<'_> {
     }
 }
 
-fn read(row: device_code::Model) -> Result<StoredDeviceCode, Error> {
+pub(super) fn read(row: device_code::Model) -> Result<StoredDeviceCode, Error> {
     let corrupt = |column| Error::Corrupt { table: "device_code", column };
     let answer = match (row.state.as_str(), row.user_id, row.auth_time) {
         ("pending", _, _) => DeviceAnswer::Pending,

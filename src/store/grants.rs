@@ -92,27 +92,31 @@ impl Conn<'_> {
         rows.into_iter().map(unchecked).collect()
     }
 
-    /// Ends all that a person granted one client, and forgets what was agreed to; how many grants that were.
-    pub async fn end_grants_between(&self, user: UserId, client: &ClientId) -> Result<u64, Error> {
+    /// Ends all that a person granted one client and what may still become a grant, and forgets what was agreed to;
+    /// whether there was anything at all.
+    pub async fn end_grants_between(&self, user: UserId, client: &ClientId) -> Result<bool, Error> {
         let db = self.db();
-        authorization_code::Entity::delete_many()
+        let codes = authorization_code::Entity::delete_many()
             .filter(authorization_code::Column::UserId.eq(user.0))
             .filter(authorization_code::Column::ClientId.eq(client.as_str()))
             .exec(&db)
             .await?;
-        device_code::Entity::delete_many()
+        let devices = device_code::Entity::delete_many()
             .filter(device_code::Column::UserId.eq(user.0))
             .filter(device_code::Column::ClientId.eq(client.as_str()))
             .exec(&db)
             .await?;
-        consent::Entity::delete_many()
+        let consents = consent::Entity::delete_many()
             .filter(consent::Column::UserId.eq(user.0))
             .filter(consent::Column::ClientId.eq(client.as_str()))
             .exec(&db)
             .await?;
         let both =
             oauth_grant::Column::UserId.eq(user.0).and(oauth_grant::Column::ClientId.eq(client.as_str()));
-        self.end_grants(of(both)).await
+        // Last: a code that was being redeemed has left its grant by now.
+        let grants = self.end_grants(of(both)).await?;
+        let others = [codes, devices, consents].map(|done| done.rows_affected);
+        Ok(grants > 0 || others.iter().any(|rows| *rows > 0))
     }
 
     /// Ends all that a client was granted; how many grants that were.

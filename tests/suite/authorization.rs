@@ -24,6 +24,7 @@ mod sources;
 mod spoofed;
 mod user_codes;
 mod widening;
+mod taken;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response};

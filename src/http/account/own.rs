@@ -33,6 +33,7 @@ struct Application {
     name: String,
     since: String,
     wishes: Vec<Wish>,
+    holds_tokens: bool,
 }
 
 struct Browser {
@@ -65,12 +66,18 @@ pub(super) async fn show(person: Person, people: web::Data<People>) -> page::Ans
 
 fn application(one: LetIn) -> Application {
     let mut all: Vec<Wish> = Vec::new();
-    for grant in &one.grants {
-        let resource = grant.resource.as_ref().map(|uri| uri.as_str());
-        let more = wishes(one.kind, &grant.scope, resource).into_iter();
+    for (scope, resource) in &one.scopes {
+        let resource = resource.as_ref().map(|uri| uri.as_str());
+        let more = wishes(one.kind, scope, resource).into_iter();
         all.extend(more.filter(|wish| !all.contains(wish)).collect::<Vec<_>>());
     }
-    Application { client_id: one.client_id.to_string(), name: one.name, since: day(one.since), wishes: all }
+    Application {
+        client_id: one.client_id.to_string(),
+        name: one.name,
+        since: day(one.since),
+        wishes: all,
+        holds_tokens: one.holds_tokens,
+    }
 }
 
 fn day(at: OffsetDateTime) -> String {

@@ -1,5 +1,7 @@
 //! What a person sees of their own and ends without an admin: browsers signed in, and applications let in.
 
+use std::cmp::Reverse;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -7,8 +9,11 @@ use super::{Error, People};
 use crate::identity::session::SignedIn;
 use crate::model::client::{ClientId, ClientKind};
 use crate::model::event::{Action, Event};
-use crate::model::grant::Grant;
+use crate::model::grant::GrantedScope;
 use crate::model::person::Session;
+use crate::model::principal::UserId;
+use crate::model::uri::ResourceUri;
+use crate::store::allowed::Allowed;
 
 /// An application or script that a person has let in.
 #[derive(Clone, Debug)]
@@ -21,8 +26,10 @@ pub struct LetIn {
     pub kind: ClientKind,
     /// Since when.
     pub since: OffsetDateTime,
-    /// All that lives, newest first.
-    pub grants: Vec<Grant>,
+    /// What it may, the latest first; each for a resource server, or for the broker.
+    pub scopes: Vec<(GrantedScope, Option<ResourceUri>)>,
+    /// Whether it was given tokens that live; without, it may still have them without asking.
+    pub holds_tokens: bool,
 }
 
 impl People {
@@ -48,38 +55,54 @@ impl People {
 
     /// Whom the person has let in, the latest first.
     pub async fn let_in(&self, person: &SignedIn) -> Result<Vec<LetIn>, Error> {
-        let conn = self.tools.store.conn();
         let mut all: Vec<LetIn> = Vec::new();
-        for grant in conn.grants_of_user(person.user.id).await? {
-            // Changed by SQL, it gives nothing: no tokens come of it.
-            let Ok(grant) = self.tools.vault.check(grant) else { continue };
-            if let Some(one) = all.iter_mut().find(|one| one.client_id == grant.client_id) {
-                one.since = grant.created_at;
-                one.grants.push(grant);
+        for (allowed, holds_tokens) in self.allowed(person.user.id).await? {
+            let Allowed { client_id, scope, resource, since } = allowed;
+            if let Some(one) = all.iter_mut().find(|one| one.client_id == client_id) {
+                one.since = since;
+                one.scopes.push((scope, resource));
+                one.holds_tokens |= holds_tokens;
                 continue;
             }
             // A client takes its grants along when it goes.
-            let Some(client) = conn.find_client(&grant.client_id).await? else { continue };
+            let Some(client) = self.tools.store.conn().find_client(&client_id).await? else { continue };
             let client = client.into_parts().0;
-            let (client_id, since) = (grant.client_id.clone(), grant.created_at);
-            all.push(LetIn {
-                client_id,
-                name: client.identifier,
-                kind: client.kind,
-                since,
-                grants: vec![grant],
-            });
+            let (name, kind, scopes) = (client.identifier, client.kind, vec![(scope, resource)]);
+            all.push(LetIn { client_id, name, kind, since, scopes, holds_tokens });
         }
         Ok(all)
     }
 
-    /// Lets an application in no more: all its tokens for the person end, and it must ask again.
+    /// All that a person allows, the latest first, and whether tokens came of it.
+    async fn allowed(&self, user: UserId) -> Result<Vec<(Allowed, bool)>, Error> {
+        let conn = self.tools.store.conn();
+        let mut all: Vec<(Allowed, bool)> = Vec::new();
+        for grant in conn.grants_of_user(user).await? {
+            // Changed by SQL, it gives nothing: no tokens come of it.
+            let Ok(grant) = self.tools.vault.check(grant) else { continue };
+            let since = grant.created_at;
+            let (client_id, scope, resource) = (grant.client_id, grant.scope, grant.resource);
+            all.push((Allowed { client_id, scope, resource, since }, true));
+        }
+        for (device, since) in conn.allowed_devices_of(user).await? {
+            let Ok(device) = self.tools.vault.check(device) else { continue };
+            let (client_id, scope, resource) = (device.client_id, device.scope, device.resource);
+            all.push((Allowed { client_id, scope, resource, since }, false));
+        }
+        all.extend(conn.waiting_codes_of(user).await?.into_iter().map(|code| (code, false)));
+        all.extend(conn.consents_of(user).await?.into_iter().map(|consent| (consent, false)));
+        all.sort_by_key(|(allowed, _)| Reverse(allowed.since));
+        Ok(all)
+    }
+
+    /// Lets an application in no more: all its tokens for the person end, what it has not fetched yet as well, and it must
+    /// ask again.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it was not let in.
+    /// [`Error::NotFound`] where there is nothing at all of it.
     pub async fn let_out(&self, person: &SignedIn, client: &ClientId) -> Result<(), Error> {
         let tx = self.tools.store.begin().await?;
-        if tx.conn().end_grants_between(person.user.id, client).await? == 0 {
+        if !tx.conn().end_grants_between(person.user.id, client).await? {
             return Err(Error::NotFound);
         }
         let subject = Some(format!("client:{client}"));
