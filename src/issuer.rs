@@ -34,6 +34,10 @@ pub use self::mint::IssuedTokens;
 pub use self::signer::Algorithm;
 
 /// What the operator sets.
+/// Rights went after the person's yes. A token without a scope would say that all that was asked for is in it (RFC 6749
+/// §5.1), and be good for nothing.
+const NOTHING_LEFT: Error = Error::InvalidGrant("nothing is left of what was granted");
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The public URL, byte for byte.
@@ -72,9 +76,9 @@ pub enum Error {
     /// The device polls too fast (RFC 8628 §3.5).
     #[error("the device polls too fast")]
     SlowDown,
-    /// The person said no (RFC 8628 §3.5).
-    #[error("the person said no")]
-    AccessDenied,
+    /// The person said no, or has nothing of it to give (RFC 8628 §3.5).
+    #[error("{0}")]
+    AccessDenied(&'static str),
     /// The device waited too long (RFC 8628 §3.5).
     #[error("the device code has expired")]
     ExpiredToken,

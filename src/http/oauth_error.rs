@@ -275,7 +275,7 @@ impl From<issuer::Error> for OAuthError {
                 "asked too soon; wait 5 seconds more between requests from now on",
             ),
             Error::SignedOut => Self::new(OAuthCode::AccessDenied, "the person was signed out meanwhile"),
-            Error::AccessDenied => Self::new(OAuthCode::AccessDenied, "the person said no"),
+            Error::AccessDenied(why) => Self::new(OAuthCode::AccessDenied, why),
             Error::ExpiredToken => {
                 Self::new(OAuthCode::ExpiredToken, "the person did not answer in time; begin again")
             }

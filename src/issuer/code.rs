@@ -12,7 +12,7 @@ use crate::model::ticket::Ticket;
 
 use super::mint::{IssuedTokens, Minted, Minting};
 use super::target::given_by;
-use super::{Error, Issuer};
+use super::{Error, Issuer, NOTHING_LEFT};
 
 /// What a client brings.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ impl Issuer {
         let user = self.person(code.user).await?;
         let scope = given_by(&user, client, GrantType::AuthorizationCode, &code.scope)
             .narrowed_to(&target.available(client));
+        if scope.is_empty() && !code.scope.is_empty() {
+            return Err(NOTHING_LEFT);
+        }
         let offline = client.refresh_tokens || scope.own.contains(Scope::OfflineAccess);
         let refreshes = offline && client.may_use(GrantType::RefreshToken);
         let grant = Grant {

@@ -59,6 +59,14 @@ pub struct WaitingDevice {
     code: DeviceCode,
 }
 
+impl WaitingDevice {
+    /// What it asks for, where this person has nothing of it to give.
+    pub fn asks_in_vain(&self) -> Option<&GrantedScope> {
+        let asked = &self.code.scope;
+        (self.scope.is_empty() && !asked.is_empty()).then_some(asked)
+    }
+}
+
 impl Issuer {
     /// Begins for a device.
     pub async fn authorize_device(
@@ -121,13 +129,20 @@ impl Issuer {
         let client = client.map(|client| self.vault.check(client)).transpose()?;
         let gone = Error::InvalidGrant("the application is not known here any more, or was disabled");
         let client = client.filter(|client| !client.disabled).ok_or(gone)?;
-        let scope = given_by(&person.user, &client, GrantType::DeviceCode, &code.scope);
+        let target = match self.same_target(code.resource.as_ref(), None).await {
+            Err(Error::InvalidTarget) => {
+                return Err(Error::InvalidGrant("what it wants to use is not known here any more"));
+            }
+            other => other?,
+        };
+        let scope = given_by(&person.user, &client, GrantType::DeviceCode, &code.scope)
+            .narrowed_to(&target.available(&client));
         let resource = code.resource.as_ref().map(|uri| uri.as_str().to_owned());
         let user_code = spaced(&typed.unwrap_or_default());
         Ok(WaitingDevice { client, scope, resource, user_code, code })
     }
 
-    /// Writes down what the person said; `false` where the device waits no more.
+    /// Writes down what the person said, of a yes also to what; `false` where the device waits no more.
     pub async fn answer_device(
         &self,
         person: &SignedIn,
@@ -135,8 +150,9 @@ impl Issuer {
         yes: bool,
     ) -> Result<bool, Error> {
         let approved = DeviceAnswer::Approved { user: person.user.id, auth_time: person.signed_in_at };
-        let answer = if yes { approved } else { DeviceAnswer::Denied };
-        let code = DeviceCode { answer, ..device.code.clone() };
+        let (answer, scope) =
+            if yes { (approved, &device.scope) } else { (DeviceAnswer::Denied, &device.code.scope) };
+        let code = DeviceCode { answer, scope: scope.clone(), ..device.code.clone() };
         let tx = self.store.begin().await?;
         if !tx.conn().hold_session(person.session_id).await? {
             return Err(Error::SignedOut);
@@ -182,7 +198,7 @@ impl Issuer {
                 self.store.conn().slow_down(code.id, INTERVAL_S * 1_000_000).await?;
                 Err(Error::SlowDown)
             }
-            DeviceAnswer::Denied => Err(Error::AccessDenied),
+            DeviceAnswer::Denied => Err(Error::AccessDenied("the person said no")),
             DeviceAnswer::Approved { user, auth_time } => {
                 self.redeem_device(client, &code, &target, (user, auth_time), origin).await
             }
@@ -206,6 +222,9 @@ impl Issuer {
         let user = self.person(user).await?;
         let scope = given_by(&user, client, GrantType::DeviceCode, &code.scope)
             .narrowed_to(&target.available(client));
+        if scope.is_empty() && !code.scope.is_empty() {
+            return Err(Error::AccessDenied("nothing is left of what was granted"));
+        }
         let offline = client.refresh_tokens || scope.own.contains(Scope::OfflineAccess);
         let refreshes = offline && client.may_use(GrantType::RefreshToken);
         let grant = Grant {

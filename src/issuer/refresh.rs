@@ -11,7 +11,7 @@ use super::client_credentials::Asked;
 use super::code::parse;
 use super::mint::{IssuedTokens, Minted, Minting};
 use super::target::{given_by, within};
-use super::{Error, Issuer};
+use super::{Error, Issuer, NOTHING_LEFT};
 
 const UNKNOWN: Error = Error::InvalidGrant("the refresh token is unknown, used, revoked or expired");
 
@@ -40,7 +40,7 @@ impl Issuer {
         };
         let left = left(&grant, user.as_ref(), client).narrowed_to(&target.available(client));
         if asked.scope.is_none() && left.is_empty() && !grant.scope.is_empty() {
-            return Err(Error::InvalidGrant("nothing is left of what was granted"));
+            return Err(NOTHING_LEFT);
         }
         let scope = within(left, asked.scope.as_deref())?;
         let minting =

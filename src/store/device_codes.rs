@@ -91,7 +91,7 @@ impl Conn<'_> {
         Ok(row.map(read).transpose()?.map(|stored| stored.code))
     }
 
-    /// Writes the person's answer, in one statement; whether one was still waited for.
+    /// Writes the person's answer and to what it was given, in one statement; whether one was still waited for.
     pub async fn answer_device_code(&self, code: &DeviceCode, own_mac: KeyedHash) -> Result<bool, Error> {
         let (state, user, auth_time) = match code.answer {
             DeviceAnswer::Pending => ("pending", None, None),
@@ -105,6 +105,7 @@ impl Conn<'_> {
             .filter(device_code::Column::State.eq("pending"))
             .filter(device_code::Column::ExpiresAt.gt(self.now_us()))
             .col_expr(device_code::Column::State, Expr::value(state))
+            .col_expr(device_code::Column::Scopes, Expr::value(code.scope.to_string()))
             .col_expr(device_code::Column::UserId, Expr::value(user))
             .col_expr(device_code::Column::AuthTime, Expr::value(auth_time))
             .col_expr(device_code::Column::OwnMac, Expr::value(own_mac.to_vec()))

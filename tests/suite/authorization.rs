@@ -11,6 +11,7 @@ mod inspection;
 mod links;
 mod metadata;
 mod own;
+mod narrowed;
 mod passwords;
 mod refreshing;
 mod replicas;

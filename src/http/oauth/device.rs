@@ -90,6 +90,8 @@ enum Stage<'p> {
     Typing(Option<String>),
     /// The person is asked.
     Asking { client: &'p str, wishes: Vec<Wish> },
+    /// It asks for nothing that this person could give.
+    InVain { client: &'p str, wishes: Vec<Wish> },
     /// It was answered.
     Done { client: &'p str, yes: bool },
 }
@@ -171,7 +173,8 @@ pub(in crate::http) async fn decide_device(
     let client = &device.client.identifier;
     match decision.as_str() {
         decision @ ("accept" | "cancel") => {
-            let yes = decision == "accept";
+            // A yes that gives nothing is a no, which the script learns at once.
+            let yes = decision == "accept" && device.asks_in_vain().is_none();
             if !issuer.answer_device(person.signed_in(), &device, yes).await? {
                 let why = Some("The script does not wait any more. Start it again.".to_owned());
                 return Ok(show(StatusCode::BAD_REQUEST, &person, "", Stage::Typing(why)));
@@ -187,14 +190,18 @@ fn malformed(_: PairsError) -> Problem {
 }
 
 fn asking(device: &WaitingDevice) -> Stage<'_> {
-    let wishes = wishes(device.client.kind, &device.scope, device.resource.as_deref());
-    Stage::Asking { client: &device.client.identifier, wishes }
+    let (client, resource) = (&device.client.identifier, device.resource.as_deref());
+    match device.asks_in_vain() {
+        Some(asked) => Stage::InVain { client, wishes: wishes(device.client.kind, asked, resource) },
+        None => Stage::Asking { client, wishes: wishes(device.client.kind, &device.scope, resource) },
+    }
 }
 
 fn show(status: StatusCode, person: &Person, user_code: &str, stage: Stage<'_>) -> HttpResponse {
     let title = match &stage {
         Stage::Typing(_) => "Connect a script or device".to_owned(),
         Stage::Asking { client, .. } => format!("Let {client} in?"),
+        Stage::InVain { client, .. } => format!("{client} cannot be let in by you"),
         Stage::Done { yes: true, .. } => "It is connected".to_owned(),
         Stage::Done { yes: false, .. } => "It was not let in".to_owned(),
     };

@@ -26,7 +26,7 @@ impl From<Error> for Problem {
             | Error::InvalidGrant(_)
             | Error::AuthorizationPending
             | Error::SlowDown
-            | Error::AccessDenied
+            | Error::AccessDenied(_)
             | Error::ExpiredToken => Self::of(Code::InvalidRequest, Chain(&error).to_string()),
         }
     }
