@@ -12,6 +12,7 @@ pub mod keys;
 
 mod claims;
 mod failures;
+mod grants;
 mod mint;
 mod refresh;
 mod revoke;
@@ -33,11 +34,11 @@ use self::keys::Keys;
 pub use self::mint::IssuedTokens;
 pub use self::signer::Algorithm;
 
-/// What the operator sets.
 /// Rights went after the person's yes. A token without a scope would say that all that was asked for is in it (RFC 6749
 /// §5.1), and be good for nothing.
 const NOTHING_LEFT: Error = Error::InvalidGrant("nothing is left of what was granted");
 
+/// What the operator sets.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The public URL, byte for byte.

@@ -51,10 +51,11 @@ impl Issuer {
             Minting { client, target: &target, scope, grant: Some(&grant), user: None, nonce: None };
         let Minted { mut tokens, event } = self.mint(minting, origin).await?;
         let tx = self.store.begin().await?;
-        tx.conn().insert_grant(&grant, self.vault.sign(&grant)).await?;
+        let ended = self.insert_grant(tx.conn(), &grant, origin).await?;
         tokens.refresh_token = Some(self.insert_refresh_token(tx.conn(), &grant).await?);
         self.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
+        self.forget_grants(ended);
         Ok(tokens)
     }
 }

@@ -70,12 +70,13 @@ impl Issuer {
             drop(tx);
             return Err(self.reused(client, code.grant, origin).await?);
         }
-        tx.conn().insert_grant(&grant, self.vault.sign(&grant)).await?;
+        let ended = self.insert_grant(tx.conn(), &grant, origin).await?;
         if refreshes {
             tokens.refresh_token = Some(self.insert_refresh_token(tx.conn(), &grant).await?);
         }
         self.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
+        self.forget_grants(ended);
         Ok(tokens)
     }
 

@@ -244,12 +244,13 @@ impl Issuer {
         if !tx.conn().take_device_code(code.id).await? {
             return Err(Error::InvalidGrant("the device code is unknown or used"));
         }
-        tx.conn().insert_grant(&grant, self.vault.sign(&grant)).await?;
+        let ended = self.insert_grant(tx.conn(), &grant, origin).await?;
         if refreshes {
             tokens.refresh_token = Some(self.insert_refresh_token(tx.conn(), &grant).await?);
         }
         self.audit.record_in(tx.conn(), event).await?;
         tx.commit().await?;
+        self.forget_grants(ended);
         Ok(tokens)
     }
 

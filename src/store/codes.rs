@@ -1,6 +1,7 @@
 //! Rows of authorization codes and of what people agreed to.
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::ExprTrait;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 
@@ -16,6 +17,10 @@ use crate::store::{Conn, Error};
 /// How long a used code is remembered, so that a second use is known for one, in microseconds: as long as any
 /// access token made by it can live.
 const REMEMBERED_US: i64 = 25 * 3_600 * 1_000_000;
+/// How many codes of one person and client can be redeemed at once: a browser uses the one it got last, and has few tabs.
+const WAITING: u64 = 20;
+/// How many redeemed ones are remembered: as many as grants live.
+const REDEEMED: u64 = 100;
 /// `auth_time` of a person whose provider did not tell it: nobody signed in in 1970.
 const NOT_KNOWN: i64 = 0;
 
@@ -31,10 +36,11 @@ pub struct StoredCode {
 }
 
 impl Conn<'_> {
-    /// Stores a code; forgets those that can tell nothing any more.
+    /// Stores a code; forgets those that can tell nothing any more, and the oldest of too many.
     pub async fn insert_code(&self, code: &AuthorizationCode, hash: KeyedHash) -> Result<(), Error> {
         let old = authorization_code::Column::ExpiresAt.lt(self.now_us().saturating_sub(REMEMBERED_US));
         self.sweep::<authorization_code::Entity>(authorization_code::Column::Id, old).await?;
+        self.make_room(code.user, &code.client_id).await?;
         let row = authorization_code::ActiveModel {
             id: Set(code.id),
             code_hash: Set(hash.to_vec()),
@@ -53,6 +59,20 @@ impl Conn<'_> {
         };
         authorization_code::Entity::insert(row).exec_without_returning(&self.db()).await?;
         Ok(())
+    }
+
+    /// For one more code of this person and client.
+    async fn make_room(&self, user: UserId, client: &ClientId) -> Result<(), Error> {
+        let own = authorization_code::Column::UserId
+            .eq(user.0)
+            .and(authorization_code::Column::ClientId.eq(client.as_str()));
+        let waiting = own.clone().and(authorization_code::Column::UsedAt.is_null());
+        let over = waiting.clone().and(authorization_code::Column::ExpiresAt.lte(self.now_us()));
+        authorization_code::Entity::delete_many().filter(over).exec(&self.db()).await?;
+        let age = (authorization_code::Column::Id, authorization_code::Column::CreatedAt);
+        self.keep_newest::<authorization_code::Entity>(age, waiting, WAITING - 1).await?;
+        let redeemed = own.and(authorization_code::Column::UsedAt.is_not_null());
+        self.keep_newest::<authorization_code::Entity>(age, redeemed, REDEEMED).await
     }
 
     /// A code, used or not.

@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Query, SelectStatement};
-use sea_orm::{ExprTrait, QueryOrder};
+use sea_orm::{ExprTrait, QueryOrder, QuerySelect};
 use time::OffsetDateTime;
 
 use crate::model::client::ClientId;
@@ -79,6 +79,34 @@ impl Conn<'_> {
         let consents = consent::Column::UserId.eq(user.0);
         consent::Entity::delete_many().filter(consents).exec(&self.db()).await?;
         self.end_grants(of(oauth_grant::Column::UserId.eq(user.0))).await
+    }
+
+    /// The grants of this person and client, or of this client for itself, that are older than the `most` newest; some of
+    /// them where there are many.
+    pub async fn oldest_grants(
+        &self,
+        user: Option<UserId>,
+        client: &ClientId,
+        most: u64,
+    ) -> Result<Vec<GrantId>, Error> {
+        let of_user = match user {
+            Some(user) => oauth_grant::Column::UserId.eq(user.0),
+            None => oauth_grant::Column::UserId.is_null(),
+        };
+        let ids: Vec<Uuid> = oauth_grant::Entity::find()
+            .select_only()
+            .column(oauth_grant::Column::Id)
+            .filter(oauth_grant::Column::ClientId.eq(client.as_str()))
+            .filter(of_user)
+            .filter(oauth_grant::Column::ExpiresAt.gt(self.now_us()))
+            .order_by_desc(oauth_grant::Column::CreatedAt)
+            .order_by_desc(oauth_grant::Column::Id)
+            .limit(SWEPT)
+            .offset(most)
+            .into_tuple()
+            .all(&self.db())
+            .await?;
+        Ok(ids.into_iter().map(GrantId).collect())
     }
 
     /// What a person granted and has not ended, newest first.

@@ -2,6 +2,7 @@
 
 mod assertions;
 mod bad_input;
+mod bounds;
 mod codes;
 mod consent;
 mod devices;
@@ -10,22 +11,22 @@ mod hints;
 mod inspection;
 mod links;
 mod metadata;
-mod own;
 mod narrowed;
+mod own;
 mod passwords;
 mod refreshing;
+mod replaced;
 mod replicas;
 mod resources;
-mod replaced;
 mod rights;
 mod scopes;
 mod secrets;
 mod signing;
 mod sources;
 mod spoofed;
+mod taken;
 mod user_codes;
 mod widening;
-mod taken;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response};
