@@ -7,6 +7,7 @@ pub mod client;
 pub mod connection;
 pub mod connector;
 pub mod delivery;
+pub mod description;
 pub mod entropy;
 pub mod event;
 pub mod grant;

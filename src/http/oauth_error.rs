@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::problem::{Chain, Code, Outcome, Problem, TRACE_ID};
 use crate::issuer;
+use crate::model::description::Description;
 
 /// The values of `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl OAuthCode {
 pub struct OAuthError {
     code: OAuthCode,
     status: StatusCode,
-    description: String,
+    description: Description,
     basic: bool,
     bearer: Option<String>,
     retry_after_s: Option<u64>,
@@ -81,7 +82,7 @@ pub struct OAuthError {
 
 impl OAuthError {
     /// An error with the status the standard gives it. The description is ours, never what was sent.
-    pub fn new(code: OAuthCode, description: impl Into<String>) -> Self {
+    pub fn new(code: OAuthCode, description: &str) -> Self {
         let status = match code {
             OAuthCode::InvalidClient | OAuthCode::InvalidToken => StatusCode::UNAUTHORIZED,
             OAuthCode::InsufficientScope => StatusCode::FORBIDDEN,
@@ -99,7 +100,7 @@ impl OAuthError {
             | OAuthCode::ExpiredToken => StatusCode::BAD_REQUEST,
         };
         let retry_after_s = (code == OAuthCode::TemporarilyUnavailable).then_some(1);
-        let (description, more) = (description.into(), Map::new());
+        let (description, more) = (Description::new(description), Map::new());
         Self {
             code,
             status,
@@ -230,7 +231,7 @@ impl ResponseError for OAuthError {
         }
         let mut body = self.more.clone();
         body.insert("error".into(), self.code.as_str().into());
-        body.insert("error_description".into(), self.description.clone().into());
+        body.insert("error_description".into(), self.description.as_str().into());
         // What we cannot tell is found in the log.
         let trace_id = TRACE_ID.try_with(|id| id.to_string()).ok();
         let trace_id = trace_id.filter(|_| self.code == OAuthCode::ServerError);

@@ -36,6 +36,7 @@ use url::Url;
 use crate::support::app::Broker;
 use crate::support::house::House;
 use crate::support::jar::{Jar, Seen};
+use crate::support::problem::is_plain;
 
 /// Where the web application of the tests is sent back to; nobody listens there.
 const BACK: &str = "https://shop.example/back?from=jeton";
@@ -178,6 +179,7 @@ async fn ok(answer: Response) -> Value {
 async fn refusal(answer: Response) -> (u16, String) {
     let status = answer.status().as_u16();
     let body: Value = answer.json().await.unwrap();
+    assert!(is_plain(body["error_description"].as_str().unwrap_or_default()), "{body}");
     (status, body["error"].as_str().unwrap_or_default().to_owned())
 }
 

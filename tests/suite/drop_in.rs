@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::house::House;
 use crate::support::peer::skipped;
+use crate::support::problem::is_plain;
 
 const ROUTE: &str = "/acme/sandbox/token";
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
@@ -25,6 +26,7 @@ async fn refused(answer: Response) -> (u16, String, String, Value) {
     let body: Value = answer.json().await.unwrap();
     let text = |key: &str| body[key].as_str().unwrap_or_else(|| panic!("{key}: {body}")).to_owned();
     assert!(!text("error_description").is_empty() && !text("action").is_empty());
+    assert!(is_plain(&text("error_description")), "{body}");
     (status.as_u16(), text("error"), text("code"), body)
 }
 

@@ -150,7 +150,7 @@ fn assertion(form: &mut Parameters) -> Result<Option<Secret>, OAuthError> {
         (Some(JWT_BEARER), Some(assertion)) => Ok(Some(Secret::new(assertion))),
         (None, None) => Ok(None),
         (Some(JWT_BEARER), None) => Err(invalid("client_assertion is missing")),
-        (_, _) => Err(invalid("client_assertion_type is not jwt-bearer (RFC 7523 §2.2)")),
+        (_, _) => Err(invalid("client_assertion_type is not jwt-bearer (RFC 7523, section 2.2)")),
     }
 }
 

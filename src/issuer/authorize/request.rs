@@ -5,6 +5,7 @@ use url::form_urlencoded;
 
 use crate::identity::upstream::Renewal;
 use crate::model::client::{Client, ClientId};
+use crate::model::description::Description;
 use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::principal::UserId;
 use crate::model::secret::Secret;
@@ -217,7 +218,7 @@ impl AuthorizationRequest {
             &self.redirect_uri,
             &self.issuer,
             self.state.as_deref(),
-            &[("error", code), ("error_description", description)],
+            &[("error", code), ("error_description", Description::new(description).as_str())],
         );
         Refusal::Sent { code, location }
     }
@@ -321,7 +322,8 @@ impl Draft<'_> {
 
     fn refuse(&self, code: &'static str, description: &str) -> Refusal {
         let state = self.params.state.as_deref().filter(|state| state.len() <= MAX_OPAQUE);
-        let fields = [("error", code), ("error_description", description)];
+        let description = Description::new(description);
+        let fields = [("error", code), ("error_description", description.as_str())];
         Refusal::Sent { code, location: answer(self.redirect_uri, self.issuer, state, &fields) }
     }
 }

@@ -6,6 +6,7 @@ use url::Url;
 use super::{
     BACK, World, authorization_request, claims, error, hidden, ok, parameter, public, refusal, say, text,
 };
+use crate::support::problem::is_plain;
 
 #[tokio::test]
 async fn a_person_signs_in_at_a_web_application() {
@@ -180,6 +181,7 @@ async fn what_is_wrong_with_the_rest_is_told_to_the_client() {
             let back = nobody.get(&url).await.to();
             assert!(back.as_str().starts_with(&format!("{BACK}&error=")), "{name}={value}: {back}");
             assert_eq!(parameter(&back, "error"), code, "{name}={value}");
+            assert!(is_plain(&parameter(&back, "error_description")), "{back}");
             assert_eq!(parameter(&back, "state"), "af0ifjsldkj");
             assert_eq!(parameter(&back, "iss"), world.broker().url);
         }

@@ -72,3 +72,8 @@ pub(crate) fn without_trace_id(mut problem: Value) -> Value {
     problem.as_object_mut().unwrap().remove("trace_id").unwrap();
     problem
 }
+
+/// Whether a text is one that `error_description` may be (RFC 6749 §5.2).
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\')
+}
