@@ -1,7 +1,8 @@
 //! The same token for tools that speak OAuth alone: `POST /{app_id}/{connector}/token` answers like a token endpoint.
 //!
-//! The three tests of binb-token hold (role, scope, location). Parameters nobody here knows are ignored, as RFC 6749 §3.2
-//! has it; errors have the form of its §5.2, with our `code` and `action` beside.
+//! The three tests of binb-token hold (role, scope, location). Parameters of the form that nobody here knows are ignored, as
+//! RFC 6749 §3.2 has it; the URL takes none: what is asked for there must not be answered as if it had not been. Errors have
+//! the form of §5.2, with our `code` and `action` beside.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::binb_token::{min_ttl, receiver};
 use super::extract::{Caller, RequestOrigin};
-use super::oauth::form::{Parameters, presented};
+use super::oauth::form::{Parameters, invalid, presented};
 use super::oauth::token::{method_refused, wrong_method};
 use super::oauth_error::{OAuthCode, OAuthError};
 use super::problem::{Answer, Outcome, Problem};
@@ -66,6 +67,9 @@ pub(super) async fn provider_token(
 ) -> Result<HttpResponse, OAuthError> {
     let answered = async {
         let mut form = Parameters::read(&request, payload).await?;
+        if !request.query_string().is_empty() {
+            return Err(invalid("parameters belong into the form body, none into the URL"));
+        }
         if form.grant_type()? != GrantType::ClientCredentials {
             return Err(OAuthError::new(OAuthCode::UnsupportedGrantType, "only client_credentials here"));
         }

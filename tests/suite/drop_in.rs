@@ -144,6 +144,29 @@ async fn who_asks_must_be_a_superadmin_with_this_location() {
     }
 }
 
+/// What is asked for in the URL would be answered as if it had not been: another account's token, or a shorter life.
+#[tokio::test]
+async fn what_belongs_into_the_form_is_refused_in_the_url() {
+    for house in House::each().await {
+        house.connected_app("acme").await;
+        let root = &house.broker.superadmin;
+        for query in ["flow=second", "min_ttl=86400", "rejected=1&whatever=1", "x", "%ff=1", "%C3%A9=1", "="]
+        {
+            let (status, error, code, body) =
+                refused(ask(&house, &format!("{ROUTE}?{query}"), root, &[GRANT]).await).await;
+            assert_eq!(
+                (status, error.as_str(), code.as_str()),
+                (400, "invalid_request", "invalid_request"),
+                "{query}"
+            );
+            let told = body["error_description"].as_str().unwrap();
+            assert!(told.contains("form body") || query.contains("%ff"), "{query}: {told}");
+        }
+        assert_eq!(ask(&house, &format!("{ROUTE}?"), root, &[GRANT]).await.status(), StatusCode::OK);
+        house.stop().await;
+    }
+}
+
 /// The library most Python tools use for this grant.
 const TOOL: &str = r#"
 import os, sys
