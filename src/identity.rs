@@ -5,7 +5,7 @@
 //! A token says who; what it may do is the intersection with the client's or user's row as it is now.
 
 pub mod bearer;
-mod exchange;
+pub mod exchange;
 pub mod login;
 pub mod password;
 pub mod people;

@@ -12,6 +12,7 @@ use crate::http::problem::Problem;
 use crate::http::settings::WebSettings;
 use crate::identity::Denied;
 use crate::identity::bearer::Bearers;
+use crate::identity::exchange::Refusal;
 use crate::issuer::Error;
 use crate::keeper::{HandedToken, Lifetime, SecretsKeeper};
 use crate::model::app::AppId;
@@ -64,8 +65,9 @@ impl Exchange {
         if form.take("requested_token_type")?.is_some_and(|kind| !access_token(&kind)) {
             return Err(invalid("requested_token_type: only an access token can be had"));
         }
-        if form.take("actor_token")?.is_some() {
-            return Err(invalid("actor_token is not taken: the client itself is the actor"));
+        // Its type alone says nothing, and must not be there (RFC 8693 §2.1).
+        if form.take("actor_token")?.is_some() || form.take("actor_token_type")?.is_some() {
+            return Err(invalid("no actor_token is taken, nor its type: the client itself is the actor"));
         }
         let audience = form.require("audience")?;
         let ids = audience.split_once('/').and_then(|(app, connector)| {
@@ -106,8 +108,11 @@ impl Exchange {
         })?;
         let connector = keeper.canonical(&self.connector).await;
         let by = bearers.may_exchange(&subject, client, &self.app, &connector, origin).await;
-        let by = by.map_err(Problem::from)?.map_err(|denied| match denied {
-            Denied::Forbidden => OAuthError::of_exchange(Problem::from(denied)),
+        let by = by.map_err(Problem::from)?.map_err(|refusal| match refusal {
+            Refusal::Subject => {
+                invalid("subject_token: only a person's, issued to this very client, is exchanged")
+            }
+            Refusal::Target => OAuthError::of_exchange(Denied::Forbidden.into()),
         })?;
         let lifetime = Lifetime { request: Request { min_ttl: self.min_ttl, rejected: None }, wait: WAIT };
         let token = keeper.retrieve_token(&by, self.flow.as_ref(), lifetime).await;

@@ -97,7 +97,7 @@ async fn only_the_client_it_was_issued_to_may_exchange_a_token() {
         let token = connected(&mut world).await;
         let other = world.house.client(&super::provider("Other")).await;
         let stolen = refusal(exchange(&world, &other, &token, &[]).await).await;
-        assert_eq!(stolen, error(400, "invalid_target"));
+        assert_eq!(stolen, error(400, "invalid_request"), "RFC 8693 §2.2.2: the subject token is at fault");
         let job = world.house.client(&json!({"identifier": "job", "kind": "service"})).await;
         assert_eq!(
             refusal(exchange(&world, &job, &token, &[]).await).await,
@@ -105,7 +105,7 @@ async fn only_the_client_it_was_issued_to_may_exchange_a_token() {
         );
         let own = world.broker().token_of(&world.shop).await;
         let itself = refusal(exchange(&world, &world.shop, &own, &[]).await).await;
-        assert_eq!(itself, error(400, "invalid_target"), "a client is no person");
+        assert_eq!(itself, error(400, "invalid_request"), "a client is no person");
         let tokens = world.tokens(&[("scope", "openid")]).await;
         for wrong in [text(&tokens["id_token"]), "x", "a.b.c"] {
             let refused = refusal(exchange(&world, &world.shop, wrong, &[]).await).await;
@@ -202,6 +202,7 @@ async fn what_is_wrong_with_an_exchange_says_what_to_do() {
             ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token", "invalid_request"),
             ("requested_token_type", "urn:ietf:params:oauth:token-type:jwt", "invalid_request"),
             ("actor_token", "x", "invalid_request"),
+            ("actor_token_type", ACCESS_TOKEN, "invalid_request"),
             ("audience", "", "invalid_request"),
             ("audience", "acme", "invalid_target"),
             ("audience", "acme/sandbox/x", "invalid_target"),
