@@ -32,7 +32,7 @@ pub mod start;
 
 use actix_web::web::{ServiceConfig, get, post, resource, to};
 
-use self::server::{not_found, only};
+use self::server::{not_found, only, read};
 
 /// Every route, by area.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -67,7 +67,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     );
     cfg.service(
         resource("/{app_id}/{connector}/status")
-            .route(get().to(binb_token::connection_status))
-            .default_service(only("GET")),
+            .route(read().to(binb_token::connection_status))
+            .default_service(only("GET, HEAD")),
     );
 }

@@ -12,6 +12,7 @@ use super::layer::host;
 use super::login::nothing;
 use super::page::{self, Page};
 use super::person::{self, AnySession, Person, Visitor};
+use super::server::read;
 use super::settings::WebSettings;
 use crate::identity::password;
 use crate::identity::people::{Error, People};
@@ -25,7 +26,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .route(web::get().to(password_page))
             .route(web::post().to(set_password)),
     )
-    .service(host::resource("/account", "GET").route(web::get().to(own::show)))
+    .service(host::resource("/account", "GET, HEAD").route(read().to(own::show)))
     .service(host::resource("/account/sessions", "POST").route(web::post().to(own::end_session)))
     .service(host::resource("/account/applications", "POST").route(web::post().to(own::let_out)));
 }

@@ -24,9 +24,9 @@ mod times;
 pub(in crate::http) mod users;
 
 use actix_web::Resource;
-use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource};
+use actix_web::web::{ServiceConfig, delete, patch, post, put, resource};
 
-use crate::http::server::only;
+use crate::http::server::{only, read};
 
 pub(in crate::http) use self::link::{LinkResponse, read_email};
 pub(in crate::http) use self::may::{
@@ -44,80 +44,84 @@ pub fn routes(cfg: &mut ServiceConfig) {
 }
 
 fn app_routes(cfg: &mut ServiceConfig) {
-    cfg.service(at("/apps", "GET, POST").route(get().to(apps::list_apps)).route(post().to(apps::create_app)))
-        .service(
-            at("/apps/{app_id}", "GET, PATCH, DELETE")
-                .route(get().to(apps::read_app))
-                .route(patch().to(apps::change_app))
-                .route(delete().to(apps::delete_app)),
-        )
-        .service(
-            at("/apps/{app_id}/members", "GET, POST")
-                .route(get().to(members::list_members))
-                .route(post().to(members::put_member)),
-        )
-        .service(at("/apps/{app_id}/members/{user_id}", "DELETE").route(delete().to(members::delete_member)))
-        .service(
-            at("/apps/{app_id}/invitations", "GET, POST")
-                .route(get().to(invitations::list_invitations))
-                .route(post().to(invitations::create_invitation)),
-        )
-        .service(
-            at("/apps/{app_id}/invitations/{invitation_id}", "DELETE")
-                .route(delete().to(invitations::delete_invitation)),
-        )
-        .service(at("/apps/{app_id}/signup-links", "POST").route(post().to(signup_links::create_signup_link)))
-        .service(
-            at("/apps/{app_id}/signup-links/{link_id}/confirm", "POST")
-                .route(post().to(signup_links::confirm_signup_link)),
-        )
-        .service(at("/connections", "GET").route(get().to(connections::list_connections)))
-        .service(at("/apps/{app_id}/connections", "GET").route(get().to(connections::list_app_connections)))
-        .service(
-            at("/apps/{app_id}/connections/{connector}", "GET, PATCH, DELETE")
-                .route(get().to(connections::read_connection))
-                .route(patch().to(connections::change_connection))
-                .route(delete().to(connections::delete_connection)),
-        )
-        .service(
-            at("/apps/{app_id}/connections/{connector}/import", "POST")
-                .route(post().to(connections::import_connection)),
-        )
-        .service(
-            at("/apps/{app_id}/connections/{connector}/refresh", "POST")
-                .route(post().to(generations::refresh_connection)),
-        )
-        .service(
-            at("/apps/{app_id}/connections/{connector}/generations", "GET")
-                .route(get().to(generations::list_generations)),
-        )
-        .service(
-            at("/apps/{app_id}/connections/{connector}/generations/{generation}/restore", "POST")
-                .route(post().to(generations::restore_generation)),
-        );
+    cfg.service(
+        at("/apps", "GET, HEAD, POST").route(read().to(apps::list_apps)).route(post().to(apps::create_app)),
+    )
+    .service(
+        at("/apps/{app_id}", "GET, HEAD, PATCH, DELETE")
+            .route(read().to(apps::read_app))
+            .route(patch().to(apps::change_app))
+            .route(delete().to(apps::delete_app)),
+    )
+    .service(
+        at("/apps/{app_id}/members", "GET, HEAD, POST")
+            .route(read().to(members::list_members))
+            .route(post().to(members::put_member)),
+    )
+    .service(at("/apps/{app_id}/members/{user_id}", "DELETE").route(delete().to(members::delete_member)))
+    .service(
+        at("/apps/{app_id}/invitations", "GET, HEAD, POST")
+            .route(read().to(invitations::list_invitations))
+            .route(post().to(invitations::create_invitation)),
+    )
+    .service(
+        at("/apps/{app_id}/invitations/{invitation_id}", "DELETE")
+            .route(delete().to(invitations::delete_invitation)),
+    )
+    .service(at("/apps/{app_id}/signup-links", "POST").route(post().to(signup_links::create_signup_link)))
+    .service(
+        at("/apps/{app_id}/signup-links/{link_id}/confirm", "POST")
+            .route(post().to(signup_links::confirm_signup_link)),
+    )
+    .service(at("/connections", "GET, HEAD").route(read().to(connections::list_connections)))
+    .service(
+        at("/apps/{app_id}/connections", "GET, HEAD").route(read().to(connections::list_app_connections)),
+    )
+    .service(
+        at("/apps/{app_id}/connections/{connector}", "GET, HEAD, PATCH, DELETE")
+            .route(read().to(connections::read_connection))
+            .route(patch().to(connections::change_connection))
+            .route(delete().to(connections::delete_connection)),
+    )
+    .service(
+        at("/apps/{app_id}/connections/{connector}/import", "POST")
+            .route(post().to(connections::import_connection)),
+    )
+    .service(
+        at("/apps/{app_id}/connections/{connector}/refresh", "POST")
+            .route(post().to(generations::refresh_connection)),
+    )
+    .service(
+        at("/apps/{app_id}/connections/{connector}/generations", "GET, HEAD")
+            .route(read().to(generations::list_generations)),
+    )
+    .service(
+        at("/apps/{app_id}/connections/{connector}/generations/{generation}/restore", "POST")
+            .route(post().to(generations::restore_generation)),
+    );
 }
 
 fn connector_routes(cfg: &mut ServiceConfig) {
     cfg.service(
-        at("/connectors", "GET, POST")
-            .route(get().to(connectors::list_connectors))
+        at("/connectors", "GET, HEAD, POST")
+            .route(read().to(connectors::list_connectors))
             .route(post().to(connectors::create_connector)),
     )
     .service(
-        at("/connectors/{connector}", "GET, PUT, DELETE")
-            .route(get().to(connectors::read_connector))
+        at("/connectors/{connector}", "GET, HEAD, PUT, DELETE")
+            .route(read().to(connectors::read_connector))
             .route(put().to(connectors::replace_connector))
             .route(delete().to(connectors::delete_connector)),
     )
     .service(
-        at("/connectors/{connector}/credentials", "GET, PUT, DELETE")
-            .route(get().to(credentials::read_credentials))
+        at("/connectors/{connector}/credentials", "GET, HEAD, PUT, DELETE")
+            .route(read().to(credentials::read_credentials))
             .route(put().to(credentials::put_credentials))
             .route(delete().to(credentials::delete_credentials)),
     )
     .service(
-        at("/apps/{app_id}/connectors/{connector}/credentials", "GET, PUT, DELETE")
-            .route(get().to(credentials::read_app_credentials))
+        at("/apps/{app_id}/connectors/{connector}/credentials", "GET, HEAD, PUT, DELETE")
+            .route(read().to(credentials::read_app_credentials))
             .route(put().to(credentials::put_app_credentials))
             .route(delete().to(credentials::delete_app_credentials)),
     );
@@ -125,13 +129,13 @@ fn connector_routes(cfg: &mut ServiceConfig) {
 
 fn identity_routes(cfg: &mut ServiceConfig) {
     cfg.service(
-        at("/clients", "GET, POST")
-            .route(get().to(clients::list_clients))
+        at("/clients", "GET, HEAD, POST")
+            .route(read().to(clients::list_clients))
             .route(post().to(clients::create_client)),
     )
     .service(
-        at("/clients/{client_id}", "GET, PATCH, DELETE")
-            .route(get().to(clients::read_client))
+        at("/clients/{client_id}", "GET, HEAD, PATCH, DELETE")
+            .route(read().to(clients::read_client))
             .route(patch().to(clients::change_client))
             .route(delete().to(clients::delete_client)),
     )
@@ -141,39 +145,41 @@ fn identity_routes(cfg: &mut ServiceConfig) {
             .route(delete().to(clients::delete_client_secret)),
     )
     .service(
-        at("/clients/{client_id}/delivery", "GET, POST")
-            .route(get().to(clients::check_client_delivery))
+        at("/clients/{client_id}/delivery", "GET, HEAD, POST")
+            .route(read().to(clients::check_client_delivery))
             .route(post().to(clients::deliver_client_credential)),
     )
     .service(
-        at("/resources", "GET, POST, PUT, DELETE")
-            .route(get().to(resources::list_resources))
+        at("/resources", "GET, HEAD, POST, PUT, DELETE")
+            .route(read().to(resources::list_resources))
             .route(post().to(resources::create_resource))
             .route(put().to(resources::replace_resource))
             .route(delete().to(resources::delete_resource)),
     )
     .service(
-        at("/users", "GET, POST").route(get().to(users::list_users)).route(post().to(users::create_user)),
+        at("/users", "GET, HEAD, POST")
+            .route(read().to(users::list_users))
+            .route(post().to(users::create_user)),
     )
     .service(
-        at("/users/{user_id}", "GET, PATCH, DELETE")
-            .route(get().to(users::read_user))
+        at("/users/{user_id}", "GET, HEAD, PATCH, DELETE")
+            .route(read().to(users::read_user))
             .route(patch().to(users::change_user))
             .route(delete().to(users::delete_user)),
     )
     .service(at("/users/{user_id}/password-link", "POST").route(post().to(users::create_password_link)))
     .service(
-        at("/users/{user_id}/sessions", "GET, DELETE")
-            .route(get().to(users::list_user_sessions))
+        at("/users/{user_id}/sessions", "GET, HEAD, DELETE")
+            .route(read().to(users::list_user_sessions))
             .route(delete().to(users::delete_user_sessions)),
     );
 }
 
 fn key_routes(cfg: &mut ServiceConfig) {
-    cfg.service(at("/keys/signing", "GET").route(get().to(keys::list_signing_keys)))
+    cfg.service(at("/keys/signing", "GET, HEAD").route(read().to(keys::list_signing_keys)))
         .service(
-            at("/keys/signing/rotate", "GET, POST")
-                .route(get().to(keys::read_signing_key_rotation))
+            at("/keys/signing/rotate", "GET, HEAD, POST")
+                .route(read().to(keys::read_signing_key_rotation))
                 .route(post().to(keys::rotate_signing_key)),
         )
         .service(at("/keys/signing/{kid}", "DELETE").route(delete().to(keys::delete_signing_key)));

@@ -253,7 +253,7 @@ async fn every_response_carries_the_headers_errors_and_panics_included() {
         let panicked = &replies.last().unwrap().1;
         assert_eq!(panicked.header("content-type"), "application/problem+json");
         assert!(!panicked.body.contains("canary") && panicked.body.contains("\"trace_id\":\"0"));
-        assert_eq!(replies[4].1.header("allow"), "GET, POST");
+        assert_eq!(replies[4].1.header("allow"), "GET, HEAD, POST");
         assert_eq!(browser.open("/login").await.status, StatusCode::OK);
     }
 }

@@ -18,6 +18,7 @@ use super::layer::host::resource;
 use super::page::{Answer, FormTargets, see_other};
 use super::person::{Person, local_path};
 use super::problem::{Code, Problem};
+use super::server::read;
 use super::settings::WebSettings;
 use crate::identity::Member;
 use crate::identity::session::SignedIn;
@@ -52,7 +53,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .route(web::get().to(link::show_link))
             .route(web::post().to(link::follow_link)),
     )
-    .service(resource("/{app_id}/connect", "GET").route(web::get().to(apps::show_connectors)))
+    .service(resource("/{app_id}/connect", "GET, HEAD").route(read().to(apps::show_connectors)))
     .service(
         resource("/{app_id}/{connector}/signup", "GET, POST")
             .route(web::get().to(start::show_signup))

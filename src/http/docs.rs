@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::OnceLock;
 
-use actix_web::web::{Data, ServiceConfig, get, resource};
+use actix_web::web::{Data, ServiceConfig, resource};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
@@ -22,7 +22,7 @@ use super::kept::Kept;
 use super::openapi;
 use super::page::Page;
 use super::problem::{Act, Answer, Code, Problem};
-use super::server::only;
+use super::server::{only, read};
 use super::settings::WebSettings;
 
 /// How long a browser may keep them, in seconds.
@@ -37,8 +37,12 @@ pub(super) struct Shelf {
 /// The routes of this area.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.app_data(Data::new(Shelf::default()))
-        .service(resource(["/docs", "/docs/"]).route(get().to(read_reference)).default_service(only("GET")))
-        .service(resource("/docs/openapi.json").route(get().to(read_document)).default_service(only("GET")));
+        .service(
+            resource(["/docs", "/docs/"]).route(read().to(read_reference)).default_service(only("GET, HEAD")),
+        )
+        .service(
+            resource("/docs/openapi.json").route(read().to(read_document)).default_service(only("GET, HEAD")),
+        );
 }
 
 #[derive(Template)]

@@ -10,7 +10,7 @@ use askama::Template;
 use super::extract::Segments;
 use super::page::Page;
 use super::problem::Code;
-use super::server::{not_found, only};
+use super::server::{not_found, only, read};
 
 use self::advice::Advice;
 pub(super) use self::advice::meaning;
@@ -18,7 +18,9 @@ pub(super) use self::advice::meaning;
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
-        web::resource("/problems/{code}").route(web::get().to(explain_problem)).default_service(only("GET")),
+        web::resource("/problems/{code}")
+            .route(read().to(explain_problem))
+            .default_service(only("GET, HEAD")),
     );
 }
 

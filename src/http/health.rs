@@ -6,13 +6,13 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::problem::{Answer, Chain, Code, Problem};
-use super::server::only;
+use super::server::{only, read};
 use crate::health::{NotReady, Readiness, Warning};
 
 /// The routes of this area.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(web::resource("/healthz").route(web::get().to(read_health)).default_service(only("GET")));
-    cfg.service(web::resource("/readyz").route(web::get().to(read_readiness)).default_service(only("GET")));
+    cfg.service(web::resource("/healthz").route(read().to(read_health)).default_service(only("GET, HEAD")));
+    cfg.service(web::resource("/readyz").route(read().to(read_readiness)).default_service(only("GET, HEAD")));
 }
 
 /// The process answers.

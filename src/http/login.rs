@@ -13,6 +13,7 @@ use super::oauth;
 use super::page::{self, Page, see_other};
 use super::person::{self, AnySession, Visitor, local_path};
 use super::problem::Problem;
+use super::server::read;
 use super::settings::WebSettings;
 use crate::identity::login::{Browser, Error, Logins};
 use crate::identity::session::Sessions;
@@ -24,7 +25,7 @@ use crate::model::secret::Secret;
 pub fn routes(cfg: &mut web::ServiceConfig) {
     oidc::routes(cfg);
     cfg.service(
-        host::resource("/login", "GET, POST").route(web::get().to(login_page)).route(web::post().to(login)),
+        host::resource("/login", "GET, HEAD, POST").route(read().to(login_page)).route(web::post().to(login)),
     );
     cfg.service(host::resource("/login/proxy", "POST").route(web::post().to(login_at_proxy)));
     cfg.service(host::resource("/logout", "POST").route(web::post().to(logout)));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header;
-use actix_web::web::{Data, ServiceConfig, get, resource, to};
+use actix_web::web::{Data, ServiceConfig, resource, to};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer};
 use tokio::task::JoinHandle;
 
 use super::admin::{ConnectionsRead, May};
 use super::problem::{Answer, Code, Problem};
-use super::server::{SLOW_HEADERS, only};
+use super::server::{SLOW_HEADERS, only, read};
 use crate::gauges::Gauges;
 
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,7 +26,7 @@ pub struct Exposed {
 
 /// `/metrics`.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(resource("/metrics").route(get().to(read_metrics)).default_service(only("GET")));
+    cfg.service(resource("/metrics").route(read().to(read_metrics)).default_service(only("GET, HEAD")));
 }
 
 /// The figures of the process and of its database, as Prometheus text.
@@ -67,7 +67,7 @@ impl MetricsServer {
         let app = move || {
             App::new()
                 .app_data(gauges.clone())
-                .route("/metrics", get().to(read_openly))
+                .route("/metrics", read().to(read_openly))
                 .default_service(to(nothing))
         };
         let running = HttpServer::new(app)

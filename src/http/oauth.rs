@@ -16,7 +16,7 @@ pub(in crate::http) use self::wishes::{Wish, wishes};
 use actix_web::{Route, web};
 
 use super::layer::host;
-use super::server::only;
+use super::server::{only, read};
 
 pub(super) use self::authorize::{form_target, renewal};
 
@@ -30,7 +30,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     for path in ["/o/userinfo/", "/o/userinfo"] {
         config.service(
             web::resource(path)
-                .route(web::get().to(userinfo::userinfo))
+                .route(read().to(userinfo::userinfo))
                 .route(web::post().to(userinfo::userinfo_by_post))
                 .default_service(web::to(userinfo::refuse_method)),
         );
@@ -44,19 +44,19 @@ pub fn routes(config: &mut web::ServiceConfig) {
     }
     for path in ["/o/device/", "/o/device"] {
         config.service(
-            host::resource(path, "GET, POST")
-                .route(web::get().to(device::device_page))
+            host::resource(path, "GET, HEAD, POST")
+                .route(read().to(device::device_page))
                 .route(web::post().to(device::decide_device)),
         );
     }
     let mut published = |path: &str, route: Route| {
-        config.service(web::resource(path.to_owned()).route(route).default_service(only("GET")));
+        config.service(web::resource(path.to_owned()).route(route).default_service(only("GET, HEAD")));
     };
-    published("/.well-known/jwks.json", web::get().to(jwks::jwks));
-    published("/.well-known/oauth-authorization-server", web::get().to(metadata::metadata));
-    published("/.well-known/openid-configuration", web::get().to(metadata::openid_metadata));
+    published("/.well-known/jwks.json", read().to(jwks::jwks));
+    published("/.well-known/oauth-authorization-server", read().to(metadata::metadata));
+    published("/.well-known/openid-configuration", read().to(metadata::openid_metadata));
     for document in ["oauth-authorization-server", "openid-configuration"] {
-        published(&format!("/.well-known/{document}/{{path:.*}}"), web::get().to(metadata::inserted));
+        published(&format!("/.well-known/{document}/{{path:.*}}"), read().to(metadata::inserted));
     }
 }
 

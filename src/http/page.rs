@@ -231,7 +231,9 @@ pub async fn not_found() -> HttpResponse {
 /// The one style sheet.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
-        web::resource("/static/style.css").route(web::get().to(style)).default_service(server::only("GET")),
+        web::resource("/static/style.css")
+            .route(server::read().to(style))
+            .default_service(server::only("GET, HEAD")),
     );
 }
 

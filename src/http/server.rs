@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
-use actix_web::web::{Data, PayloadConfig, ServiceConfig, to};
+use actix_web::web::{Data, PayloadConfig, ServiceConfig, route, to};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, ResponseError};
 use tokio::task::JoinHandle;
 
@@ -149,6 +150,12 @@ pub(in crate::http) async fn not_found(request: HttpRequest) -> HttpResponse {
     }
     let detail = "nothing is at this path: is the broker's address right (JETON_URL), and what follows it?";
     refusal(Problem::of(Code::NotFound, detail), request.path().starts_with("/o/"))
+}
+
+/// GET, and HEAD alike: the server leaves the body out (RFC 9110 §9.3.2). For what is read alone: a route whose GET hands
+/// something out or uses something up takes no HEAD, which nobody expects to do so.
+pub(in crate::http) fn read() -> actix_web::Route {
+    route().guard(Any(Get()).or(Head()))
 }
 
 /// 405 with `Allow`, for a resource of our API that takes `methods` only.

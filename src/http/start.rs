@@ -7,13 +7,14 @@ use super::layer::host;
 use super::login::oidc;
 use super::page::{self, Page};
 use super::person::Person;
+use super::server::read;
 use crate::identity::people::People;
 use crate::identity::upstream::Upstreams;
 use crate::model::app::{App, AppState};
 
 /// `/`.
 pub fn routes(cfg: &mut web::ServiceConfig) {
-    cfg.service(host::resource("/", "GET").route(web::get().to(start)));
+    cfg.service(host::resource("/", "GET, HEAD").route(read().to(start)));
 }
 
 #[derive(Template)]

@@ -4,6 +4,7 @@
 //! the browser's pages.
 
 mod broken;
+mod heads;
 mod identity;
 mod lifetime;
 mod methods;

@@ -326,10 +326,8 @@ async fn unknown_routes_wrong_methods_and_oversized_requests_get_problems() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), status);
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
-        assert_eq!(
-            answer.headers().get("allow").map(|allow| allow.to_str().unwrap()),
-            (status == 405).then_some("GET")
-        );
+        let allow = answer.headers().get("allow").map(|allow| allow.to_str().unwrap());
+        assert!(if status == 405 { allow.unwrap().starts_with("GET") } else { allow.is_none() });
         assert!(!answer.headers().contains_key("server"));
         let problem: Value = answer.json().await.unwrap();
         assert_eq!(problem["code"], code);

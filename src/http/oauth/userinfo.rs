@@ -58,5 +58,5 @@ fn refused(error: Error) -> OAuthError {
 }
 
 pub(super) async fn refuse_method() -> HttpResponse {
-    method_refused(&invalid("use GET or POST").status(StatusCode::METHOD_NOT_ALLOWED), "GET, POST")
+    method_refused(&invalid("use GET or POST").status(StatusCode::METHOD_NOT_ALLOWED), "GET, HEAD, POST")
 }

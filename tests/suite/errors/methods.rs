@@ -13,13 +13,13 @@ async fn a_method_that_a_route_does_not_take_is_answered_with_those_it_takes() {
     house.app("acme", "Acme").await;
     let cases = [
         (Method::POST, "/acme/sandbox/binb-token", "GET"),
-        (Method::DELETE, "/acme/sandbox/status", "GET"),
-        (Method::PUT, "/healthz", "GET"),
-        (Method::DELETE, "/admin/v1/apps", "GET, POST"),
-        (Method::PUT, "/admin/v1/apps/acme", "GET, PATCH, DELETE"),
+        (Method::DELETE, "/acme/sandbox/status", "GET, HEAD"),
+        (Method::PUT, "/healthz", "GET, HEAD"),
+        (Method::DELETE, "/admin/v1/apps", "GET, HEAD, POST"),
+        (Method::PUT, "/admin/v1/apps/acme", "GET, HEAD, PATCH, DELETE"),
         (Method::GET, "/admin/v1/apps/acme/connections/sandbox/import", "POST"),
-        (Method::POST, "/admin/v1/connectors/sandbox/credentials", "GET, PUT, DELETE"),
-        (Method::POST, "/admin/v1/connections", "GET"),
+        (Method::POST, "/admin/v1/connectors/sandbox/credentials", "GET, HEAD, PUT, DELETE"),
+        (Method::POST, "/admin/v1/connections", "GET, HEAD"),
         (Method::GET, "/admin/v1/users/1/password-link", "POST"),
     ];
     for (method, path, allowed) in cases {
@@ -44,6 +44,10 @@ async fn every_route_of_the_reference_says_which_methods_it_takes() {
         let documented: Vec<_> =
             item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
         let mut taken: Vec<&str> = documented.iter().map(String::as_str).collect();
+        if taken.contains(&"GET") && !template.ends_with("/binb-token") && template != "/o/authorize/" {
+            // What GET reads, HEAD asks about; the reference need not say so.
+            taken.push("HEAD");
+        }
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
             if taken.contains(&method.as_str()) {
                 continue;
@@ -80,15 +84,15 @@ async fn every_route_of_the_reference_says_which_methods_it_takes() {
 async fn what_the_reference_does_not_name_says_which_methods_it_takes_too() {
     let house = House::on(Home::sqlite(), &[("public_url", "https://api.example.com/laputa")]).await;
     let cases = [
-        ("/", "GET"),
-        ("/login", "GET, POST"),
+        ("/", "GET, HEAD"),
+        ("/login", "GET, HEAD, POST"),
         ("/login/proxy", "POST"),
         ("/logout", "POST"),
         ("/login/oidc", "POST"),
         ("/login/oidc/callback", "GET"),
         ("/login/oidc/unlink", "POST"),
         ("/invitations/x", "GET, POST"),
-        ("/account", "GET"),
+        ("/account", "GET, HEAD"),
         ("/account/sessions", "POST"),
         ("/account/applications", "POST"),
         ("/account/password/x", "GET, POST"),
@@ -97,16 +101,16 @@ async fn what_the_reference_does_not_name_says_which_methods_it_takes_too() {
         ("/connect/sandbox/install", "GET, POST"),
         ("/connect/confirm", "GET, POST"),
         ("/connect/links/x", "GET, POST"),
-        ("/acme/connect", "GET"),
+        ("/acme/connect", "GET, HEAD"),
         ("/acme/sandbox/signup", "GET, POST"),
         ("/o/authorize", "GET, POST"),
-        ("/o/device", "GET, POST"),
-        ("/o/userinfo", "GET, POST"),
+        ("/o/device", "GET, HEAD, POST"),
+        ("/o/userinfo", "GET, HEAD, POST"),
         ("/o/token", "POST"),
-        ("/static/style.css", "GET"),
-        ("/.well-known/jwks.json", "GET"),
-        ("/.well-known/oauth-authorization-server/laputa", "GET"),
-        ("/.well-known/openid-configuration/laputa", "GET"),
+        ("/static/style.css", "GET, HEAD"),
+        ("/.well-known/jwks.json", "GET, HEAD"),
+        ("/.well-known/oauth-authorization-server/laputa", "GET, HEAD"),
+        ("/.well-known/openid-configuration/laputa", "GET, HEAD"),
     ];
     for (path, allowed) in cases {
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
