@@ -86,6 +86,12 @@ pub enum Error {
     /// The person was signed out while the page was open.
     #[error("the person is not signed in any more")]
     SignedOut,
+    /// Too many devices of the client wait in one network.
+    #[error("too many devices of the client wait in this network")]
+    TooManyDevices {
+        /// When to ask again.
+        retry_after_s: u64,
+    },
     /// Too many devices wait.
     #[error("too many devices wait")]
     Overloaded,

@@ -21,6 +21,7 @@ mod m0010_upstream_identities;
 mod m0011_signup_links;
 mod m0012_own_rights;
 mod m0013_deliveries;
+mod m0014_device_networks;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_signup_links::Migration),
             Box::new(m0012_own_rights::Migration),
             Box::new(m0013_deliveries::Migration),
+            Box::new(m0014_device_networks::Migration),
         ]
     }
 }

@@ -255,6 +255,14 @@ impl From<issuer::Error> for OAuthError {
                 ..Self::new(OAuthCode::TemporarilyUnavailable, "client authentication failed too often")
                     .status(StatusCode::TOO_MANY_REQUESTS)
             },
+            Error::TooManyDevices { retry_after_s } => Self {
+                retry_after_s: Some(retry_after_s),
+                ..Self::new(
+                    OAuthCode::TemporarilyUnavailable,
+                    "too many devices of this application wait in this network; try again later",
+                )
+                .status(StatusCode::TOO_MANY_REQUESTS)
+            },
             Error::UnauthorizedClient => {
                 Self::new(OAuthCode::UnauthorizedClient, "this client may not use this grant")
             }

@@ -157,7 +157,7 @@ fn limited(ends_in_us: i64) -> Error {
 }
 
 /// What one caller can easily have many of: a /24, or a /64.
-pub(in crate::identity) fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();

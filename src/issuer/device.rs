@@ -2,6 +2,7 @@
 
 use time::Duration;
 
+use crate::identity::login::network;
 use crate::identity::session::SignedIn;
 use crate::model::client::Client;
 use crate::model::entropy::{Entropy, uuid};
@@ -11,7 +12,7 @@ use crate::model::own::Unchecked;
 use crate::model::scope::Scope;
 use crate::model::secret::{KeyedHash, Secret};
 use crate::model::ticket::Ticket;
-use crate::store::device_codes::DeviceHashes;
+use crate::store::device_codes::{DeviceHashes, WaitingDevices};
 
 use super::client_credentials::Asked;
 use super::code::parse;
@@ -23,8 +24,10 @@ use super::{Error, Issuer};
 const LIFE: Duration = Duration::minutes(10);
 /// How far its polls lie apart, in seconds.
 const INTERVAL_S: i64 = 5;
-/// How many devices may wait: for one client, and in all.
-const WAITING: (u64, u64) = (1_000, 10_000);
+/// How many devices may wait: for one client in one network, for one client, and in all.
+const WAITING: WaitingDevices = WaitingDevices { of_network: 100, of_client: 1_000, all: 10_000 };
+/// When one that finds no place may ask again: places become free as people answer.
+const FULL_RETRY_S: u64 = 60;
 /// Letters of a user code: none reads like another, and no words come of them (RFC 8628 §6.1).
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 const USER_CODE_LEN: usize = 8;
@@ -73,13 +76,19 @@ impl Issuer {
         &self,
         client: &Client,
         asked: &Asked,
+        origin: Origin,
     ) -> Result<DeviceAuthorization, Error> {
         self.demand(client, GrantType::DeviceCode)?;
         let target = self.target(client, asked.resource.as_deref()).await?;
         let scope = within(target.available(client), asked.scope.as_deref())?;
         let conn = self.store.conn();
-        let (of_client, all) = conn.count_device_codes(&client.client_id).await?;
-        if of_client >= WAITING.0 || all >= WAITING.1 {
+        let network = self.network_hash(origin);
+        let waiting = conn.count_device_codes(&client.client_id, network).await?;
+        // Anybody can say the name of a public client: whoever floods it has a place of his own to fill.
+        if waiting.of_network >= WAITING.of_network {
+            return Err(Error::TooManyDevices { retry_after_s: FULL_RETRY_S });
+        }
+        if waiting.of_client >= WAITING.of_client || waiting.all >= WAITING.all {
             return Err(Error::Overloaded);
         }
         let user_code = user_code(&*self.entropy);
@@ -96,6 +105,7 @@ impl Issuer {
         let hashes = DeviceHashes {
             code: self.tools().hash("device_code", &ticket, client.client_id.as_str().as_bytes()),
             own_mac: self.vault.sign(&code),
+            network,
         };
         conn.insert_device_code(&code, hashes, INTERVAL_S * 1_000_000).await?;
         Ok(DeviceAuthorization {
@@ -256,6 +266,11 @@ impl Issuer {
 
     fn user_code_hash(&self, code: &str) -> KeyedHash {
         self.vault.hash("device_code", "user_code_hash", b"", code.as_bytes())
+    }
+
+    fn network_hash(&self, origin: Origin) -> KeyedHash {
+        let network = origin.address.map(network).map(|at| at.to_string()).unwrap_or_default();
+        self.vault.hash("device_code", "network_hash", b"", network.as_bytes())
     }
 
     fn wrong_code_limits(&self, person: &SignedIn) -> [(KeyedHash, i64); 2] {

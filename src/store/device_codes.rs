@@ -32,6 +32,19 @@ pub struct DeviceHashes {
     pub code: KeyedHash,
     /// Of the row.
     pub own_mac: KeyedHash,
+    /// Of the device's network.
+    pub network: KeyedHash,
+}
+
+/// How many devices wait.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingDevices {
+    /// Of one client in one network.
+    pub of_network: u64,
+    /// Of one client.
+    pub of_client: u64,
+    /// In all.
+    pub all: u64,
 }
 
 impl Conn<'_> {
@@ -62,17 +75,27 @@ impl Conn<'_> {
             created_at: Set(self.now_us()),
             expires_at: Set(to_micros(code.expires_at)),
             own_mac: Set(hashes.own_mac.to_vec()),
+            network_hash: Set(Some(hashes.network.to_vec())),
         };
         device_code::Entity::insert(row).exec_without_returning(&self.db()).await?;
         Ok(())
     }
 
-    /// How many devices wait: of this client, and in all.
-    pub async fn count_device_codes(&self, client: &ClientId) -> Result<(u64, u64), Error> {
+    /// How many devices wait: of this client, there in this network, and in all.
+    pub async fn count_device_codes(
+        &self,
+        client: &ClientId,
+        network: KeyedHash,
+    ) -> Result<WaitingDevices, Error> {
         let live = device_code::Column::ExpiresAt.gt(self.now_us());
         let all = device_code::Entity::find().filter(live);
         let of_client = all.clone().filter(device_code::Column::ClientId.eq(client.as_str()));
-        Ok((of_client.count(&self.db()).await?, all.count(&self.db()).await?))
+        let of_network = of_client.clone().filter(device_code::Column::NetworkHash.eq(network.to_vec()));
+        Ok(WaitingDevices {
+            of_network: of_network.count(&self.db()).await?,
+            of_client: of_client.count(&self.db()).await?,
+            all: all.count(&self.db()).await?,
+        })
     }
 
     /// A device's request that is not over, by its id.

@@ -5,6 +5,7 @@ mod bad_input;
 mod bounds;
 mod codes;
 mod consent;
+mod device_floods;
 mod devices;
 mod exchange;
 mod hints;

@@ -56,7 +56,7 @@ pub(in crate::http) async fn device_authorization(
     let asked = Asked { scope: form.take("scope")?, resource: form.take("resource")? };
     let (client, in_header) = presented(&request, &mut form)?;
     let client = authenticate(&issuer, &client, in_header, origin.0).await?;
-    Ok(answer(issuer.url(), &issuer.authorize_device(&client, &asked).await?))
+    Ok(answer(issuer.url(), &issuer.authorize_device(&client, &asked, origin.0).await?))
 }
 
 #[expect(clippy::disallowed_methods, reason = "door: the codes go to the device that asked")]

@@ -11,6 +11,9 @@ impl From<Error> for Problem {
                 Self::of(Code::RateLimited, format!("Too many wrong codes. Try again in {minutes} minutes."))
                     .retry_after(retry_after_s)
             }
+            Error::TooManyDevices { retry_after_s } => {
+                Self::new(Code::RateLimited).retry_after(retry_after_s)
+            }
             Error::Overloaded => Self::new(Code::Overloaded),
             Error::SignedOut => {
                 Self::of(Code::Unauthenticated, "You were signed out meanwhile. Sign in, and begin again.")

@@ -35,6 +35,8 @@ pub struct Model {
     pub expires_at: i64,
     /// Makes the row ours.
     pub own_mac: Vec<u8>,
+    /// Keyed hash of the device's network; null where the row is older than that.
+    pub network_hash: Option<Vec<u8>>,
 }
 
 /// None: rows are joined by hand where they are.
