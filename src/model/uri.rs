@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// Where a client may be sent back to (RFC 6749 §3.1.2): https, http on loopback, or a private-use scheme with a
-/// dot (RFC 8252 §7); no fragment, no user name.
+/// dot (RFC 8252 §7); no fragment, no user name, in the one spelling that everybody writes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RedirectUri(String);
 
-/// A resource server (RFC 8707 §2): an absolute URI without a fragment.
+/// A resource server (RFC 8707 §2): an absolute URI without a fragment, in the same spelling.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ResourceUri(String);
@@ -72,7 +72,10 @@ impl TryFrom<String> for RedirectUri {
         if good {
             Ok(Self(text))
         } else {
-            Err("must be https, http on loopback or a private-use scheme, without fragment")
+            Err(
+                "must be https, http on loopback or a private-use scheme, without fragment, as browsers write it: scheme and host in \
+                 small letters, no default port, no `..`, no `*`",
+            )
         }
     }
 }
@@ -80,7 +83,14 @@ impl TryFrom<String> for RedirectUri {
 impl TryFrom<String> for ResourceUri {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if parse(&text).is_some() { Ok(Self(text)) } else { Err("must be an absolute URI without fragment") }
+        if parse(&text).is_some() {
+            Ok(Self(text))
+        } else {
+            Err(
+                "must be an absolute URI without fragment, as browsers write it: scheme and host in small letters, no \
+                 default port, no `..`, no `*`",
+            )
+        }
     }
 }
 
@@ -104,7 +114,21 @@ impl fmt::Display for RedirectUri {
 
 fn parse(text: &str) -> Option<Url> {
     let plain = text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
-    Url::parse(text).ok().filter(|url| plain && url.fragment().is_none())
+    let url = Url::parse(text).ok().filter(|url| plain && url.fragment().is_none())?;
+    (is_canonical(&url, text) && names_a_host(&url)).then_some(url)
+}
+
+/// Whether an address is written as everybody writes it, but for the slash of an empty path. Other spellings of it
+/// (`https:a.example`, a default port, `/../`) are read by browsers as an address that nobody compares with.
+fn is_canonical(url: &Url, text: &str) -> bool {
+    let bare = url.path() == "/" && url.query().is_none();
+    url.as_str() == text || (bare && url.as_str().strip_suffix('/') == Some(text))
+}
+
+/// A host may hold what a Content-Security-Policy reads as a pattern or an end (`*`, `;`); none that exists does.
+fn names_a_host(url: &Url) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[:]".contains(&byte);
+    url.host_str().is_none_or(|host| host.bytes().all(letter))
 }
 
 /// Whether a URL names this machine by itself: plain http may go there alone.
@@ -169,6 +193,13 @@ mod tests {
             "javascript:alert(1)",
             "/cb",
             " https://a",
+            "https:a.example/cb",
+            "https:///a/cb",
+            "https://a\\@evil/",
+            "https://*.example/",
+            "https://a.example;script-src/",
+            "https://A.example/",
+            "com.example.app://*/",
         ] {
             assert!(RedirectUri::try_from(bad.to_owned()).is_err(), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! The authorization server, as clients and people see it: security.md's A lines, each by its proof.
 
+mod addresses;
 mod assertions;
 mod bad_input;
 mod bounds;

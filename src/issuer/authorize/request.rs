@@ -1,5 +1,6 @@
 //! What a client asks through a browser, once it is known to be good.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use time::{Duration, OffsetDateTime};
 use url::form_urlencoded;
 
@@ -271,8 +272,8 @@ impl Draft<'_> {
         if self.params.code_challenge_method.as_deref() != Some("S256") {
             return Err(self.refuse("invalid_request", "PKCE is required: code_challenge_method S256"));
         }
-        let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let good = |text: &&String| text.len() == 43 && text.bytes().all(url_safe);
+        // To the last bit, as the hash of a verifier is written: others are the hash of none.
+        let good = |text: &&String| URL_SAFE_NO_PAD.decode(text).is_ok_and(|hash| hash.len() == 32);
         let challenge = self.params.code_challenge.as_ref().filter(good);
         challenge
             .cloned()

@@ -159,6 +159,8 @@ async fn what_is_wrong_with_the_rest_is_told_to_the_client() {
             ("response_mode", "fragment", "invalid_request"),
             ("code_challenge", "", "invalid_request"),
             ("code_challenge", "short", "invalid_request"),
+            // No hash is written so: its last bits are not zero, and no verifier would ever fit.
+            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN", "invalid_request"),
             ("code_challenge_method", "plain", "invalid_request"),
             ("code_challenge_method", "", "invalid_request"),
             ("scope", "openid binb:read", "invalid_scope"),
