@@ -18,6 +18,7 @@ pub mod person;
 pub mod principal;
 pub mod protocol;
 pub mod public_url;
+pub mod query;
 pub mod resource;
 pub mod scope;
 pub mod secret;

@@ -12,6 +12,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
+use super::layer::limits;
 use super::page::{self, see_other};
 use super::settings::WebSettings;
 use crate::identity::Principal;
@@ -19,6 +20,7 @@ use crate::identity::session::{FormToken, Opened, Sessions, SignedIn};
 use crate::identity::upstream::{AtProxy, Request as ForwardedRequest, Upstreams, Visit};
 use crate::model::event::Origin;
 use crate::model::person::{OpenedBy, User};
+use crate::model::query::query;
 use crate::model::secret::Secret;
 
 /// How long a browser is known after a sign-in.
@@ -244,20 +246,18 @@ pub fn forget_sign_out(settings: &WebSettings, response: HttpResponse) -> HttpRe
 
 /// `/login` that leads back to `path` of ours.
 pub fn login_link(settings: &WebSettings, path: &str) -> String {
-    let query = serde_urlencoded::to_string([("return_to", path)]).unwrap_or_default();
-    settings.link(&format!("/login?{query}"))
+    settings.link(&format!("/login?{}", query([("return_to", path)])))
 }
-
-/// The longest path to go back to: as long as any request's.
-const MAX_PATH: usize = 8 * 1024;
 
 /// A path of ours to go back to: one `/` at the start, no second one, no backslash, nothing a browser would
 /// read as another host. The prefix, where it has one, is taken off.
 pub fn local_path(settings: &WebSettings, text: &str) -> Option<String> {
     let path = settings.without_prefix(text).unwrap_or(text);
     let clean = |c: char| !c.is_control() && !c.is_whitespace() && c != '\\';
-    let local =
-        path.starts_with('/') && !path.starts_with("//") && path.len() <= MAX_PATH && path.chars().all(clean);
+    let local = path.starts_with('/')
+        && !path.starts_with("//")
+        && path.len() <= limits::URL
+        && path.chars().all(clean);
     local.then(|| path.to_owned())
 }
 

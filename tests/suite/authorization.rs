@@ -12,6 +12,7 @@ mod exchange;
 mod hints;
 mod inspection;
 mod links;
+mod long_requests;
 mod metadata;
 mod narrowed;
 mod own;

@@ -10,7 +10,8 @@ use crate::http::oauth_error::refusal;
 use crate::http::problem::{Code, Problem};
 use crate::http::settings::WebSettings;
 
-const URL: usize = 8 * 1024;
+/// The longest path and query.
+pub const URL: usize = 8 * 1024;
 const HEADERS: usize = 16 * 1024;
 
 /// Refuses what is too long.

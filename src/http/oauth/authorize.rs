@@ -6,9 +6,10 @@ mod wire;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::http::extract::{Pairs, PairsError, read_body};
+use crate::http::layer::limits;
 use crate::http::login::{self, Shown};
 use crate::http::page::{self, Page, allow_form_target, see_other};
 use crate::http::person::{self, AnySession, Person, Visitor};
@@ -18,6 +19,7 @@ use crate::identity::upstream::{AtProxy, Renewal, Upstreams};
 use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
 use crate::model::grant::GrantedScope;
+use crate::model::query::query;
 use crate::model::secret::Secret;
 
 pub(in crate::http) use self::wire::{AuthorizeFormRequest, AuthorizeRequest};
@@ -25,6 +27,8 @@ pub(in crate::http) use self::wire::{AuthorizeFormRequest, AuthorizeRequest};
 use super::wishes::{Wish, wishes};
 
 const PATH: &str = "/o/authorize/";
+/// As long as `asked_at` will be.
+const ANY_TIME: &str = "9999999999";
 
 #[derive(Template)]
 #[template(path = "authorize.html")]
@@ -68,7 +72,11 @@ pub(in crate::http) async fn authorize(
         Err(_) => return Ok(refused(Refusal::Shown("The link is not well formed."))),
     };
     issuer.read_hint(&mut params).await;
-    let lets_in = match person::at_proxy(&request).await? {
+    let at_proxy = person::at_proxy(&request).await?;
+    if !fits(&settings, &at_proxy, &params) {
+        return Ok(refused(too_long(&issuer, &params).await));
+    }
+    let lets_in = match at_proxy {
         AtProxy::Nobody => false,
         // Who may not be let in would be shown a page.
         AtProxy::Stranger => params.prompt.as_deref() != Some("none"),
@@ -107,6 +115,9 @@ pub(in crate::http) async fn decide_authorization(
     let Some(csrf_token) = form.take("csrf_token").map_err(malformed)? else {
         let mut params = read(form);
         issuer.read_hint(&mut params).await;
+        if !fits(&settings, &person::at_proxy(&request).await?, &params) {
+            return Ok(refused(too_long(&issuer, &params).await));
+        }
         let query = write(&params);
         return Ok(see_other(&settings.link(&format!("{PATH}?{query}"))));
     };
@@ -132,6 +143,26 @@ async fn request_at(issuer: &Issuer, path: &str) -> Option<AuthorizationRequest>
     let query = path.strip_prefix(PATH)?.strip_prefix('?')?;
     let params = read(Pairs::parse(query.as_bytes()).ok()?);
     issuer.authorization_request(&params).await.ok()
+}
+
+/// Whether a request, as we write it, fits into the links that lead through a sign-in and back to it; at a proxy into that of
+/// the sign-in page too.
+fn fits(settings: &WebSettings, at_proxy: &AtProxy, params: &AuthorizationParams) -> bool {
+    let asked_at = Some(ANY_TIME.to_owned());
+    let back = format!("{PATH}?{}", write(&AuthorizationParams { asked_at, ..params.clone() }));
+    let link = match at_proxy {
+        AtProxy::Nobody => settings.link(&back),
+        AtProxy::Stranger | AtProxy::Known(..) => person::login_link(settings, &back),
+    };
+    link.len() <= limits::URL
+}
+
+/// What is said to one that does not: the client is told, where it may be.
+async fn too_long(issuer: &Issuer, params: &AuthorizationParams) -> Refusal {
+    match issuer.authorization_request(params).await {
+        Ok(request) => request.too_long(),
+        Err(refusal) => refusal,
+    }
 }
 
 async fn go_on(
@@ -281,15 +312,8 @@ fn write(params: &AuthorizationParams) -> String {
         ("request", &params.request),
         ("request_uri", &params.request_uri),
     ];
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in fields {
-        if let Some(value) = value {
-            query.append_pair(name, value);
-        }
-    }
-    if params.repeated {
-        // Still to be refused.
-        query.append_pair("state", "").append_pair("state", "");
-    }
-    query.finish()
+    let sent = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    // Still to be refused.
+    let repeated = [("state", ""); 2].into_iter().filter(|_| params.repeated);
+    query(sent.chain(repeated))
 }

@@ -2,13 +2,13 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use time::{Duration, OffsetDateTime};
-use url::form_urlencoded;
 
 use crate::identity::upstream::Renewal;
 use crate::model::client::{Client, ClientId};
 use crate::model::description::Description;
 use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::principal::UserId;
+use crate::model::query::query;
 use crate::model::secret::Secret;
 use crate::model::uri::RedirectUri;
 
@@ -213,6 +213,11 @@ impl AuthorizationRequest {
         self.prompt.consent
     }
 
+    /// It does not fit into the links that lead through a sign-in and back.
+    pub fn too_long(&self) -> Refusal {
+        self.refuse("invalid_request", "longer than a link may be: make state or nonce shorter")
+    }
+
     /// Tells the client an error.
     pub(super) fn refuse(&self, code: &'static str, description: &str) -> Refusal {
         let location = answer(
@@ -331,16 +336,12 @@ impl Draft<'_> {
 
 /// The registered address, as it is, with the answer behind (RFC 6749 §4.1.2, RFC 9207 §2).
 fn answer(redirect_uri: &str, issuer: &str, state: Option<&str>, fields: &[(&str, &str)]) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(fields);
-    if let Some(state) = state {
-        query.append_pair("state", state);
-    }
-    query.append_pair("iss", issuer);
+    let state = state.map(|state| ("state", state));
+    let query = query(fields.iter().copied().chain(state).chain([("iss", issuer)]));
     let separator = match redirect_uri.split_once('?') {
         None => "?",
         Some((_, "")) => "",
         Some(_) => "&",
     };
-    format!("{redirect_uri}{separator}{}", query.finish())
+    format!("{redirect_uri}{separator}{query}")
 }

@@ -213,3 +213,20 @@ async fn a_new_sign_in_is_asked_of_the_provider_and_believed_by_auth_time_alone(
         assert_eq!((asked.get("max_age"), asked.get("prompt")), (String::new(), String::new()));
     }
 }
+
+/// There it stands encoded in the address of the sign-in page.
+#[actix_web::test]
+async fn a_request_too_long_for_the_sign_in_at_the_proxy_is_refused_at_once() {
+    for db in databases().await {
+        let world = behind(&db, None).await;
+        let shop = Shop::new(&db, &world).await;
+        world.site.fixture.app("acme").await;
+        let headers = bearer(&world.token(&json!({})));
+        let request = |letters: usize| shop.request(&format!("&state={}", "%C3%A9".repeat(letters)));
+        let told = world.at_proxy().carry(&request(900), &headers).await;
+        assert_eq!(told.parameter("error"), "invalid_request", "{}", db.name);
+        let page = world.at_proxy().arrive(&request(600), &headers).await;
+        assert!(page.body.contains("Let Shop in?"), "{}", page.body);
+        assert_eq!(world.at_proxy().carry(&request(900), &[]).await.status, StatusCode::OK);
+    }
+}
