@@ -103,6 +103,19 @@ def test_a_failure_is_told_where_airflow_would_say_not_found(
     assert f"/{app}/github/signup" in caplog.text
 
 
+def test_a_warning_says_what_to_do(house: House, app: str, caplog: pytest.LogCaptureFixture) -> None:
+    for client, told in (
+        ((house.superadmin[0], "wrong"), "check the client id (JETON_CLIENT_ID) and its secret"),
+        (house.client(f"far-{app}"[-60:], role="superadmin", scopes=["binb:read"], allow=["a/b"]), "are they swapped?"),
+    ):
+        caplog.clear()
+        secrets = backend(broker=Broker(Settings.from_env(house.client_environ(client))))
+        with pytest.raises(jeton.RequestAccessError):
+            secrets.get_variable(f"jeton/{app}/sandbox")
+        assert f"the variable `jeton/{app}/sandbox`" in caplog.text
+        assert told in caplog.text
+
+
 def test_a_team_gets_the_tokens_of_its_apps_alone() -> None:
     with scripted(signing_in(lambda _: answer(handed()))) as server:
         broker = Broker(Settings(server.url, "job", Secret("s")))

@@ -138,16 +138,75 @@ def test_fifty_threads_with_a_refused_token_tell_the_broker_once() -> None:
         assert sum("rejected" in target for target in server.targets()) == 1
 
 
-def test_a_refusal_of_the_broker_leaves_the_apis_answer() -> None:
+def refusing(action: str, status: int, **more: object) -> Callable[[Seen], Reply]:
+    """A broker that gives a token, and refuses to whoever says that an API does not take it."""
+
     def script(seen: Seen) -> Reply:
         if "rejected" in seen.target:
-            return answer({"code": "reauthorization_required", "action": "reauthorize"}, 409)
+            return answer({"code": f"{action}_canary", "action": action, **more}, status)
         return answer(handed())
 
-    with scripted(signing_in(script)) as server, scripted(api("none")) as api_server:
+    return signing_in(script)
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "raised"),
+    [
+        ("reauthorize", 409, jeton.ReauthorizeError),
+        ("fix_configuration", 502, jeton.FixConfigurationError),
+        ("request_access", 403, jeton.RequestAccessError),
+        ("change_request", 422, jeton.ChangeRequestError),
+    ],
+)
+def test_where_somebody_must_act_after_a_401_the_caller_is_told_by_the_broker(
+    action: str, status: int, raised: type[jeton.JetonError]
+) -> None:
+    where = "https://jeton.example/acme/github/signup"
+    with scripted(refusing(action, status, signup_url=where)) as server, scripted(api("none")) as api_server:
+        session = requests.Session()
+        session.auth = ConnectorAuth("acme", "github", broker=at(server.url))
+        for _ in range(2):
+            with pytest.raises(raised) as told:
+                session.get(f"{api_server.url}/x", timeout=30)
+            assert (told.value.code, told.value.signup_url) == (f"{action}_canary", where)
+        assert len(api_server.seen) == 2
+
+
+def test_where_the_broker_has_nothing_better_just_now_the_apis_answer_stays(
+    pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    with scripted(refusing("retry", 503, trace_id="ab12")) as server, scripted(api("none")) as api_server:
         auth = ConnectorAuth("acme", "github", broker=at(server.url))
         assert requests.get(f"{api_server.url}/x", auth=auth, timeout=30).status_code == 401
         assert len(api_server.seen) == 1
+    assert "retry_canary" in caplog.text
+    assert "[trace ab12]" in caplog.text
+    assert "token-canary" not in caplog.text
+
+
+def test_a_person_who_revoked_is_asked_to_connect_again(house: House, app: str, broker: Broker) -> None:
+    session = requests.Session()
+    session.auth = ConnectorAuth(app, "sandbox", broker=broker)
+    assert session.get(f"{house.provider}/api/whoami", timeout=30).status_code == 200
+    house.revoke()
+    with pytest.raises(jeton.ReauthorizeError) as told:
+        session.get(f"{house.provider}/api/whoami", timeout=30)
+    assert f"/{app}/sandbox/signup" in (told.value.signup_url or "")
+    assert (told.value.code, told.value.exit_code) == ("reauthorization_required", 78)
+
+
+def test_what_is_wrong_though_the_token_lives_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    wrong: list[dict[str, str] | None] = [None]
+    with scripted(signing_in(lambda _: answer(handed(degraded=wrong[0])))) as server:
+        broker = at(server.url)
+        told = {"code": "provider_unavailable", "since": "2026-11-24T09:00:00Z", "detail": "No answer."}
+        for degraded, lines in ((None, 0), (told, 1), (told, 1), (None, 1), (told, 2)):
+            wrong[0] = degraded
+            token = broker.retrieve_token("acme", "github")
+            assert (token.degraded is None, len(caplog.records)) == (degraded is None, lines)
+    line = "the token of acme/github/default lives, but not all is well: No answer (provider_unavailable, since "
+    assert caplog.records[0].getMessage() == f"{line}2026-11-24T09:00:00Z)"
+    assert caplog.records[0].levelname == "WARNING"
 
 
 def test_a_redirect_takes_the_token_nowhere_else() -> None:

@@ -92,6 +92,27 @@ def test_each_action_has_its_error(house: House, app: str, broker: Broker) -> No
     assert stranger.value.code == "invalid_client"
 
 
+def test_errors_say_what_to_do_as_the_command_line_does(house: House, app: str, broker: Broker) -> None:
+    client = house.client(f"told-{app}"[-60:], role="superadmin", scopes=["binb:read"], allow=[f"{app}/sandbox"])
+    with pytest.raises(
+        jeton.RequestAccessError, match=r"failed \(invalid_client\); check the client id \(JETON_CLIENT_ID\)"
+    ):
+        of(house, (client[0], "wrong")).retrieve_token(app, "sandbox")
+    with pytest.raises(jeton.RequestAccessError) as forbidden:
+        of(house, client).retrieve_token("sandbox", app)
+    for told in ("scope, and --allow", f"the app `sandbox` and the connector `{app}`: are they swapped?", "[trace "):
+        assert told in str(forbidden.value), told
+    with pytest.raises(jeton.FixConfigurationError, match=r"see `jeton \w+ list`; .* swapped\? \[trace "):
+        broker.retrieve_token("sandbox", app)
+    path = f"/apps/{app}/connectors/sandbox/credentials"
+    house.admin("PUT", path, {"client_id": "sandbox-standard", "client_secret": "wrong"})
+    with pytest.raises(jeton.FixConfigurationError) as misconfigured:
+        broker.retrieve_token(app, "sandbox", min_ttl=3590)
+    assert misconfigured.value.code == "provider_misconfigured"
+    assert "invalid_client" in str(misconfigured.value)
+    assert "; an operator must mend the configuration [trace " in str(misconfigured.value)
+
+
 def test_a_provider_that_is_down_is_waited_for_and_then_told(
     house: House, app: str, broker: Broker, pauses: list[float]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from house import House, Reply, Seen, answer, handed, scripted, signing_in
 
+import jeton
 from jeton import Broker
 
 jeton_dlt = pytest.importorskip("jeton.dlt", reason="dlt is not here")
@@ -88,6 +89,18 @@ def test_a_refused_token_is_replaced_and_a_kept_one_costs_nothing(monkeypatch: p
             "/acme/github/binb-token?rejected=1",
         ]
     assert dlt.__version__
+
+
+def test_rows_are_not_what_the_api_says_to_a_dead_token(
+    house: House, app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ(house, monkeypatch)
+    client = RESTClient(base_url=house.provider, auth=jeton_dlt.JetonAuth(app_id=app, connector="sandbox"))
+    assert client.get("/api/whoami").json()
+    house.revoke()
+    with pytest.raises(jeton.ReauthorizeError) as told:
+        list(client.paginate("/api/items", paginator=SinglePagePaginator()))
+    assert f"/{app}/sandbox/signup" in str(told.value)
 
 
 def test_a_copy_of_the_configuration_works(house: House, app: str, broker: Broker) -> None:

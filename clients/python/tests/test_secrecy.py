@@ -12,7 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from house import answer, handed, scripted, signing_in
+import requests
+from house import Reply, Seen, answer, handed, scripted, signing_in
 
 import jeton
 from jeton import Broker, ConnectorAuth, HandedToken, Secret, Settings, TokenSource
@@ -90,6 +91,19 @@ def test_no_error_holds_a_secret(pauses: list[float]) -> None:
     errors.append(error.value)
     for error_value in errors:
         assert leaks(told(error_value)) == [], error_value
+
+
+def test_what_is_raised_after_a_401_holds_no_secret() -> None:
+    def script(seen: Seen) -> Reply:
+        if "rejected" in seen.target:
+            return answer({"code": "reauthorization_required", "action": "reauthorize"}, 409)
+        return answer(handed())
+
+    with scripted(signing_in(script)) as server, scripted(lambda _: answer({}, 401)) as api_server:
+        auth = ConnectorAuth("acme", "github", broker=Broker(Settings(server.url, "job", Secret("secret-canary"))))
+        with pytest.raises(jeton.ReauthorizeError) as raised:
+            requests.get(api_server.url, auth=auth, timeout=30)
+    assert leaks(told(raised.value)) == []
 
 
 def test_no_log_of_any_level_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:

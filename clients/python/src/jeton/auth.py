@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,15 +11,20 @@ import requests
 from requests.auth import AuthBase
 
 from .broker import Broker
-from .errors import JetonError, misconfigured
+from .errors import JetonError, RetryError, misconfigured
 from .settings import is_sendable
 from .source import TokenSource
 from .tokens import HandedToken
+
+LOG = logging.getLogger(__name__)
 
 
 class ConnectorAuth(AuthBase):
     """Attaches the bearer; after a 401 it tells the broker, and sends the request once more with a better token
     where its body can be sent again.
+
+    A call raises `JetonError` where somebody must act, before and after a 401: `ReauthorizeError` where a person must
+    connect the account again. Where the broker has no better token just now, the API's 401 is the answer.
 
     `requests.get(url, auth=ConnectorAuth("acme", "github"))`, or `session.auth = ConnectorAuth(...)`; any number of
     threads may share it. A session sends its `auth` to every host it calls: `hosts` confines the token to these.
@@ -58,15 +64,19 @@ def attach(
     start = _position(request)
 
     def again(response: requests.Response, **options: Any) -> requests.Response:
-        sent = response.request.headers.get("Authorization")
         # Redirected to another host, the request has lost the token, and gets none there.
-        if response.status_code != 401 or sent != _value(token):
+        if response.status_code != 401 or response.request.headers.get("Authorization") != _value(token):
             return response
         try:
             better = source.renewed(token)
-        except JetonError:
-            # Whoever called is told what the API said; the next call is told what the broker says.
+        except RetryError as error:
+            # It may pass: whoever called is told what the API said.
+            LOG.warning("the API refused the token, and there is no better one just now: %s", error)
             return response
+        except JetonError:
+            # Somebody must act, which the API's answer does not say.
+            response.close()
+            raise
         # What can be sent only once has told the broker all the same: the next request has the better token.
         if start is None or better.access_token == token.access_token:
             return response

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import threading
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from .errors import ChangeRequestError, Problem, garbled
+from .errors import ChangeRequestError, JetonError, Problem, garbled
 from .secret import Secret
 from .settings import Settings
 from .sign_in import Bearer, SignIn
 from .tokens import ConnectionStatus, HandedToken
 from .wire import Answer, exchange, persist
+
+LOG = logging.getLogger(__name__)
+# What names give where app and connector were swapped: one who is confined to others is not told what there is.
+_OF_A_NAME = ("forbidden", "app_not_found", "connector_not_found")
 
 
 class Broker:
@@ -22,6 +28,7 @@ class Broker:
         self.settings = settings or Settings.from_env()
         self._sign_in = SignIn(self.settings)
         self._others: dict[str, SignIn] = {}
+        self._told: dict[tuple[str, ...], str] = {}
 
     def __repr__(self) -> str:
         return f"Broker({self.settings!r})"
@@ -40,12 +47,14 @@ class Broker:
 
         `flow` chooses among several connections. `min_ttl` is how many seconds the token must be good for: it is, or
         the call fails. `rejected` says that the API refused the token of this generation. `wait` is how many seconds
-        to wait for a refresh under way. Raises `JetonError`, whose class says what to do.
+        to wait for a refresh under way. Raises `JetonError`, whose class says what to do. Where the token is
+        `degraded`, the log says so once.
         """
         params = {"flow": flow, "min_ttl": min_ttl, "rejected": rejected, "wait": wait}
         token = HandedToken.parse(self._get([app_id, connector, "binb-token"], params).body)
         if token is None:
             raise garbled("binb-token")
+        self._tell(token)
         return token
 
     def status(self, app_id: str, connector: str, *, flow: str | None = None) -> ConnectionStatus:
@@ -66,6 +75,16 @@ class Broker:
         # Two threads may make one each; the first that is kept serves both.
         return self._others.setdefault(resource, SignIn(self.settings, resource)).bearer().token
 
+    def _tell(self, token: HandedToken) -> None:
+        """Warns once of each thing that is wrong with a connection, and again when it comes back."""
+        place = (token.app_id, token.connector, token.flow)
+        if token.degraded is None:
+            self._told.pop(place, None)
+            return
+        if self._told.get(place) != token.degraded.code:
+            self._told[place] = token.degraded.code
+            LOG.warning("the token of %s lives, but not all is well: %s", "/".join(place), token.degraded)
+
     def _get(self, segments: list[str], params: Mapping[str, str | int | None]) -> Answer:
         path = "".join(f"/{_segment(segment)}" for segment in segments)
         query = {name: str(value) for name, value in params.items() if value is not None}
@@ -75,7 +94,7 @@ class Broker:
             self._sign_in.forget(bearer)
             answer = self._asked(path, query, self._sign_in.bearer())
         if answer.status != 200:
-            raise answer.error()
+            raise _told_names(answer.error(), *segments[:2])
         return answer
 
     def _asked(self, path: str, query: Mapping[str, str], bearer: Bearer) -> Answer:
@@ -121,6 +140,15 @@ def retrieve_token(
     """
     app, flow = locate(auth_id, app_id)
     return (broker or default_broker()).retrieve_token(app, service_id, flow=flow, min_ttl=min_ttl).access_token
+
+
+def _told_names(error: JetonError, app_id: str, connector: str) -> JetonError:
+    """The error with the names that were asked for, where it may be one of them that is wrong."""
+    if error.code not in _OF_A_NAME:
+        return error
+    asked = f"asked for the app `{app_id}` and the connector `{connector}`: are they swapped?"
+    advice = "; ".join(filter(None, (error.problem.advice, asked)))
+    return type(error)(dataclasses.replace(error.problem, advice=advice))
 
 
 def _segment(text: str) -> str:

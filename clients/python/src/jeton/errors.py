@@ -34,14 +34,22 @@ class Problem:
     provider_error: str | None = None
     errors: tuple[tuple[str, str], ...] = ()
     """What is wrong in the request: place and explanation."""
+    advice: str | None = None
+    """What to do, in this program's words."""
 
     def __str__(self) -> str:
         told = f"{self.detail.rstrip('.')} ({self.code}{f': {self.reason}' if self.reason else ''})"
         for pointer, detail in self.errors:
             if detail not in self.detail:
                 told += f", {pointer}: {detail}"
+        if self.provider_error and self.provider_error not in told:
+            told += f", the provider says {self.provider_error}"
         if self.signup_url:
             told += f": connect the account at {self.signup_url}"
+        if self.advice:
+            told += f"; {self.advice}"
+        if self.trace_id:
+            told += f" [trace {self.trace_id}]"
         return told
 
 
@@ -130,6 +138,21 @@ _SIGN_IN_ACTIONS: dict[str, type[JetonError]] = {
 }
 
 
+# As the command line says it.
+_ADVICE = {
+    "invalid_client": "check the client id (JETON_CLIENT_ID) and its secret (JETON_CLIENT_SECRET, or the file or "
+    "setting that stands for it)",
+    "forbidden": "ask a superadmin of the broker for the right (role superadmin, scope, and --allow are what counts)",
+    "app_not_found": "see `jeton app list`",
+    "connector_not_found": "see `jeton connector list`",
+    "credentials_missing": "store them: jeton credentials set CONNECTOR --client-id ID --client-secret-file FILE",
+}
+_ADVICE_OF_ACTION = {
+    "fix_configuration": "an operator must mend the configuration",
+    "request_access": "ask a superadmin of the broker for the right",
+}
+
+
 def refusal(status: int, body: bytes, retry_after: float | None) -> JetonError:
     """The error for an answer that is no success: of the broker's own routes, or of `/o/` (RFC 6749 §5.2)."""
     fields = _object(body)
@@ -163,6 +186,7 @@ def refusal(status: int, body: bytes, retry_after: float | None) -> JetonError:
                 for item in _list(fields, "errors")
                 if isinstance(item, dict)
             ),
+            advice=_ADVICE.get(code or "") or _ADVICE_OF_ACTION.get(kind.action or ""),
         )
     )
 

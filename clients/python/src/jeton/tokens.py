@@ -22,6 +22,10 @@ class Degraded:
     since: str | None = None
     detail: str | None = None
 
+    def __str__(self) -> str:
+        since = f", since {self.since}" if self.since else ""
+        return f"{(self.detail or 'something is wrong').rstrip('.')} ({self.code}{since})"
+
 
 @dataclasses.dataclass(frozen=True)
 class HandedToken:
