@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::cache::{Digest, Verified};
+use crate::seldom::Seldom;
 use crate::source::Snapshot;
 use crate::token::{Compact, Kind};
 use crate::{Algorithm, Claims, Error, KeySource};
@@ -17,6 +18,8 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 pub const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
 pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+/// How much of a claim is told in the log.
+const MAX_TOLD: usize = 300;
 const DEFAULT_CACHED_TOKENS: u64 = 10_000;
 
 /// Verifies the access tokens of one issuer; a clone is another handle on the same guard.
@@ -33,6 +36,7 @@ struct Inner {
     leeway: time::Duration,
     keys: KeySource,
     verified: Verified,
+    told: Seldom,
 }
 
 impl Guard {
@@ -68,7 +72,9 @@ impl Guard {
         self.inner.check_header(&compact)?;
         let keys = check_signature(&self.inner.keys, &compact, now).await?;
         let claims = Arc::new(Claims::parse(&compact.payload()?)?);
-        self.inner.check_claims(&claims, compact.kind)?;
+        self.inner
+            .check_claims(&claims, compact.kind)
+            .inspect_err(|error| self.inner.tell(*error, &claims, now))?;
         claims.check_times(now, self.inner.leeway)?;
         self.inner.verified.insert(digest, keys.generation, Arc::clone(&claims));
         Ok(claims)
@@ -116,6 +122,20 @@ impl Inner {
             return Err(Error::Type);
         }
         Ok(())
+    }
+
+    /// Tells what was expected, which a service that answers strangers too shows nobody. The signature was good, so the
+    /// issuer's own words are told; the rest of the token is not.
+    fn tell(&self, error: Error, claims: &Claims, now: OffsetDateTime) {
+        let (expected, got) = match error {
+            Error::Audience => (self.audiences.join(" "), claims.audience.join(" ")),
+            Error::Issuer => (self.issuer.clone(), claims.issuer.clone()),
+            _ => return,
+        };
+        if self.told.is_due(error.name(), now) {
+            let got: String = got.chars().take(MAX_TOLD).collect();
+            tracing::warn!(expected, got, "{error}; the same is not logged again for a minute");
+        }
     }
 
     fn check_claims(&self, claims: &Claims, kind: Kind) -> Result<(), Error> {
@@ -266,6 +286,7 @@ impl Builder {
             leeway: time::Duration::try_from(self.leeway).map_err(|_| BuildError::LeewayTooLong)?,
             keys: self.keys.ok_or(BuildError::NoKeys)?,
             verified: Verified::new(self.cached_tokens),
+            told: Seldom::default(),
         };
         Ok(Guard { inner: Arc::new(inner) })
     }

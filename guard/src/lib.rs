@@ -17,6 +17,7 @@ mod keys;
 mod oidc_proxy;
 mod refused;
 mod secret;
+mod seldom;
 mod source;
 mod token;
 

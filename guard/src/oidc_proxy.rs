@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::claims::auth_time;
+use crate::seldom::Seldom;
 use crate::{Claims, Error, Guard, IdTokenError, IdTokens, Refused, Secret};
 
 mod builder;
@@ -52,6 +53,7 @@ struct Inner {
     auto_error: bool,
     scheme_name: String,
     open_id_connect_url: String,
+    told: Seldom,
 }
 
 /// Whose headers are read.
@@ -119,7 +121,7 @@ impl OidcProxyScheme {
             Ok(forwarded) => Ok(Some(forwarded)),
             Err(refused) if self.inner.auto_error || refused.is_temporary() => Err(refused),
             Err(refused) => {
-                tracing::debug!(cause = %refused, "a request goes on without identity");
+                self.inner.tell(&refused, now);
                 Ok(None)
             }
         }
@@ -147,6 +149,29 @@ impl fmt::Debug for OidcProxyScheme {
 }
 
 impl Inner {
+    /// Tells why somebody is nobody, which no answer does. Who brought no token may be a stranger; whom another line
+    /// tells of is not told again.
+    fn tell(&self, refused: &Refused, now: OffsetDateTime) {
+        let told = match refused {
+            Refused::Missing | Refused::UntrustedPeer => true,
+            Refused::AccessToken(error) => {
+                matches!(error, Error::Audience | Error::Issuer | Error::NotYetValid)
+            }
+            _ => false,
+        };
+        let cause = match refused {
+            Refused::IdToken(cause) => format!("{refused}: {cause}"),
+            Refused::Header { cause, .. } => format!("{refused}: {cause}"),
+            _ => refused.to_string(),
+        };
+        if !told && self.told.is_due(&cause, now) {
+            tracing::warn!(
+                cause,
+                "a request goes on without identity; the same is not logged again for a minute"
+            );
+        }
+    }
+
     fn read<'r>(
         &self,
         peer: Option<IpAddr>,

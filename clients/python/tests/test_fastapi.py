@@ -29,6 +29,7 @@ from issuer import AUDIENCE, Issuer, b64
 from tampered import TAMPERED, flipped, issuer_of_many_keys
 
 import jeton
+from jeton import fastapi as jeton_fastapi
 from jeton import keys
 from jeton.fastapi import Identity, OIDCProxyScheme
 from jeton.keys import IssuerKeys
@@ -140,6 +141,40 @@ def test_without_a_token_a_challenge_is_answered(issuer: Issuer) -> None:
     )
     assert bad.json()["detail"] == {"code": "invalid_token", "detail": "the token is refused: it has expired"}
     assert issuer.token() not in bad.text
+
+
+def test_why_nobody_is_known_is_logged_once_a_minute(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(jeton_fastapi.time, "monotonic", lambda: now)
+    soft = behind(issuer, auto_error=False)
+    for_another = issuer.token(aud=["https://shop.example.com", "a" * 9000], sub="nobody-canary")
+    other = issuer.token(aud="https://shop.example.com", sub="nobody-canary")
+    strange = issuer.token(iss="https://other.example.com")
+
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "jeton.fastapi"]
+
+    for _ in range(3):
+        soft.ask()
+        for token in (other, strange, for_another):
+            assert soft.ask(bearer(token)).json() == {"hello": "unauthorised person"}
+    same = "; the same is not logged again for a minute"
+    audience = f"(expected aud '{AUDIENCE}', got 'https://shop.example.com')"
+    assert lines() == [
+        f"refused a call: the token is refused: it is for another audience {audience}{same}",
+        f"refused a call: the token is refused: it is of another issuer (expected iss '{issuer.url}', "
+        f"got 'https://other.example.com'){same}",
+        f"refused a call: the token is refused: it is not a signed token{same}",
+    ]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    now += 61
+    soft.ask(bearer(other))
+    assert len(lines()) == 4
+    for token in (other, strange):
+        assert token not in caplog.text
+    assert "canary" not in caplog.text
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "AT+JWT", "JWT", None])

@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 import tomllib
-from house import ROOT, House
+from house import ROOT, House, answer, scripted
 from issuer import Issuer
 
 import jeton
+from jeton.keys import IssuerKeys
+from jeton.verify import TokenVerifier, scopes
 
 README = (ROOT / "clients/python/README.md").read_text()
 MANUAL = (ROOT / "docs/python.md").read_text()
@@ -75,8 +77,21 @@ def test_a_block_runs_as_it_stands(acme: House, name: str) -> None:
     assert done.stdout.splitlines()[-1] == "True"
 
 
+def test_a_service_is_called_with_a_token_for_it(acme: House) -> None:
+    resource = {"uri": SCHEME_AUDIENCE, "name": "Terms", "scopes": ["terms:read"]}
+    acme.admin("POST", "/resources", resource)
+    client = acme.client("caller-of-the-readme", resources=[SCHEME_AUDIENCE], scopes=["terms:read"])
+    with scripted(lambda _: answer(["a term"])) as service:
+        script = block("broker.bearer(").replace(f"{SCHEME_AUDIENCE}/api", f"{service.url}/api")
+        done = run(acme, f"{script}\nprint(terms)", **acme.client_environ(client))
+    assert (done.stdout, done.stderr) == ("['a term']\n", "")
+    sent = service.seen[0].headers["Authorization"].removeprefix("Bearer ")
+    verifier = TokenVerifier(IssuerKeys(f"{acme.url}/.well-known/openid-configuration"), SCHEME_AUDIENCE)
+    assert scopes(verifier.verify(sent)) == {"terms:read"}
+
+
 def test_every_block_is_run() -> None:
-    here = [*PYTHON.values(), "OIDCProxyScheme("]
+    here = [*PYTHON.values(), "broker.bearer(", "OIDCProxyScheme("]
     assert all(sum(holding in each for holding in here) == 1 for each in blocks(README, "python"))
     assert len(blocks(README, "python")) == len(here)
     languages = {language: len(blocks(README, language)) for language in ("sh", "ini")}

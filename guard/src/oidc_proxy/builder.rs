@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::headers::Names;
 use super::{Inner, OidcProxyScheme, Trust};
+use crate::seldom::Seldom;
 use crate::{Algorithm, BuildError, Guard, IdTokens, KeySource, RemoteKeys, UrlError};
 
 /// Where an issuer's document stands (OpenID Connect Discovery 1.0 §4).
@@ -191,6 +192,7 @@ impl OidcProxyBuilder {
             auto_error: self.auto_error,
             scheme_name: self.scheme_name,
             open_id_connect_url: format!("{}{DOCUMENT}", issuer.trim_end_matches('/')),
+            told: Seldom::default(),
         };
         Ok(OidcProxyScheme { inner: Arc::new(inner) })
     }

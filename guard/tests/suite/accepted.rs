@@ -128,8 +128,23 @@ fn a_guard_that_would_accept_too_much_is_not_built() {
     assert_eq!(error(long.build()), Some(BuildError::LeewayTooLong));
 }
 
+/// What this thread logs.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let lines = Self::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (lines, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -143,17 +158,41 @@ impl io::Write for Lines {
 }
 
 #[tokio::test]
+async fn another_audience_or_issuer_is_named_in_the_log_once_a_minute() {
+    let (lines, _quiet) = Lines::start();
+    let guard = builder(&[&ES]).build().unwrap();
+    let shop = draft().claim("aud", "https://shop.example").claim("sub", "canary").sign(&ES);
+    let other = draft().claim("iss", "https://other.example").claim("sub", "canary").sign(&ES);
+    for (later, count) in [(0, 1), (59, 1), (61, 2)] {
+        let now = NOW + time::Duration::seconds(later);
+        assert_eq!(guard.verify(&shop, now).await.map(drop), Err(Error::Audience));
+        assert_eq!(guard.verify(&other, now).await.map(drop), Err(Error::Issuer));
+        let log = lines.text();
+        for told in [
+            r#"WARN jeton_guard::guard: the token is for another audience; the same is not logged again for a minute"#,
+            r#"WARN jeton_guard::guard: the token is from another issuer; the same is not logged again for a minute"#,
+            &format!("expected={ISSUER:?} got=\"https://shop.example\""),
+            &format!("expected={ISSUER:?} got=\"https://other.example\""),
+        ] {
+            assert_eq!(log.matches(told).count(), count, "{told} in {log}");
+        }
+        assert!(!log.contains("canary"), "{log}");
+        assert!(
+            [&shop, &other].into_iter().all(|token| !log.contains(token.rsplit('.').next().unwrap())),
+            "{log}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn clock_skew_is_named_in_the_log_without_the_token() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _quiet) = Lines::start();
     let guard = builder(&[&ES]).build().unwrap();
     for claim in ["iat", "nbf"] {
         lines.0.lock().unwrap().clear();
         let token = draft().at(claim, 95).sign(&ES);
         assert_eq!(guard.verify(&token, NOW).await.map(drop), Err(Error::NotYetValid));
-        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let log = lines.text();
         assert!(log.contains("clock skew") && log.contains("clock.skew_seconds=95"), "{log}");
         assert!(log.contains(&format!("a token whose `{claim}` lies")), "{log}");
         assert!(token.split('.').all(|part| !log.contains(part)), "{log}");

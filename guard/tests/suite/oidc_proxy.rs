@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::accepted::Lines;
 use crate::support::{Draft, ES, ES_OTHER, ISSUER, NOW, draft, key_set};
 
 pub(crate) const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3));
@@ -312,6 +313,32 @@ async fn a_token_nobody_can_judge_yet_is_an_error_also_without_auto_error() {
     let (request, scheme) = (request(), keyless().auto_error(false).build().unwrap());
     let found = scheme.find(request.peer, |name| request.values(name), NOW).await;
     assert_eq!(found.map(drop), Err(unavailable));
+}
+
+#[tokio::test]
+async fn why_nobody_is_known_is_logged_once_a_minute_where_no_answer_tells() {
+    let (lines, _quiet) = Lines::start();
+    let scheme = scheme().auto_error(false).build().unwrap();
+    let bearer = |token: String| Request { peer: Some(PROXY), headers: vec![("authorization", token)] };
+    let strange = bearer(format!("Bearer {}", access().sign(&ES_OTHER)));
+    let elsewhere = bearer(format!("Bearer {}", access().claim("aud", "shop").sign(&ES)));
+    let nobody = Request { peer: Some(PROXY), headers: vec![] };
+    for (later, count) in [(0, 1), (59, 1), (61, 2)] {
+        let now = NOW + time::Duration::seconds(later);
+        for request in [&strange, &elsewhere, &request().with("x-id-token", "a,b"), &nobody] {
+            let found = scheme.find(request.peer, |name| request.values(name), now).await;
+            assert!(found.unwrap().is_none());
+        }
+        let log = lines.text();
+        for told in [
+            "cause=\"the token has an invalid",
+            "the token is for another audience",
+            "the header `x-id-token`",
+        ] {
+            assert_eq!(log.matches(told).count(), count, "{told} in {log}");
+        }
+        assert_eq!(log.lines().count(), 3 * count, "{log}");
+    }
 }
 
 #[test]

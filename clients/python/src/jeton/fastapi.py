@@ -6,6 +6,7 @@ token, never what it says: every token is verified again. Whoever reaches the se
 
 import ipaddress
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
@@ -42,10 +43,16 @@ class Identity(TypedDict):
     refresh_token: Secret | None
 
 
+# Each reason is logged once in so many seconds, however many calls are refused for it.
+_WARNED_FOR = 60.0
+
+
 class _Refused(Exception):
-    def __init__(self, why: str, *, absent: bool = False) -> None:
+    def __init__(self, why: str, *, absent: bool = False, logged: bool = False, mismatch: str | None = None) -> None:
         super().__init__(why)
         self.absent = absent
+        self.logged = logged
+        self.mismatch = mismatch
 
 
 class OIDCProxyScheme(SecurityBase):
@@ -96,17 +103,28 @@ class OIDCProxyScheme(SecurityBase):
         self._proxies = None if trusted_proxies == "any_verified" else _networks(trusted_proxies)
         keys = IssuerKeys(open_id_connect_url, issuer=issuer, ca_file=ca_file)
         self._verifier = TokenVerifier(keys, audience, algorithms=algorithms, leeway=leeway, accept_plain_jwt=True)
+        self._warned: dict[str, float] = {}
 
     async def __call__(self, request: HTTPConnection) -> Identity | None:
         try:
             return await self._identity(request)
         except _Refused as refused:
+            self._warn(refused)
             if not self.auto_error:
                 return None
             raise _unauthorized(refused) from None
         except KeysUnavailable:
             detail = {"code": "keys_unavailable", "detail": "the keys of the token's issuer cannot be had just now"}
             raise HTTPException(503, detail, headers={"Retry-After": "5"}) from None
+
+    def _warn(self, refused: _Refused) -> None:
+        """Says why calls are refused, which `auto_error=False` tells nobody. Reasons are few, and in our words."""
+        why, now = str(refused), time.monotonic()
+        if refused.absent or refused.logged or now < self._warned.get(why, 0.0):
+            return
+        self._warned[why] = now + _WARNED_FOR
+        mismatch = f" ({refused.mismatch})" if refused.mismatch else ""
+        LOG.warning("refused a call: %s%s; the same is not logged again for a minute", why, mismatch)
 
     async def _identity(self, request: HTTPConnection) -> Identity:
         token = self._access_token(request)
@@ -116,7 +134,7 @@ class OIDCProxyScheme(SecurityBase):
         try:
             claims = await self._verifier.verify_async(token)
         except TokenRefused as error:
-            raise _Refused(f"the token is refused: {error}") from None
+            raise _Refused(f"the token is refused: {error}", mismatch=error.mismatch) from None
         identity = Identity(claims=claims, access_token=Secret(token), id_token=None, refresh_token=None)
         if forwarded:
             self._add_forwarded(request, identity)
@@ -145,7 +163,7 @@ class OIDCProxyScheme(SecurityBase):
             LOG.warning(
                 "refused a token from %s, which is not in trusted_proxies", client.host if client else "nowhere"
             )
-        raise _Refused("tokens are taken from the proxy alone")
+        raise _Refused("tokens are taken from the proxy alone", logged=True)
 
     def _add_forwarded(self, request: HTTPConnection, identity: Identity) -> None:
         claims = identity["claims"]
@@ -169,7 +187,7 @@ class OIDCProxyScheme(SecurityBase):
             if str(error) == "it has expired":
                 # Proxies renew the access token and go on forwarding the first ID token: nothing is taken from it.
                 return
-            raise _Refused(f"the ID token is refused: {error}") from None
+            raise _Refused(f"the ID token is refused: {error}", mismatch=error.mismatch) from None
         identity["id_token"] = Secret(token)
         identity["claims"] = {**{name: told[name] for name in _ABOUT_PEOPLE if name in told}, **claims}
 

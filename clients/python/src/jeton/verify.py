@@ -7,6 +7,7 @@ rules as in the Rust crate `jeton-guard`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -30,10 +31,14 @@ _MARKS = ("at_hash", "c_hash", "nonce", "events")
 _OTHERS = ("id", "refresh", "offline", "logout")
 # The last second of the year 9999: beyond it a number is no time, and a token with it would never end.
 _END_OF_TIME = 253_402_300_799
+_MOST_SHOWN = 300
 
 
 class TokenRefused(Exception):
     """The token is not one to accept; the text says why, without a word of the token."""
+
+    mismatch: str | None = None
+    """For the log, where issuer or audience are not the expected ones: what was expected, and what the issuer wrote."""
 
 
 class KeysUnavailable(Exception):
@@ -163,6 +168,8 @@ class TokenVerifier:
         except jwt.InvalidSignatureError:
             # A token that names no key may be signed with a newer one.
             raise (_UnknownKey if kid is None else TokenRefused)("its signature is not good") from None
+        except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as error:
+            raise self._mismatch(token, type(error)) from None
         except jwt.PyJWTError as error:
             raise TokenRefused(_REASONS.get(type(error), "its signature or its claims are not good")) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
@@ -170,6 +177,15 @@ class TokenVerifier:
         if not _times_are_readable(claims) or not claims["sub"] or not _details_are_readable(claims):
             raise TokenRefused("it cannot be read")
         return claims, header
+
+    def _mismatch(self, token: str, kind: type[Exception]) -> TokenRefused:
+        refused = TokenRefused(_REASONS[kind])
+        # Its signature was good. What cannot be read tells nothing.
+        with contextlib.suppress(ValueError, RecursionError):
+            claims = json.loads(_part(token.split(".")[1]))
+            name, expected = ("aud", self._audience) if kind is jwt.InvalidAudienceError else ("iss", self._keys.issuer)
+            refused.mismatch = f"expected {name} {expected!r}, got {_cut(repr(claims.get(name)))}"
+        return refused
 
     def _log_skew(self, claims: Mapping[str, Any]) -> None:
         skew = max(claims.get("nbf", 0), claims.get("iat", 0)) - time.time()
@@ -194,6 +210,10 @@ _REASONS: dict[type[Exception], str] = {
     jwt.InvalidIssuerError: "it is of another issuer",
     jwt.MissingRequiredClaimError: "it lacks a claim",
 }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _header(token: str) -> dict[str, Any]:
