@@ -37,7 +37,7 @@ pub use self::drift::Drift;
 pub use self::error::{Error, Spare};
 pub use self::first::FirstClient;
 
-use self::rules::{check, check_resources, cover};
+use self::rules::{check, check_change, check_resources, cover};
 
 /// The most clients of one page.
 pub const MAX_PAGE: u64 = 200;
@@ -189,17 +189,16 @@ impl Clients {
         let before = self.locked(&tx, id, seen).await?;
         cover(by, &before)?;
         let version = before.version;
-        let (resources, scopes) = (before.resources.clone(), before.resource_scopes.clone());
-        let keys = before.jwks.clone();
-        let mut after = Client { version: version.saturating_add(1), ..change.apply(before) };
-        if after.jwks != keys {
+        let mut after = Client { version: version.saturating_add(1), ..change.apply(before.clone()) };
+        if after.jwks != before.jwks {
             // Whoever had the old keys has no tokens any more, as after the deletion of a secret.
             after.not_before = Some(self.tools.clock.now());
         }
         check(&after)?;
+        check_change(&before, &after)?;
         cover(by, &after)?;
         // One that was registered then and is not any more stands in the way of nothing else.
-        if (&after.resources, &after.resource_scopes) != (&resources, &scopes) {
+        if (&after.resources, &after.resource_scopes) != (&before.resources, &before.resource_scopes) {
             check_resources(tx.conn(), &after).await?;
         }
         if !tx.conn().update_client(&after, self.tools.vault.sign(&after), version).await? {

@@ -13,6 +13,9 @@ pub(super) use self::id::Parser as IdParser;
 use super::remote::{Call, Remote, RemoteArgs, RoleChoice, failing, given, set_role};
 use super::{Error, input, output, span};
 
+/// What `--allow` takes for an empty list.
+const NOWHERE: &str = "none";
+
 /// Clients of the broker and their secrets
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -122,7 +125,8 @@ struct Rights {
     /// a person's script, and binb:read where it is a superadmin
     #[arg(long = "scope", value_delimiter = ' ')]
     scopes: Vec<String>,
-    /// A location it is confined to, app/connector with * for either; repeat it
+    /// A location it is confined to, app/connector with * for either; repeat it. `none`: nowhere, so that a provider
+    /// signs people in and gets no tokens of their accounts
     #[arg(long, value_name = "APP/CONNECTOR")]
     allow: Vec<String>,
     /// How long its access tokens live, such as 1h
@@ -296,6 +300,16 @@ impl Rights {
             "refresh_tokens": self.refresh_tokens,
         }))
     }
+
+    /// The fields that were given.
+    fn given(&self) -> Result<Value, Error> {
+        let mut body = given(self.fields()?);
+        let nowhere = matches!(self.allow.as_slice(), [only] if only == NOWHERE);
+        if let (Some(fields), true) = (body.as_object_mut(), nowhere) {
+            fields.insert("allow".to_owned(), json!([]));
+        }
+        Ok(body)
+    }
 }
 
 fn read_jwks(path: &Path) -> Result<Value, Error> {
@@ -308,17 +322,18 @@ fn read_jwks(path: &Path) -> Result<Value, Error> {
 }
 
 fn creation(identifier: &str, kind: &str, rights: &Rights) -> Result<Value, Error> {
-    let mut body = rights.fields()?;
+    let mut body = rights.given()?;
     if let Some(fields) = body.as_object_mut() {
         fields.insert("identifier".to_owned(), identifier.into());
         fields.insert("kind".to_owned(), kind.into());
     }
-    set_role(&mut body, rights.role);
-    Ok(given(body))
+    // It has none unless one is given.
+    set_role(&mut body, rights.role.filter(|role| matches!(role, RoleChoice::Superadmin)));
+    Ok(body)
 }
 
 fn change(rights: &Rights, disable: bool, enable: bool) -> Result<Value, Error> {
-    let mut body = given(rights.fields()?);
+    let mut body = rights.given()?;
     if let (Some(fields), true) = (body.as_object_mut(), disable || enable) {
         fields.insert("disabled".to_owned(), disable.into());
     }

@@ -236,11 +236,13 @@ impl ResponseError for OAuthError {
         let trace_id = TRACE_ID.try_with(|id| id.to_string()).ok();
         let trace_id = trace_id.filter(|_| self.code == OAuthCode::ServerError);
         body.extend(trace_id.map(|id| ("trace_id".to_owned(), id.into())));
-        let Some(ours) = self.ours else { return response.json(body) };
-        body.insert("code".into(), ours.as_str().into());
-        body.insert("action".into(), json!(ours.action()));
+        let outcome = self.ours.map_or(self.code.as_str(), Code::as_str);
+        if let Some(ours) = self.ours {
+            body.insert("code".into(), ours.as_str().into());
+            body.insert("action".into(), json!(ours.action()));
+        }
         let mut response = response.json(body);
-        response.extensions_mut().insert(Outcome(ours.as_str()));
+        response.extensions_mut().insert(Outcome(outcome));
         response
     }
 }

@@ -19,6 +19,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::model::client::ClientId;
+
 tokio::task_local! {
     /// The trace id of the request being answered; set by the outermost layer.
     pub static TRACE_ID: Uuid;
@@ -27,6 +29,10 @@ tokio::task_local! {
 /// How a request ended, where its status does not tell: for log and figures, beside the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome(pub &'static str);
+
+/// Which client a request says it is of, proved or not: for the log, beside the request.
+#[derive(Clone, Debug)]
+pub struct SaidClient(pub ClientId);
 
 /// What the caller should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

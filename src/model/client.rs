@@ -27,6 +27,11 @@ impl ClientId {
         ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
     }
 
+    /// Whether it is as long as those that are made here: 128 bits, where a secret has 256.
+    pub fn is_like_a_made_one(&self) -> bool {
+        self.0.len() == 22
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -212,6 +217,11 @@ impl Allow {
         }
     }
 
+    /// Whether it is confined to no location at all.
+    pub fn is_nowhere(&self) -> bool {
+        self.0.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Whether the principal is confined at all.
     pub fn is_confined(&self) -> bool {
         self.0.is_some()
@@ -267,7 +277,10 @@ impl Client {
         let asks_people = self.kind.grant_types().contains(&GrantType::AuthorizationCode);
         let refreshes = self.refresh_tokens || (asks_people && self.scopes.contains(Scope::OfflineAccess));
         let refresh = refreshes.then_some(GrantType::RefreshToken);
-        self.kind.grant_types().iter().copied().chain(refresh)
+        // One that is confined to no location has nothing to swap for.
+        let exchanges = !self.allow.is_nowhere();
+        let own = self.kind.grant_types().iter().copied();
+        own.filter(move |grant| exchanges || *grant != GrantType::TokenExchange).chain(refresh)
     }
 
     /// All scopes it may ask for, whatever the resource.

@@ -6,7 +6,7 @@ use jeton_guard::KeySet;
 
 use super::Error;
 use crate::identity::Superadmin;
-use crate::model::client::Client;
+use crate::model::client::{Client, ClientKind};
 use crate::model::grant::GrantType;
 use crate::model::resource::ResourceScope;
 use crate::model::scope::Scope;
@@ -69,6 +69,18 @@ pub(super) fn check(client: &Client) -> Result<(), Error> {
     }
     if !client.kind.is_confidential() && client.jwks.is_some() {
         return Err(Error::Invalid { field: "jwks", reason: "are for clients that can keep a secret" });
+    }
+    Ok(())
+}
+
+/// People let in a client that is confined to nowhere without a word about their accounts: it stays so.
+pub(super) fn check_change(before: &Client, after: &Client) -> Result<(), Error> {
+    let asked_little = before.kind == ClientKind::Provider && before.allow.is_nowhere();
+    if asked_little && !after.allow.is_nowhere() {
+        return Err(Error::Invalid {
+            field: "allow",
+            reason: "stays empty: people let this client in for signing in alone; register another one",
+        });
     }
     Ok(())
 }

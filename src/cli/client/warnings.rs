@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::cli::remote::Remote;
+use crate::model::grant::GrantType;
 use crate::model::scope::Scope;
 
 /// The lines: of the answer, and of the locations that were named.
@@ -16,6 +17,12 @@ pub(super) async fn lines(remote: &Remote, client: &Value, allow: &[String]) -> 
         told.push(format!(
             "the client can do nothing yet: for providers' tokens, `{update} --role superadmin --scope binb:read --allow \
              APP/CONNECTOR`"
+        ));
+    }
+    if is_exchanging_everywhere(client) {
+        told.push(format!(
+            "whom it signs in, it can ask for the tokens of their accounts, in every app of theirs: confine it by `{update} \
+             --allow APP/CONNECTOR`, or by `{update} --allow none` where it signs people in and no more"
         ));
     }
     let (apps, connectors): (BTreeSet<_>, BTreeSet<_>) =
@@ -92,6 +99,12 @@ fn is_idle(client: &Value) -> bool {
         && is("disabled", false.into())
         && texts(client, "resources").next().is_none()
         && !texts(client, "scopes").any(counts)
+}
+
+/// Whether it may swap a person's sign-in for the tokens of that person's accounts, and is confined to none of them.
+fn is_exchanging_everywhere(client: &Value) -> bool {
+    let exchanges = texts(client, "grant_types").any(|grant| grant == GrantType::TokenExchange.as_str());
+    exchanges && client.get("allow").is_some_and(Value::is_null)
 }
 
 fn texts<'a>(client: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {

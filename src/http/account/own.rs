@@ -68,7 +68,7 @@ fn application(one: LetIn) -> Application {
     let mut all: Vec<Wish> = Vec::new();
     for (scope, resource) in &one.scopes {
         let resource = resource.as_ref().map(|uri| uri.as_str());
-        let more = wishes(one.kind, scope, resource).into_iter();
+        let more = wishes(one.exchanges, scope, resource).into_iter();
         all.extend(more.filter(|wish| !all.contains(wish)).collect::<Vec<_>>());
     }
     Application {

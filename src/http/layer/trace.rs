@@ -20,7 +20,7 @@ use crate::figures::Figures;
 use crate::http::layer::in_flight::InFlight;
 use crate::http::oauth_error::refusal;
 use crate::http::page::PREFIX;
-use crate::http::problem::{Code, Outcome, Problem, TRACE_ID};
+use crate::http::problem::{Code, Outcome, Problem, SaidClient, TRACE_ID};
 use crate::http::settings::WebSettings;
 use crate::model::entropy::{Entropy, uuid};
 use crate::model::event::Origin;
@@ -77,7 +77,9 @@ pub async fn follow(
             if let Some(figures) = figures.filter(|_| HAND_OUTS.contains(&route.as_str())) {
                 figures.handed_out(code.unwrap_or("ok"));
             }
-            tracing::info!(%method, route, status, code, ms, "{method} {route} answered {status}");
+            let client = answer.request().extensions().get::<SaidClient>().map(|said| said.0.to_string());
+            let client = client.filter(|_| status >= 400);
+            tracing::info!(%method, route, status, code, client.id = client, ms, "{method} {route} answered {status}");
             let mut answer = answer.map_into_boxed_body();
             if in_flight.is_some_and(|in_flight| in_flight.is_closing()) {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);

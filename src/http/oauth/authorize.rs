@@ -18,7 +18,7 @@ use crate::http::settings::WebSettings;
 use crate::identity::upstream::{AtProxy, Renewal, Upstreams};
 use crate::issuer::Issuer;
 use crate::issuer::authorize::{AuthorizationParams, AuthorizationRequest, Next, Refusal};
-use crate::model::grant::GrantedScope;
+use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::query::query;
 use crate::model::secret::Secret;
 
@@ -223,7 +223,7 @@ fn ask(person: &Person, request: &AuthorizationRequest, scope: &GrantedScope, qu
         person: &person.user().display_name,
         email: person.user().email.as_str(),
         goes_to: destination(request.redirect_uri()),
-        wishes: wishes(request.client().kind, scope, request.resource()),
+        wishes: wishes(request.client().may_use(GrantType::TokenExchange), scope, request.resource()),
         query,
         shown: scope.to_string(),
     });

@@ -14,6 +14,7 @@ use crate::http::problem::{Code, Problem};
 use crate::issuer::client_credentials::Asked;
 use crate::issuer::device::{DeviceAuthorization, WaitingDevice};
 use crate::issuer::{Error, Issuer};
+use crate::model::grant::GrantType;
 
 use super::form::{Parameters, presented};
 use super::token::{authenticate, unkept};
@@ -191,9 +192,10 @@ fn malformed(_: PairsError) -> Problem {
 
 fn asking(device: &WaitingDevice) -> Stage<'_> {
     let (client, resource) = (&device.client.identifier, device.resource.as_deref());
+    let told = |scope| wishes(device.client.may_use(GrantType::TokenExchange), scope, resource);
     match device.asks_in_vain() {
-        Some(asked) => Stage::InVain { client, wishes: wishes(device.client.kind, asked, resource) },
-        None => Stage::Asking { client, wishes: wishes(device.client.kind, &device.scope, resource) },
+        Some(asked) => Stage::InVain { client, wishes: told(asked) },
+        None => Stage::Asking { client, wishes: told(&device.scope) },
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, web};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::http::extract::{Pairs, PairsError, decode_pair_text, read_body};
 use crate::http::oauth_error::{OAuthCode, OAuthError};
+use crate::http::problem::SaidClient;
 use crate::issuer::authentication::Presented;
+use crate::model::client::ClientId;
 use crate::model::grant::GrantType;
 use crate::model::secret::Secret;
 
@@ -122,7 +124,7 @@ pub(in crate::http) fn presented(
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let failed =
         || OAuthError::new(OAuthCode::InvalidClient, "client authentication failed").challenging(true);
-    match (headers.next(), headers.next(), id, secret, assertion) {
+    let presented = match (headers.next(), headers.next(), id, secret, assertion) {
         (_, Some(_), ..) => Err(invalid("the authorization header is repeated")),
         (Some(_), _, _, Some(_), _) | (Some(_), _, _, _, Some(_)) | (_, _, _, Some(_), Some(_)) => {
             Err(invalid("only one way of client authentication at a time"))
@@ -142,6 +144,19 @@ pub(in crate::http) fn presented(
         }
         (None, None, Some(client_id), None, None) => Ok((Presented::Name { client_id }, true)),
         (None, None, None, _, None) => Err(failed()),
+    }?;
+    note(request, &presented.0);
+    Ok(presented)
+}
+
+/// Tells the log which client it is said to be. What is not in the form of our ids may be anything, a secret too.
+fn note(request: &HttpRequest, presented: &Presented) {
+    let said = match presented {
+        Presented::Secret { client_id, .. } | Presented::Name { client_id } => Some(client_id.as_str()),
+        Presented::Assertion { client_id, .. } => client_id.as_deref(),
+    };
+    if let Some(id) = said.and_then(ClientId::parse).filter(ClientId::is_like_a_made_one) {
+        request.extensions_mut().insert(SaidClient(id));
     }
 }
 

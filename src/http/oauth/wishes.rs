@@ -1,6 +1,5 @@
 //! What a client asks for, in words for the person who decides.
 
-use crate::model::client::ClientKind;
 use crate::model::grant::GrantedScope;
 use crate::model::scope::Scope;
 
@@ -15,10 +14,10 @@ pub(in crate::http) struct Wish {
     pub(in crate::http) grave: bool,
 }
 
-/// What a client of this kind may do with a scope, the gravest first.
-pub(in crate::http) fn wishes(kind: ClientKind, scope: &GrantedScope, resource: Option<&str>) -> Vec<Wish> {
+/// What a client may do with a scope, the gravest first.
+pub(in crate::http) fn wishes(exchanges: bool, scope: &GrantedScope, resource: Option<&str>) -> Vec<Wish> {
     // By token exchange, with whatever scope.
-    let exchanged = (kind == ClientKind::Provider).then(|| Wish {
+    let exchanged = exchanges.then(|| Wish {
         meaning: "Use the accounts that you connected here, and those that your apps share".to_owned(),
         scope: None,
         grave: true,

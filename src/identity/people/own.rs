@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{Error, People};
 use crate::identity::session::SignedIn;
-use crate::model::client::{ClientId, ClientKind};
+use crate::model::client::ClientId;
 use crate::model::event::{Action, Event};
-use crate::model::grant::GrantedScope;
+use crate::model::grant::{GrantType, GrantedScope};
 use crate::model::person::Session;
 use crate::model::principal::UserId;
 use crate::model::uri::ResourceUri;
@@ -22,8 +22,8 @@ pub struct LetIn {
     pub client_id: ClientId,
     /// What people call it.
     pub name: String,
-    /// What may be asked by it.
-    pub kind: ClientKind,
+    /// Whether it may swap the person's tokens for those of connected accounts.
+    pub exchanges: bool,
     /// Since when.
     pub since: OffsetDateTime,
     /// What it may, the latest first; each for a resource server, or for the broker.
@@ -67,8 +67,9 @@ impl People {
             // A client takes its grants along when it goes.
             let Some(client) = self.tools.store.conn().find_client(&client_id).await? else { continue };
             let client = client.into_parts().0;
-            let (name, kind, scopes) = (client.identifier, client.kind, vec![(scope, resource)]);
-            all.push(LetIn { client_id, name, kind, since, scopes, holds_tokens });
+            let exchanges = client.may_use(GrantType::TokenExchange);
+            let (name, scopes) = (client.identifier, vec![(scope, resource)]);
+            all.push(LetIn { client_id, name, exchanges, since, scopes, holds_tokens });
         }
         Ok(all)
     }

@@ -228,3 +228,36 @@ async fn what_is_wrong_with_an_exchange_says_what_to_do() {
         world.stop().await;
     }
 }
+
+#[tokio::test]
+async fn who_only_signs_people_in_gets_no_tokens_of_their_accounts() {
+    for mut world in World::each().await {
+        connected(&mut world).await;
+        let mut body = super::provider("Plain page");
+        body["allow"] = json!([]);
+        world.shop = world.house.client(&body).await;
+        let path = format!("/admin/v1/clients/{}", world.shop.0);
+        let client: Value = world.house.ask(Method::GET, &path, None).await.json().await.unwrap();
+        let grants = ["client_credentials", "authorization_code", "refresh_token"];
+        assert_eq!((&client["grant_types"], &client["allow"]), (&json!(grants), &json!([])));
+        let page = world.ada.get(&world.request(&[("scope", "openid")])).await;
+        assert!(page.body.contains("Know who you are") && !page.body.contains("accounts"), "{}", page.body);
+        let token = token(&mut world).await;
+        let refused = refusal(exchange(&world, &world.shop, &token, &[]).await).await;
+        assert_eq!(refused, error(400, "unauthorized_client"), "{}", world.house.home.name);
+        let account = world.ada.get(&world.broker().at("/account")).await;
+        let (_, listed) = account.body.split_once("Plain page").unwrap();
+        let listed = listed.split("</form>").next().unwrap();
+        assert!(listed.contains("Know who you are") && !listed.contains("accounts"), "{listed}");
+        // Those who said yes were asked for no more.
+        for wider in [json!({"allow": ["acme/*"]}), json!({"allow": null})] {
+            let refused = world.house.ask(Method::PATCH, &path, Some(&wider)).await;
+            assert_eq!(refused.status(), 400, "{wider}");
+            let problem: Value = refused.json().await.unwrap();
+            assert_eq!(problem["errors"][0]["pointer"], "/allow", "{problem}");
+        }
+        let renamed = world.house.ask(Method::PATCH, &path, Some(&json!({"identifier": "Page"}))).await;
+        assert_eq!(renamed.status(), 200);
+        world.stop().await;
+    }
+}

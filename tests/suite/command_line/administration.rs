@@ -129,6 +129,12 @@ async fn each_verb_about_clients_and_people_is_its_call() {
             json!({"identifier": "nightly", "kind": "service", "role": "superadmin", "scopes": ["binb:read"],
                 "allow": ["*/*"]}),
         ),
+        (
+            "client create page --kind provider --allow none",
+            "POST /admin/v1/clients",
+            json!({"identifier": "page", "kind": "provider", "allow": []}),
+        ),
+        ("client update c1 --allow none", "PATCH /admin/v1/clients/c1", json!({"allow": []})),
         ("client update c1 --disable", "PATCH /admin/v1/clients/c1", json!({"disabled": true})),
         ("client secret add c1", "POST /admin/v1/clients/c1/secrets", json!({})),
         ("client secret delete c1 s1", "DELETE /admin/v1/clients/c1/secrets/s1", Value::Null),

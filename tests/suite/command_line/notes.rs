@@ -114,6 +114,31 @@ async fn a_service_that_can_do_nothing_is_told_of() {
 }
 
 #[tokio::test]
+async fn who_gets_tokens_of_all_whom_it_signs_in_is_told_of() {
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    for (grants, allow, warned) in [
+        (json!(["authorization_code", EXCHANGE]), json!(null), true),
+        (json!(["authorization_code", EXCHANGE]), json!(["acme/*"]), false),
+        (json!(["authorization_code"]), json!([]), false),
+        (json!(["authorization_code"]), json!(null), false),
+    ] {
+        let client = json!({
+            "client_id": "c1", "kind": "provider", "role": null, "scopes": ["openid"], "resources": [],
+            "disabled": false, "warnings": [], "grant_types": grants, "allow": allow,
+        });
+        let server = broker(move |_| ok(&client)).await;
+        let output = run(&server, &["client", "create", "page", "--kind", "provider"], "").await;
+        let told = stderr(&output);
+        assert_eq!(
+            told.contains("or by `jeton client update c1 --allow none` where it signs"),
+            warned,
+            "{told}"
+        );
+        assert_eq!(told.lines().count(), usize::from(warned), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn an_invitation_that_offers_an_unknown_connector_is_made_and_warned_of() {
     let server = broker(|seen| match seen.target.as_str() {
         "/admin/v1/connectors/github" => ok(&json!({"id": "github"})),

@@ -147,6 +147,7 @@ async fn shop(ground: &Ground) -> Client {
     let back = "http://localhost/secure/callback";
     let body = json!({
         "identifier": "Shop", "kind": "provider", "redirect_uris": [back], "scopes": ["openid", "profile", "email"],
+        "allow": [],
     });
     ground.house.client(&body).await
 }
