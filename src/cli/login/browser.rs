@@ -23,6 +23,8 @@ use crate::model::entropy::{SystemEntropy, token};
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a connection may take to say what it wants.
 const REQUEST: Duration = Duration::from_secs(10);
+/// What the browser shows; nothing else is fetched for it.
+const PAGE: &str = include_str!("browser.html");
 /// How many connections are read at once.
 const CONNECTIONS: usize = 32;
 
@@ -107,10 +109,10 @@ async fn request(mut stream: TcpStream, host: &str) -> Option<(TcpStream, String
 }
 
 async fn reply(mut stream: TcpStream, status: &str, sentence: &str) {
-    let body = format!("<!doctype html><html lang=\"en\"><title>jeton</title><p>{sentence}</p></html>\n");
+    let body = PAGE.replace("SENTENCE", sentence);
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\
-         Cache-Control: no-store\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n\
+         Cache-Control: no-store\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n\
          Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n\r\n",
         body.len()
     );
