@@ -43,8 +43,11 @@ pub use self::recover::recover;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `init` has not run on this database.
-    #[error("nothing is here yet: run `jeton init` with the same settings first")]
-    NotInitialised,
+    #[error(
+        "nothing is here yet, in {0}: run `jeton init` with the same settings first, or name the place of an instance \
+         (--data-dir, --database-url, --config)"
+    )]
+    NotInitialised(String),
     /// `init` has run on this database before.
     #[error(
         "this database belongs to an instance already; for a new superadmin secret run `jeton recover`, for a new \
@@ -159,7 +162,7 @@ impl Error {
             return true;
         }
         match self {
-            Self::NotInitialised
+            Self::NotInitialised(_)
             | Self::AlreadyInitialised
             | Self::Keyring(_)
             | Self::KeyringUnusable(_)
@@ -286,6 +289,17 @@ impl Running {
     }
 }
 
+/// Where an instance is looked for. The address of a database on a server is not told: it may hold a password.
+fn place(config: &Config) -> String {
+    let Some(file) = config.database.url.strip_prefix("sqlite:") else {
+        return "the database of `database_url`".to_owned();
+    };
+    let file = std::path::Path::new(file);
+    let is_usual = file.parent() == Some(config.data_dir.as_path());
+    let place = if is_usual { config.data_dir.as_path() } else { file };
+    std::path::absolute(place).unwrap_or_else(|_| place.to_owned()).display().to_string()
+}
+
 /// Brings the schema of an instance's database up to this release.
 pub async fn migrate(config: &Config, nature: Nature) -> Result<(), Error> {
     Ok(Ground::open(config, nature).await?.store.close().await?)
@@ -296,7 +310,7 @@ impl Ground {
     pub(in crate::app) async fn open(config: &Config, nature: Nature) -> Result<Self, Error> {
         let keys = keyring::read(config);
         let seen = Store::look(&config.database, Arc::clone(&nature.clock)).await?;
-        let instance = seen.ok_or(Error::NotInitialised)?;
+        let instance = seen.ok_or_else(|| Error::NotInitialised(place(config)))?;
         let keys = Arc::new(keys.map_err(Error::Keyring)?);
         let vault = Vault::unlock(keys, Arc::clone(&nature.entropy), &instance_keys(&instance));
         let vault = Arc::new(vault.map_err(Error::WrongKeyring)?);

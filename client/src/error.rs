@@ -1,5 +1,7 @@
 //! How does a call to the broker fail, and with which exit code does a job then end?
 
+use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 
 use url::Url;
@@ -77,6 +79,26 @@ pub struct CredentialRefused {
 }
 
 impl Error {
+    /// Whether the broker's address was reached and no TLS came of it, for want of a certificate that is believed or of
+    /// TLS itself: it will not pass.
+    pub fn is_of_tls(&self) -> bool {
+        self.tls_fault().is_some()
+    }
+
+    /// Whether what was reached there does not speak TLS at all.
+    pub fn is_of_plain_http(&self) -> bool {
+        self.tls_fault().is_some_and(|fault| fault.contains("InvalidContentType"))
+    }
+
+    /// What the TLS library said, which tells the kinds of its errors by their text alone.
+    fn tls_fault(&self) -> Option<String> {
+        let Self::Transport(error) = self else { return None };
+        let causes = std::iter::successors(error.source(), |&cause| cause.source());
+        let faults = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+        let fault = faults.last().filter(|fault| fault.kind() == io::ErrorKind::InvalidData)?;
+        error.is_connect().then(|| fault.to_string())
+    }
+
     /// What to do about it; none where only the program or its input can be mended.
     pub fn action(&self) -> Option<Action> {
         match self {
@@ -85,6 +107,7 @@ impl Error {
             Self::CredentialRefused(refused) => Some(refused.problem.action),
             Self::Sts(refusal) => Some(refusal.action()),
             Self::Store(error) => Some(error.action()),
+            Self::Transport(_) if self.is_of_tls() => Some(Action::FixConfiguration),
             Self::Transport(_)
             | Self::IssuerUnreached(_)
             | Self::StsUnreached(_)

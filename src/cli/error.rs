@@ -30,6 +30,12 @@ pub enum Error {
     /// A sign-in cannot be kept, found or ended.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// A sign-in is not told where, or as which client.
+    #[error("nobody has signed in here yet: give {0}")]
+    Unsaid(String),
+    /// The address of the broker, as an option or in the environment.
+    #[error("--url (or JETON_URL) is not a usable URL: {0}")]
+    LoginUrl(&'static str),
     /// What came back to the loopback address is no answer of this broker's.
     #[error("the browser brought no answer of this broker: {0}")]
     NoAnswer(String),
@@ -144,6 +150,8 @@ impl Error {
             Self::Broker { source, .. } | Self::NoClient { source, .. } => source.exit_code(),
             Self::Login(LoginError::Busy(_)) => 75,
             Self::Settings(_)
+            | Self::Unsaid(_)
+            | Self::LoginUrl(_)
             | Self::NeedAttention(_)
             | Self::Adrift(_)
             | Self::Config(_)
@@ -205,6 +213,12 @@ impl Error {
 
     fn advice(&self) -> Option<String> {
         match self {
+            Self::Broker { source, .. } if source.is_of_plain_http() => {
+                Some("that port speaks no TLS: does the address of the broker begin with http://?".to_owned())
+            }
+            Self::Broker { source, .. } if source.is_of_tls() => {
+                Some("check JETON_URL, and whether this machine believes the certificate there".to_owned())
+            }
             Self::Broker { source: jeton_client::Error::Transport(_), .. } => {
                 Some("check JETON_URL, or try again later".to_owned())
             }
@@ -231,6 +245,11 @@ impl Error {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Some(
                 "another program has it, perhaps a jeton that runs already: end that one, or choose another with --listen \
                  (`listen` in the configuration)"
+                    .to_owned(),
+            ),
+            Self::Unwritable { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => Some(
+                "an earlier `jeton init` or `jeton recover` may have written it: if its instance is made, the credentials in it \
+                 count; else move it away, or name another with --out"
                     .to_owned(),
             ),
             Self::Server(error) if error.is_locked() => Some(

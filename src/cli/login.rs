@@ -17,6 +17,7 @@ use url::Url;
 use super::client::IdParser;
 use super::remote::{Access, failing};
 use super::{Error, output};
+use crate::model::scope::Scope;
 
 /// Sign in as a person: commands on this machine then act for you
 #[derive(Debug, clap::Args)]
@@ -41,11 +42,13 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let place = LoginPlace::from_env()?;
     let before = found(&place, args.url.as_deref())?;
     let url = args.url.clone().or_else(|| before.as_ref().map(|kept| kept.url.to_string()));
-    let url = url.ok_or(SettingsError::Missing("JETON_URL"))?;
     let client_id = args.client_id.clone().or_else(|| before.as_ref().map(|kept| kept.client_id.clone()));
-    let client_id = client_id.ok_or(SettingsError::Missing("JETON_CLIENT_ID"))?;
+    let (url, client_id) = match (url, client_id) {
+        (Some(url), Some(client_id)) => (url, client_id),
+        (url, client_id) => return Err(unsaid(url.is_none(), client_id.is_none())),
+    };
     let plain_http = args.access.allows_plain_http();
-    let client = LoginClient::new(&url, &client_id, plain_http).map_err(failing("cannot sign in"))?;
+    let client = LoginClient::new(&url, &client_id, plain_http).map_err(unusable)?;
     let scope = scope(&args.scopes);
     let login = match args.browser {
         true => browser::sign_in(&client, scope.as_deref()).await?,
@@ -53,6 +56,9 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     };
     let store = keep(&place, &login, before.as_ref(), plain_http).await?;
     say(&granted(scope.as_deref(), &login.scope))?;
+    if let Some(line) = withheld(scope.as_deref(), &login.scope) {
+        say(&line)?;
+    }
     told(&login, store, plain_http).await?;
     if let Some(name) = BrokerSettings::secret_variable(&Variables::of_process()) {
         say(&format!(
@@ -92,6 +98,40 @@ fn granted(asked: Option<&str>, granted: &str) -> String {
         asked.unwrap_or_default().split_whitespace().filter(|scope| !given.contains(scope)).collect();
     let line = format!("jeton: granted: {}", some(&given));
     if asked.is_some() { format!("{line}; not granted: {}", some(&missing)) } else { line }
+}
+
+/// Why scopes of the broker were not granted. One that the client has not is refused before anybody is asked, so it is
+/// for want of the role. Where all was asked for, the one that most are after is told.
+fn withheld(asked: Option<&str>, granted: &str) -> Option<String> {
+    let given = |scope: &&str| {
+        granted.split_whitespace().any(|one| one == *scope || one == Scope::Superadmin.as_str())
+    };
+    let about_people = [Scope::Openid, Scope::Profile, Scope::Email, Scope::OfflineAccess];
+    let needs_role = |scope: &&str| Scope::parse(scope).is_some_and(|scope| !about_people.contains(&scope));
+    let asked = asked.unwrap_or(Scope::BinbRead.as_str()).split_whitespace();
+    let missing: Vec<_> = asked.filter(needs_role).filter(|scope| !given(scope)).collect();
+    let it_needs =
+        if missing.len() == 1 { "was not granted: it needs" } else { "were not granted: they need" };
+    (!missing.is_empty()).then(|| {
+        format!(
+            "jeton: {} {it_needs} a superadmin, and a client with the role and the scope (for a code, a confined one)",
+            missing.join(" ")
+        )
+    })
+}
+
+fn unsaid(url: bool, client_id: bool) -> Error {
+    let wanted = [(url, "--url (or JETON_URL)"), (client_id, "--client-id (or JETON_CLIENT_ID)")];
+    let wanted: Vec<_> = wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, name)| name).collect();
+    Error::Unsaid(wanted.join(" and "))
+}
+
+/// What is wrong with an address may have come from the option.
+pub(super) fn unusable(error: jeton_client::Error) -> Error {
+    match error {
+        jeton_client::Error::Settings(SettingsError::Url(why)) => Error::LoginUrl(why),
+        other => failing("cannot sign in")(other),
+    }
 }
 
 /// Keeps the new one, then ends the one before: nobody would ever use it again.
@@ -150,7 +190,7 @@ impl Person {
     pub(super) fn find(url: Option<&str>, access: &Access) -> Result<Self, Error> {
         let place = LoginPlace::from_env()?;
         let url = url.map(|url| Url::parse(url.trim())).transpose();
-        let url = url.map_err(|_| SettingsError::SCHEME)?;
+        let url = url.map_err(|_| unusable(SettingsError::SCHEME.into()))?;
         let kept = place.find(url.as_ref())?;
         let store = place.store(&kept);
         let mut settings = BrokerSettings::of_login(kept.url.clone(), store.clone());
@@ -208,6 +248,29 @@ mod tests {
         );
         assert_eq!(granted(Some("openid"), "openid"), "jeton: granted: openid; not granted: none");
         assert_eq!(granted(None, "openid"), "jeton: granted: openid");
+    }
+
+    #[test]
+    fn what_needs_a_superadmin_is_told_where_it_was_not_granted() {
+        let told = withheld(None, "openid email offline_access").unwrap();
+        assert!(
+            told.starts_with("jeton: binb:read was not granted: it needs a superadmin, and a client"),
+            "{told}"
+        );
+        let asked = Some("openid offline_access binb:read apps:read terms:read");
+        let told = withheld(asked, "openid").unwrap();
+        assert!(
+            told.starts_with("jeton: binb:read apps:read were not granted: they need a superadmin"),
+            "{told}"
+        );
+        for (asked, granted) in [
+            (None, "openid binb:read"),
+            (None, "openid superadmin"),
+            (asked, "openid apps:read binb:read"),
+            (Some("openid offline_access email"), "openid"),
+        ] {
+            assert_eq!(withheld(asked, granted), None, "{asked:?}");
+        }
     }
 
     #[test]

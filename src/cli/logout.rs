@@ -4,7 +4,7 @@ use jeton_client::{LoginError, LoginPlace, SettingsError};
 use url::Url;
 
 use super::Error;
-use super::login::{end, say};
+use super::login::{end, say, unusable};
 use super::remote::{Access, failing};
 
 /// End the sign-in: at the broker, and on this machine
@@ -20,7 +20,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<(), Error> {
     let place = LoginPlace::from_env()?;
     let url = args.url.as_deref().map(|url| Url::parse(url.trim())).transpose();
-    let url = url.map_err(|_| SettingsError::SCHEME)?;
+    let url = url.map_err(|_| unusable(SettingsError::SCHEME.into()))?;
     let store = place.store(&place.find(url.as_ref())?);
     // Nobody refreshes while the token is taken away.
     let lock = store.lock()?;

@@ -32,7 +32,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         .map_err(|source| Error::Listen { address: config.listen, source })?;
     config.listen = listener.local_addr()?;
     let app = match App::open(&config, nature()).await {
-        Err(app::Error::NotInitialised) if may_initialise(&config) => {
+        Err(app::Error::NotInitialised(_)) if may_initialise(&config) => {
             let made = app::init(&config, nature()).await?;
             ShownOnce::default().open()?.show(&made, "This is a new instance.")?;
             App::open(&config, nature()).await?

@@ -13,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::scripted::{Scripted, ScriptedServer, Seen};
+use crate::support::house::House;
 
 const SECRET: &str = "s3cret-canary";
 
@@ -156,6 +157,22 @@ async fn a_broker_that_is_away_is_worth_another_try() {
     let output = run(&server, &["app", "list"], "").await;
     assert_eq!(output.status.code(), Some(75));
     assert!(stderr(&output).contains("check JETON_URL"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_speaks_no_tls_is_not_worth_another_try() {
+    let house = House::start().await;
+    let mut server = broker(|_| ok(&handed())).await;
+    server.url = house.broker.url.replace("http://", "https://");
+    let output = run(&server, &["token", "acme", "github"], "").await;
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(
+        told.contains("that port speaks no TLS: does the address of the broker begin with http://?"),
+        "{told}"
+    );
+    assert!(!told.contains("later"), "{told}");
+    house.stop().await;
 }
 
 #[tokio::test]

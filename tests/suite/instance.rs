@@ -145,6 +145,44 @@ async fn a_second_init_changes_nothing_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn who_is_in_the_wrong_directory_is_told_which_it_is() {
+    for home in Home::each().await {
+        for command in ["serve", "migrate", "recover"] {
+            let more = if command == "serve" { ANYWHERE } else { &[] };
+            let lost = run(&home, command, more);
+            let place = home.data_dir().display().to_string();
+            let place = if home.database_url.is_some() { "the database of `database_url`" } else { &place };
+            assert_eq!(exit_code(&lost), 78, "{command} on {}: {}", home.name, stderr(&lost));
+            let told = format!("nothing is here yet, in {place}: run `jeton init`");
+            assert!(stderr(&lost).contains(&told), "{command} on {}: {}", home.name, stderr(&lost));
+        }
+    }
+    let home = Home::sqlite();
+    for (line, place) in [
+        (&["migrate"][..], "jeton-data"),
+        (&["migrate", "--data-dir", "./other/"], "other"),
+        (&["migrate", "--database-url", "sqlite:elsewhere.db"], "elsewhere.db"),
+    ] {
+        let lost = stderr(&jeton(&home).args(line).output().unwrap());
+        let place = std::fs::canonicalize(home.path()).unwrap().join(place).display().to_string();
+        assert!(lost.contains(&format!(", in {place}")), "{line:?}: {lost}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_an_earlier_init_are_not_overwritten_and_the_error_says_so() {
+    let home = Home::sqlite();
+    let out = home.path().join("credentials.json");
+    std::fs::write(&out, "of earlier").unwrap();
+    let refused = run(&home, "init", &["--out", out.to_str().unwrap()]);
+    assert_eq!(exit_code(&refused), 1);
+    let told = stderr(&refused);
+    assert!(told.contains(&format!("cannot write {}: ", out.display())), "{told}");
+    assert!(told.contains("an earlier `jeton init`") && told.contains("another with --out"), "{told}");
+    assert_eq!(std::fs::read(&out).unwrap(), b"of earlier");
+}
+
+#[tokio::test]
 async fn a_first_start_can_be_repeated_though_its_credentials_were_not_fetched_yet() {
     for home in Home::each().await {
         let out = home.path().join("credentials.json");

@@ -308,6 +308,49 @@ async fn what_was_not_granted_is_told() {
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
     let told = stderr(&output);
     assert!(told.contains("jeton: granted: openid; not granted: offline_access binb:read\n"), "{told}");
+    assert!(told.contains("jeton: binb:read was not granted: it needs a superadmin"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_is_no_superadmin_is_told_at_the_sign_in() {
+    let house = House::start().await;
+    house.connected_app("acme").await;
+    let mut ada = Jar::new();
+    ada.accept(&house.invitation("acme", "ada@example.com").await, "Ada").await;
+    let (client_id, machine) = (script(&house).await, Machine::new(&house.broker.url));
+    let (code, told) =
+        machine.sign_in(&client_id, async |code: &str| answer(&mut ada, &house, code, "accept").await).await;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("\njeton: binb:read was not granted: it needs a superadmin"), "{told}");
+    assert_eq!(machine.run(&["token", "acme", "sandbox"]).await.status.code(), Some(77));
+    house.stop().await;
+}
+
+#[test]
+fn what_a_sign_in_needs_is_named_as_options_too() {
+    let machine = Machine::new("http://127.0.0.1:9");
+    let run = |line: &[&str], unset: bool| {
+        let mut command = machine.command(line);
+        if unset {
+            command.env_remove("JETON_URL");
+        }
+        let output = command.output().unwrap();
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(78), ""), "{line:?}");
+        stderr(&output)
+    };
+    let told = run(&["login"], true);
+    assert!(told.contains("give --url (or JETON_URL) and --client-id (or JETON_CLIENT_ID)"), "{told}");
+    let told = run(&["login"], false);
+    assert!(told.ends_with("give --client-id (or JETON_CLIENT_ID)\n"), "{told}");
+    let told = run(&["login", "--client-id", "script"], true);
+    assert!(told.ends_with("give --url (or JETON_URL)\n"), "{told}");
+    for line in [&["login", "--client-id", "script"][..], &["whoami"], &["logout"]] {
+        let told = run(&[line, &["--url", "127.0.0.1:8080"]].concat(), true);
+        assert!(
+            told.contains("--url (or JETON_URL) is not a usable URL: it must start with https://"),
+            "{told}"
+        );
+    }
 }
 
 #[tokio::test]

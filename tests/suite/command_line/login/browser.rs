@@ -54,6 +54,10 @@ async fn a_browser_brings_the_code_to_loopback_and_strangers_change_nothing() {
     let sent = crate::authorization::say(&mut root, &address, "accept").await;
     let page = root.get(sent.as_str()).await;
     assert!(page.status == 200 && page.body.contains("You can close this page"), "{}", page.body);
+    for told in ["name=\"viewport\"", "name=\"color-scheme\" content=\"light dark\""] {
+        assert!(page.body.contains(told), "{told} in {}", page.body);
+    }
+    assert!(!page.body.contains("http") && !page.body.contains('`'), "{}", page.body);
     let told = tokio::task::spawn_blocking(move || {
         let told: Vec<_> = lines.map_while(Result::ok).collect();
         (child.wait().unwrap().code(), told.join("\n"))
