@@ -94,8 +94,8 @@ impl Error {
     fn tls_fault(&self) -> Option<String> {
         let Self::Transport(error) = self else { return None };
         let causes = std::iter::successors(error.source(), |&cause| cause.source());
-        let faults = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
-        let fault = faults.last().filter(|fault| fault.kind() == io::ErrorKind::InvalidData)?;
+        let mut faults = causes.filter_map(|cause| invalid_data(cause.downcast_ref::<io::Error>()?));
+        let fault = faults.next()?;
         error.is_connect().then(|| fault.to_string())
     }
 
@@ -139,6 +139,14 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The error itself, or one that it only wraps, where what came is not what the protocol allows.
+fn invalid_data(error: &io::Error) -> Option<&io::Error> {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Some(error);
+    }
+    invalid_data(error.get_ref()?.downcast_ref::<io::Error>()?)
 }
 
 impl From<Problem> for Error {
