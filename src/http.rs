@@ -30,6 +30,7 @@ pub mod server;
 pub mod settings;
 pub mod start;
 
+use actix_web::guard::fn_guard;
 use actix_web::web::{ServiceConfig, get, post, resource, to};
 
 use self::server::{not_found, only, read};
@@ -37,9 +38,10 @@ use self::server::{not_found, only, read};
 /// Every route, by area.
 pub fn routes(cfg: &mut ServiceConfig) {
     // /{app_id}/{connector}/binb-token is asked most, and finding a route tries one pattern after another. No path of ours
-    // ends like it.
+    // ends like it; under /o/ errors have another form.
     cfg.service(
         resource("/{app_id}/{connector}/binb-token")
+            .guard(fn_guard(|request| !request.head().uri.path().starts_with("/o/")))
             .route(get().to(binb_token::binb_token))
             .default_service(only("GET")),
     );

@@ -144,7 +144,8 @@ async fn every_fault_of_the_configuration_is_told() {
     let (code, checks) = doctor(&home, wrong, &[]);
     let faults: Vec<_> = checks.iter().filter(|check| check["check"] == "configuration").collect();
     assert_eq!((code, faults.len()), (78, 2), "{checks:#?}");
-    assert!(faults.iter().any(|fault| fault["says"].as_str().unwrap().contains("database.max_connections")));
+    let said = |fault: &&Value| fault["says"].as_str().unwrap().contains("`JETON_DATABASE__MAX_CONNECTIONS`");
+    assert!(faults.iter().copied().any(|fault| said(&fault)));
     told(&checks, "everything else", "skipped", "configuration");
     let (code, checks) = offline(&home);
     assert_eq!(code, 78);

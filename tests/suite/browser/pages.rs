@@ -120,7 +120,7 @@ async fn every_page_is_readable_and_labelled_at_every_width_light_and_dark() {
     sent(&mut tour).await;
     refusals(&mut tour).await;
     assert_eq!(tour.faults, Vec::<String>::new());
-    assert_eq!(tour.looked.len(), 50, "{:?}", tour.looked);
+    assert_eq!(tour.looked.len(), 51, "{:?}", tour.looked);
     tour.browser.close().await;
     tour.house.stop().await;
 }
@@ -275,11 +275,7 @@ async fn clients(tour: &mut Tour) {
     let script = json!({
         "identifier": "Notebook", "kind": "programmatic", "scopes": ["openid", "offline_access"],
     });
-    let made = tour.house.write(Method::POST, "/clients", &script).await;
-    let form = [("client_id", made["client_id"].as_str().unwrap())];
-    let broker = &tour.house.broker;
-    let begun = broker.http.post(broker.at("/o/device_authorization/")).form(&form).send().await.unwrap();
-    let device: Value = begun.json().await.unwrap();
+    let (client_id, device) = asking(tour, &script).await;
     tour.open("device", "/o/device/").await;
     tour.browser.fill("#user_code", "BBBB-BBBB").await;
     tour.browser.click("main button[type=submit]").await;
@@ -297,7 +293,7 @@ async fn clients(tour: &mut Tour) {
     let poll = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
         ("device_code", device["device_code"].as_str().unwrap()),
-        form[0],
+        ("client_id", &client_id),
     ];
     let broker = &tour.house.broker;
     let tokens = broker.http.post(broker.at("/o/token/")).form(&poll).send().await.unwrap();
@@ -308,6 +304,31 @@ async fn clients(tour: &mut Tour) {
     tour.browser.find("main [role=status]").await;
     tour.says("None. Whoever asks").await;
     tour.look("account-empty").await;
+    in_vain(tour).await;
+}
+
+/// A script asks for what its person cannot give.
+async fn in_vain(tour: &mut Tour) {
+    let job = json!({
+        "identifier": "Nightly extraction", "kind": "programmatic", "role": "superadmin",
+        "scopes": ["binb:read"], "allow": ["acme/sandbox"],
+    });
+    let (_, device) = asking(tour, &job).await;
+    tour.browser.open(device["verification_uri_complete"].as_str().unwrap()).await;
+    tour.browser.click("main button[type=submit]").await;
+    tour.browser.find(".notice.warning").await;
+    tour.says("You cannot give it any of this").await;
+    tour.look("device-in-vain").await;
+}
+
+/// Makes a script's client and lets it ask; its id, and what it was told.
+async fn asking(tour: &mut Tour, script: &Value) -> (String, Value) {
+    let made = tour.house.write(Method::POST, "/clients", script).await;
+    let client_id = made["client_id"].as_str().unwrap().to_owned();
+    let broker = &tour.house.broker;
+    let form = [("client_id", &client_id)];
+    let begun = broker.http.post(broker.at("/o/device_authorization/")).form(&form).send().await.unwrap();
+    (client_id, begun.json().await.unwrap())
 }
 
 /// A service provider sends a person.
