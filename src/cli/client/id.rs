@@ -6,6 +6,7 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::Error;
+use crate::model::client::ClientId;
 
 /// Client ids, some of which begin with a hyphen: those are told from options by their form.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,8 @@ impl TypedValueParser for Parser {
         value: &OsStr,
     ) -> Result<String, clap::Error> {
         let text = StringValueParser::new().parse_ref(command, argument, value)?;
-        if !text.starts_with('-') || is_made_here(&text) {
+        let is_made_here = || ClientId::parse(&text).is_some_and(|id| id.is_like_a_made_one());
+        if !text.starts_with('-') || is_made_here() {
             return Ok(text);
         }
         // The errors of clap itself.
@@ -42,11 +44,6 @@ impl TypedValueParser for Parser {
         error.insert(ContextKind::Usage, ContextValue::StyledStr(command.clone().render_usage()));
         Err(error)
     }
-}
-
-/// 16 bytes in base64url.
-fn is_made_here(text: &str) -> bool {
-    text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// Where the broker knows no such client, what was given may be its name.

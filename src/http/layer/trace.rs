@@ -77,8 +77,8 @@ pub async fn follow(
             if let Some(figures) = figures.filter(|_| HAND_OUTS.contains(&route.as_str())) {
                 figures.handed_out(code.unwrap_or("ok"));
             }
-            let client = answer.request().extensions().get::<SaidClient>().map(|said| said.0.to_string());
-            let client = client.filter(|_| status >= 400);
+            let said = || answer.request().extensions().get::<SaidClient>().map(|said| said.0.to_string());
+            let client = (status >= 400).then(said).flatten();
             tracing::info!(%method, route, status, code, client.id = client, ms, "{method} {route} answered {status}");
             let mut answer = answer.map_into_boxed_body();
             if in_flight.is_some_and(|in_flight| in_flight.is_closing()) {
